@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <bit>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <type_traits>
+
+/// Values in the device's byte order, which is little-endian. Widths that hardware knows compile to one move.
+namespace mediant {
+
+namespace detail {
+template <std::unsigned_integral T>
+[[nodiscard]] constexpr T load_bytes(const std::byte* from) noexcept {
+    T value = 0;
+    if (!std::is_constant_evaluated() && std::endian::native == std::endian::little) {
+        __builtin_memcpy(&value, from, sizeof(T));
+        return value;
+    }
+    for (std::size_t i = 0; i < sizeof(T); ++i)
+        value = static_cast<T>(value | static_cast<T>(static_cast<T>(from[i]) << (8 * i)));
+    return value;
+}
+
+template <std::unsigned_integral T>
+constexpr void store_bytes(std::byte* to, T value) noexcept {
+    if (!std::is_constant_evaluated() && std::endian::native == std::endian::little) {
+        __builtin_memcpy(to, &value, sizeof(T));
+        return;
+    }
+    for (std::size_t i = 0; i < sizeof(T); ++i) to[i] = static_cast<std::byte>(value >> (8 * i));
+}
+} // namespace detail
+
+/// The value of the first 1 to 8 bytes.
+[[nodiscard]] constexpr std::uint64_t load_little(std::span<const std::byte> from) noexcept {
+    switch (from.size()) {
+    case 1: return detail::load_bytes<std::uint8_t>(from.data());
+    case 2: return detail::load_bytes<std::uint16_t>(from.data());
+    case 4: return detail::load_bytes<std::uint32_t>(from.data());
+    case 8: return detail::load_bytes<std::uint64_t>(from.data());
+    default: break;
+    }
+    std::uint64_t value = 0;
+    for (std::size_t i = 0; i < from.size() && i < 8; ++i) value |= static_cast<std::uint64_t>(from[i]) << (8 * i);
+    return value;
+}
+
+/// Puts the low bytes of `value` into 1 to 8 bytes.
+constexpr void store_little(std::span<std::byte> to, std::uint64_t value) noexcept {
+    switch (to.size()) {
+    case 1: return detail::store_bytes(to.data(), static_cast<std::uint8_t>(value));
+    case 2: return detail::store_bytes(to.data(), static_cast<std::uint16_t>(value));
+    case 4: return detail::store_bytes(to.data(), static_cast<std::uint32_t>(value));
+    case 8: return detail::store_bytes(to.data(), value);
+    default: break;
+    }
+    for (std::size_t i = 0; i < to.size() && i < 8; ++i) to[i] = static_cast<std::byte>(value >> (8 * i));
+}
+
+/// The low `bytes` bytes of a 64-bit value, set.
+[[nodiscard]] constexpr std::uint64_t low_bytes(std::size_t bytes) noexcept {
+    return bytes >= 8 ? ~std::uint64_t{0} : (std::uint64_t{1} << (8 * bytes)) - 1;
+}
+
+} // namespace mediant

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <mediant/core/access.hpp>
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+/// ioctl as a closed set of typed requests, each naming its answer. A policy overloads
+/// `result<R::answer> ioctl(const R&, auto& next)` for those that it mediates; the rest pass. The back end has
+/// checked sizes and flags and copied user memory before a request is made. The flag bits are those of
+/// linux/vfio.h; the edges assert that.
+namespace mediant {
+
+/// VFIO_DEVICE_GET_INFO.
+struct get_device_info {
+    struct answer {
+        std::uint32_t regions = 0;
+        std::uint32_t irqs = 0;
+        bool can_reset = false;
+    };
+};
+
+/// VFIO_REGION_INFO_FLAG_*, without CAPS, which follows from what is attached.
+enum class region_flags : std::uint32_t { none = 0, read = 1, write = 2, mmap = 4 };
+[[nodiscard]] constexpr region_flags operator|(region_flags a, region_flags b) noexcept {
+    return region_flags{static_cast<std::uint32_t>(a) | static_cast<std::uint32_t>(b)};
+}
+[[nodiscard]] constexpr region_flags operator&(region_flags a, region_flags b) noexcept {
+    return region_flags{static_cast<std::uint32_t>(a) & static_cast<std::uint32_t>(b)};
+}
+[[nodiscard]] constexpr region_flags without(region_flags a, region_flags b) noexcept {
+    return region_flags{static_cast<std::uint32_t>(a) & ~static_cast<std::uint32_t>(b)};
+}
+[[nodiscard]] constexpr bool has(region_flags all, region_flags some) noexcept { return (all & some) == some; }
+
+/// VFIO_DEVICE_GET_REGION_INFO. Which parts can be mapped is a question of its own (next_area).
+struct get_region_info {
+    struct answer {
+        std::uint64_t size = 0; ///< bytes; 0 where the device has no such region
+        region_flags flags = region_flags::none;
+    };
+    region_index region;
+};
+
+/// Interrupt kinds of a vfio-pci device (VFIO_PCI_*_IRQ_INDEX).
+enum class irq_index : std::uint32_t { intx, msi, msix, err, req };
+inline constexpr std::uint32_t fixed_irqs = 5;
+
+/// VFIO_IRQ_INFO_*.
+enum class irq_flags : std::uint32_t { none = 0, eventfd = 1, maskable = 2, automasked = 4, noresize = 8 };
+[[nodiscard]] constexpr irq_flags operator|(irq_flags a, irq_flags b) noexcept {
+    return irq_flags{static_cast<std::uint32_t>(a) | static_cast<std::uint32_t>(b)};
+}
+
+/// VFIO_DEVICE_GET_IRQ_INFO.
+struct get_irq_info {
+    struct answer {
+        irq_flags flags = irq_flags::none;
+        std::uint32_t count = 0; ///< vectors of this kind
+    };
+    irq_index index;
+};
+
+/// VFIO_DEVICE_SET_IRQS: one action on the vectors [start, start + count) of one kind.
+struct set_irqs {
+    using answer = void;
+    enum class action : std::uint8_t { mask, unmask, trigger };
+    enum class data : std::uint8_t {
+        none,     ///< acts on the whole range; with trigger and count 0 it disables the index
+        bools,    ///< acts on those whose byte in `bools` is not 0
+        eventfds, ///< sets the vectors' eventfds, -1 takes one away; the callee duplicates what it keeps
+    };
+    irq_index index;
+    action what;
+    data how;
+    std::uint32_t start;
+    std::uint32_t count;
+    std::span<const std::uint8_t> bools;
+    std::span<const int> eventfds;
+};
+
+/// VFIO_DEVICE_RESET. When it has succeeded, the policies' reset() runs.
+struct reset_device {
+    using answer = void;
+};
+
+/// Memory that the device may reach from now on (vfio-user's DMA_MAP). `memory` is empty where the client
+/// shares none and must be asked for each transfer.
+struct map_dma {
+    using answer = void;
+    std::uint64_t iova;
+    std::uint64_t size;
+    bool readable;
+    bool writable;
+    std::span<std::byte> memory;
+};
+
+/// The memory is gone when this returns (vfio-user's DMA_UNMAP); names exactly what was mapped.
+struct unmap_dma {
+    using answer = void;
+    std::uint64_t iova;
+    std::uint64_t size;
+};
+
+/// The closed set.
+template <class R>
+concept request = std::same_as<R, get_device_info> || std::same_as<R, get_region_info> ||
+                  std::same_as<R, get_irq_info> || std::same_as<R, set_irqs> || std::same_as<R, reset_device> ||
+                  std::same_as<R, map_dma> || std::same_as<R, unmap_dma>;
+
+} // namespace mediant

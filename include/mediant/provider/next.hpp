@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <mediant/core/lower.hpp>
+#include <mediant/registers/map.hpp>
+
+#include <concepts>
+#include <cstdint>
+#include <type_traits>
+
+/// What a policy sees of the world: the layer below it, its own registers' backing, and services.
+namespace mediant {
+
+/// One interrupt vector of the device: `line{irq_index::msi, 0}`.
+struct line {
+    irq_index index;
+    std::uint32_t vector = 0;
+};
+
+/// A value of which only some byte lanes were written. A write hook that takes it is called for partial writes
+/// as they are; one that takes the plain type gets full widths only.
+template <std::unsigned_integral T>
+struct lanes {
+    T value; ///< 0 in the lanes that were not written
+    T mask;  ///< ones in the lanes that were
+};
+
+namespace detail {
+template <class>
+inline constexpr bool never = false;
+} // namespace detail
+
+/// `auto& next` of every op and hook. Layer is the policy's own layer in the stack.
+template <class Layer>
+class next_of {
+public:
+    constexpr explicit next_of(Layer& layer) noexcept : layer_{&layer} {}
+
+    /// Passes an access on to the layer below.
+    constexpr answer read(read_access a) const { return layer_->below().read(a); }
+    constexpr answer write(write_access a) const { return layer_->below().write(a); }
+
+    /// One value from or to the layer below, in the processor's byte order.
+    template <std::unsigned_integral T>
+    [[nodiscard]] constexpr result<T> load(region_index region, std::uint64_t offset) const {
+        std::byte bytes[sizeof(T)]{};
+        const answer done = read({region, offset, bytes});
+        if (done.count != sizeof(T)) return shortfall(done);
+        return detail::load_bytes<T>(bytes);
+    }
+    template <std::unsigned_integral T>
+    constexpr result<void> store(region_index region, std::uint64_t offset, T value) const {
+        std::byte bytes[sizeof(T)]{};
+        detail::store_bytes(bytes, value);
+        const answer done = write({region, offset, bytes});
+        if (done.count != sizeof(T)) return shortfall(done);
+        return {};
+    }
+
+    /// What a read of one of the policy's registers would answer if it had no hook: by its kind and backing.
+    template <const auto& Map, std::size_t Index>
+    [[nodiscard]] constexpr auto read(entry_tag<Map, Index> which) const {
+        return layer_->read_backing(which);
+    }
+    /// What a write of the whole register would do if it had no hook.
+    template <const auto& Map, std::size_t Index>
+    constexpr result<void> write(entry_tag<Map, Index> which,
+                                 typename entry_tag<Map, Index>::value_type value) const {
+        return layer_->write_backing(which, value);
+    }
+    /// Sets a shadow whatever its kind, as the device itself would: raises a bit of a w1c register, say.
+    template <const auto& Map, std::size_t Index>
+    constexpr void assign(entry_tag<Map, Index> which, typename entry_tag<Map, Index>::value_type value) const {
+        static_assert(Map.entries[Index].backing == from::shadow,
+                      "mediant: only a register with a shadow can be assigned");
+        layer_->assign_shadow(which, value);
+    }
+
+    /// Passes a request on.
+    template <request R>
+    constexpr result<typename R::answer> ioctl(const R& what) const {
+        return layer_->below().ioctl(what);
+    }
+
+    /// The device's view of memory: read(iova, bytes), write(iova, bytes), translate.
+    [[nodiscard]] constexpr auto& dma() const {
+        if constexpr (requires { layer_->device().dma(); })
+            return layer_->device().dma();
+        else
+            static_assert(detail::never<Layer>, "mediant: this world has no DMA service");
+    }
+
+    /// Raises an interrupt towards the user.
+    constexpr result<void> trigger(line which) const {
+        if constexpr (requires { layer_->device().trigger(which.index, which.vector); })
+            return layer_->device().trigger(which.index, which.vector);
+        else
+            static_assert(detail::never<Layer>, "mediant: this world has no interrupt service");
+    }
+
+    /// A literal text and up to three numbers to the world's log; rate-limited in the kernel.
+    template <std::integral... Numbers>
+        requires(sizeof...(Numbers) <= 3)
+    constexpr void log(const char* literal, Numbers... numbers) const {
+        if constexpr (requires { layer_->device().log(literal, static_cast<std::uint64_t>(numbers)...); })
+            layer_->device().log(literal, static_cast<std::uint64_t>(numbers)...);
+        else
+            static_assert(detail::never<Layer>, "mediant: this world has no log service");
+    }
+
+private:
+    static constexpr error shortfall(const answer& done) noexcept {
+        return done.error == error::none ? error::io : done.error;
+    }
+
+    Layer* layer_;
+};
+
+/// `next` of a policy's own read and write ops, which stand above its maps: passes through them.
+template <class Layer>
+class next_through_map : public next_of<Layer> {
+public:
+    constexpr explicit next_through_map(Layer& layer) noexcept : next_of<Layer>{layer}, layer_{&layer} {}
+
+    using next_of<Layer>::read;
+    using next_of<Layer>::write;
+    constexpr answer read(read_access a) const { return layer_->read_map(a); }
+    constexpr answer write(write_access a) const { return layer_->write_map(a); }
+
+private:
+    Layer* layer_;
+};
+
+} // namespace mediant

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <mediant/provider/layer.hpp>
+#include <mediant/provider/valid.hpp>
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <type_traits>
+
+/// Policies over a lower: a device that a back end can offer.
+namespace mediant {
+
+namespace detail {
+template <class Below, class... Policies>
+struct nest {
+    using type = Below;
+};
+template <class Below, class Outermost, class... Inner>
+struct nest<Below, Outermost, Inner...> {
+    using type = layer<Outermost, typename nest<Below, Inner...>::type>;
+};
+template <class T, class Lower>
+[[nodiscard]] constexpr T nest_over(Lower& device) noexcept {
+    if constexpr (std::is_constructible_v<T, Lower&>)
+        return T{device};
+    else
+        return T{nest_over<typename T::below_type>(device)};
+}
+} // namespace detail
+
+/// `stack<Lower, Outermost, …, Innermost>`: opened as a whole, with fresh policies each time. Clamps accesses at
+/// a region's end as read(2) on vfio-pci does; a front with another rule checks before it calls.
+template <lower Lower, class... Policies>
+    requires(valid<Policies> && ...)
+class stack {
+    using layers = typename detail::nest<bottom<Lower>, Policies...>::type;
+
+public:
+    constexpr explicit stack(Lower& device) noexcept
+        : device_{&device}, layers_{detail::nest_over<layers>(device)} {}
+
+    [[nodiscard]] constexpr Lower& lower() const noexcept { return *device_; }
+
+    /// Starts afresh: nothing of an earlier open is left. error::no_device where a policy declines.
+    constexpr result<void> open() {
+        layers_ = detail::nest_over<layers>(*device_);
+        const result<void> opened = layers_.open();
+        if (!opened) return opened;
+        for (std::uint32_t i = 0; i < fixed_regions; ++i) {
+            const auto info = layers_.ioctl(get_region_info{region_index{i}});
+            sizes_[i] = info ? info->size : 0;
+        }
+        return opened;
+    }
+    constexpr void release() { layers_.release(); }
+
+    /// Tells the policies that the device was reset. To reset the device itself: ioctl(reset_device{}).
+    constexpr void reset() noexcept {
+        if constexpr (requires { layers_.reset(); }) layers_.reset();
+    }
+
+    constexpr answer read(read_access a) {
+        if (!clamp(a)) return {0, error::invalid};
+        return layers_.read(a);
+    }
+    constexpr answer write(write_access a) {
+        if (!clamp(a)) return {0, error::invalid};
+        return layers_.write(a);
+    }
+
+    template <request R>
+    constexpr result<typename R::answer> ioctl(const R& what) {
+        auto out = layers_.ioctl(what);
+        if constexpr (std::is_same_v<R, reset_device>) {
+            if (out) reset();
+        } else if constexpr (std::is_same_v<R, get_region_info>) {
+            // What is trapped whole cannot be mapped at all, at any page size.
+            if (out && has(out->flags, region_flags::mmap) && next_area_of(what.region, out->size, 4096, 0).empty())
+                out->flags = without(out->flags, region_flags::mmap);
+        }
+        return out;
+    }
+
+    /// The first stretch of whole pages at or after `from` that may be mapped; empty where there is none.
+    [[nodiscard]] constexpr range next_area(region_index region, std::uint64_t page_size,
+                                            std::uint64_t from) const noexcept {
+        return next_area_of(region, size_of(region), page_size, from);
+    }
+
+    /// Whether all of a stretch may be mapped.
+    [[nodiscard]] constexpr bool mappable(region_index region, range where, std::uint64_t page_size = 4096) const noexcept {
+        if (where.empty() || !fits(where.offset, where.size, size_of(region))) return false;
+        const range area = next_area(region, page_size, where.offset / page_size * page_size);
+        return area.contains(where.offset) && where.end() <= area.end();
+    }
+
+    /// The bytes of a region that a client may map and read without a call, where the lower has them.
+    [[nodiscard]] constexpr std::span<std::byte> memory(region_index region) const {
+        if constexpr (requires { device_->memory(region); })
+            return device_->memory(region);
+        else
+            return {};
+    }
+    /// A file descriptor of those bytes, which stays the lower's; -1 where there is none.
+    [[nodiscard]] constexpr int memory_fd(region_index region) const {
+        if constexpr (requires { device_->memory_fd(region); })
+            return device_->memory_fd(region);
+        else
+            return -1;
+    }
+
+    /// When the lower next has something to do by itself, in nanoseconds of the monotonic clock.
+    [[nodiscard]] constexpr std::optional<std::uint64_t> deadline() const {
+        if constexpr (requires { device_->deadline(); })
+            return device_->deadline();
+        else
+            return std::nullopt;
+    }
+    constexpr void advance(std::uint64_t now_ns) {
+        if constexpr (requires { device_->advance(now_ns); }) device_->advance(now_ns);
+    }
+
+private:
+    [[nodiscard]] constexpr std::uint64_t size_of(region_index region) const noexcept {
+        const auto i = static_cast<std::uint32_t>(region);
+        return i < fixed_regions ? sizes_[i] : 0;
+    }
+
+    [[nodiscard]] static constexpr range next_area_of(region_index region, std::uint64_t size, std::uint64_t page_size,
+                                                      std::uint64_t from) noexcept {
+        if constexpr (sizeof...(Policies) == 0)
+            return untrapped_pages([](std::uint64_t, std::uint64_t count) { return traps{count, false}; }, size,
+                                   page_size, from);
+        else
+            return layers::next_area(region, size, page_size, from);
+    }
+
+    template <class Access>
+    [[nodiscard]] constexpr bool clamp(Access& a) const noexcept {
+        const std::uint64_t size = size_of(a.region);
+        if (a.offset >= size) return false;
+        if (a.bytes.size() > size - a.offset) a.bytes = a.bytes.first(static_cast<std::size_t>(size - a.offset));
+        return true;
+    }
+
+    Lower* device_;
+    layers layers_;
+    std::array<std::uint64_t, fixed_regions> sizes_{};
+};
+
+} // namespace mediant

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <mediant/provider/traits.hpp>
+#include <mediant/registers/checks.hpp>
+
+#include <concepts>
+#include <cstddef>
+#include <type_traits>
+#include <utility>
+
+/// Compile-time checks of a policy. A hook with a wrong name, type or arity would leave its register unmediated
+/// in silence, so marks in the map and hooks of the policy must agree, both ways.
+namespace mediant {
+
+template <class Policy, class Below>
+class layer;
+
+namespace detail {
+
+template <bool Ok, class Policy, text Name>
+struct check_read_hook {
+    static_assert(Ok, "mediant: the map marks a register with on::read, but the policy has no "
+                      "read(at<map, \"NAME\">, auto& next); the name is the last argument of check_read_hook");
+};
+template <bool Ok, class Policy, text Name>
+struct check_write_hook {
+    static_assert(Ok, "mediant: the map marks a register with on::write, but the policy has no "
+                      "write(at<map, \"NAME\">, value, auto& next); the name is the last argument of check_write_hook");
+};
+template <bool Ok, class Policy, text Name>
+struct check_read_hook_parameters {
+    static_assert(Ok, "mediant: a read hook's parameters are (at<map, \"NAME\">, auto& next); the name is the last "
+                      "argument of check_read_hook_parameters");
+};
+template <bool Ok, class Policy, text Name>
+struct check_write_hook_parameters {
+    static_assert(Ok, "mediant: a write hook's parameters are (at<map, \"NAME\">, value, auto& next); the name is the "
+                      "last argument of check_write_hook_parameters");
+};
+template <bool Ok, class Policy, text Name>
+struct check_write_hook_value {
+    static_assert(Ok, "mediant: a write hook's value has the unsigned type of the register's width, or is lanes<> of "
+                      "it; the name is the last argument of check_write_hook_value");
+};
+template <bool Ok, class Policy, text Name>
+struct check_read_hook_result {
+    static_assert(Ok, "mediant: a read hook returns result<T>, T the unsigned type of the register's width; the name "
+                      "is the last argument of check_read_hook_result");
+};
+template <bool Ok, class Policy, text Name>
+struct check_write_hook_result {
+    static_assert(Ok, "mediant: a write hook returns result<void>; the name is the last argument of "
+                      "check_write_hook_result");
+};
+template <bool Ok, class Policy, text Name>
+struct check_read_mark {
+    static_assert(Ok, "mediant: the policy has a read hook for a register that the map does not mark with on::read; "
+                      "the name is the last argument of check_read_mark");
+};
+template <bool Ok, class Policy, text Name>
+struct check_write_mark {
+    static_assert(Ok, "mediant: the policy has a write hook for a register that the map does not mark with on::write; "
+                      "the name is the last argument of check_write_mark");
+};
+template <bool Ok, class Policy>
+struct check_map_listed {
+    static_assert(Ok, "mediant: the policy has a region map that its `regions` does not list");
+};
+
+/// Stands for a device in checks: has every service.
+struct probe_lower {
+    unsigned max_access() const noexcept;
+    result<std::uint64_t> load(region_index, std::uint64_t, unsigned);
+    result<void> store(region_index, std::uint64_t, unsigned, std::uint64_t);
+    void log(const char*, std::uint64_t = 0, std::uint64_t = 0, std::uint64_t = 0);
+    result<void> trigger(irq_index, std::uint32_t);
+    probe_lower& dma();
+};
+/// Converts to anything, or to one type only, for asking which parameters a function takes.
+struct anything {
+    template <class T> operator T() const;
+    template <class T> operator T&() const;
+};
+template <class T>
+struct exactly {
+    template <std::same_as<T> U> operator U() const;
+};
+
+/// How an op or hook can be called, whatever its result.
+template <class P, class... A> concept calls_read = requires(P& p, A&... a) { p.read(a...); };
+template <class P, class... A> concept calls_write = requires(P& p, A&... a) { p.write(a...); };
+template <class P, class... A> concept calls_open = requires(P& p, A&... a) { p.open(a...); };
+template <class P, class... A> concept calls_release = requires(P& p, A&... a) { p.release(a...); };
+template <class P, class... A> concept calls_reset = requires(P& p, A&... a) { p.reset(a...); };
+
+template <class P, class Tag, class Next>
+concept any_read_hook = calls_read<P, Tag, Next> || calls_read<P, Tag> || calls_read<P, Tag, Next, anything> ||
+                        calls_read<P, Tag, anything, Next>;
+template <class P, class Tag, class Next>
+concept any_write_hook = calls_write<P, Tag, anything, Next> || calls_write<P, Tag, Next> || calls_write<P, Tag> ||
+                         calls_write<P, Tag, anything> || calls_write<P, Tag, Next, anything> ||
+                         calls_write<P, Tag, exactly<typename Tag::value_type>, Next> ||
+                         calls_write<P, Tag, anything, Next, anything>;
+
+template <class P, const auto& Map, std::size_t I, class Next>
+[[nodiscard]] consteval bool check_hooks_of_entry() {
+    using tag = entry_tag<Map, I>;
+    using value = typename tag::value_type;
+    constexpr auto& name = name_text<Map, I>;
+    constexpr bool marked_read = has(Map.entries[I].hook, on::read);
+    constexpr bool marked_write = has(Map.entries[I].hook, on::write);
+    if constexpr (!marked_read) {
+        static_cast<void>(check_read_mark<!any_read_hook<P, tag, Next>, P, name>{});
+    } else if constexpr (!has_read_hook<P, tag, Next>) {
+        if constexpr (calls_read<P, tag, Next>)
+            static_cast<void>(check_read_hook_result<false, P, name>{});
+        else if constexpr (any_read_hook<P, tag, Next>)
+            static_cast<void>(check_read_hook_parameters<false, P, name>{});
+        else
+            static_cast<void>(check_read_hook<false, P, name>{});
+    }
+    if constexpr (!marked_write) {
+        static_cast<void>(check_write_mark<!any_write_hook<P, tag, Next>, P, name>{});
+    } else {
+        constexpr bool plain = calls_write<P, tag, exactly<value>, Next>;
+        constexpr bool in_lanes = calls_write<P, tag, exactly<lanes<value>>, Next>;
+        if constexpr (plain || in_lanes)
+            static_cast<void>(
+                check_write_hook_result<has_write_hook<P, tag, Next> || has_lanes_hook<P, tag, Next>, P, name>{});
+        else if constexpr (calls_write<P, tag, anything, Next> || calls_write<P, tag, value, Next>)
+            static_cast<void>(check_write_hook_value<false, P, name>{});
+        else if constexpr (any_write_hook<P, tag, Next>)
+            static_cast<void>(check_write_hook_parameters<false, P, name>{});
+        else
+            static_cast<void>(check_write_hook<false, P, name>{});
+    }
+    return true;
+}
+
+template <class P, const auto& Map, class Next>
+[[nodiscard]] consteval bool check_hooks() {
+    return [&]<std::size_t... I>(std::index_sequence<I...>) {
+        return (check_hooks_of_entry<P, Map, I, Next>() && ...);
+    }(std::make_index_sequence<Map.entries.size()>{});
+}
+
+/// Whether `regions` lists a map.
+template <const auto& Map, const auto&... Maps>
+[[nodiscard]] consteval bool lists(regions<Maps...>) {
+    return ((static_cast<const void*>(&Map) == static_cast<const void*>(&Maps)) || ...);
+}
+template <const auto&... Maps>
+[[nodiscard]] consteval bool regions_differ(regions<Maps...>) {
+    std::uint64_t seen = 0;
+    bool differ = true;
+    static_cast<void>(((differ &= (seen >> static_cast<unsigned>(Maps.region) & 1) == 0,
+                        seen |= std::uint64_t{1} << static_cast<unsigned>(Maps.region)), ...));
+    return differ;
+}
+
+/// A map under one of the usual names is meant to be used.
+template <class P>
+[[nodiscard]] consteval bool check_listed() {
+    constexpr auto all = maps_of<P>();
+    if constexpr (requires { P::bar0.entries; }) static_cast<void>(check_map_listed<lists<P::bar0>(all), P>{});
+    if constexpr (requires { P::bar1.entries; }) static_cast<void>(check_map_listed<lists<P::bar1>(all), P>{});
+    if constexpr (requires { P::bar2.entries; }) static_cast<void>(check_map_listed<lists<P::bar2>(all), P>{});
+    if constexpr (requires { P::bar3.entries; }) static_cast<void>(check_map_listed<lists<P::bar3>(all), P>{});
+    if constexpr (requires { P::bar4.entries; }) static_cast<void>(check_map_listed<lists<P::bar4>(all), P>{});
+    if constexpr (requires { P::bar5.entries; }) static_cast<void>(check_map_listed<lists<P::bar5>(all), P>{});
+    return true;
+}
+
+template <class P, class Next>
+[[nodiscard]] consteval bool check_ops() {
+    if constexpr (calls_open<P, Next> || calls_open<P> || calls_open<P, Next, anything>)
+        static_assert(requires(P& p, Next& next) { { p.open(next) } -> std::same_as<result<void>>; },
+                      "mediant: open takes (auto& next) and returns result<void>");
+    if constexpr (calls_release<P, Next> || calls_release<P> || calls_release<P, Next, anything>)
+        static_assert(requires(P& p, Next& next) { { p.release(next) } -> std::same_as<void>; },
+                      "mediant: release takes (auto& next) and returns nothing");
+    if constexpr (calls_reset<P> || calls_reset<P, Next> || calls_reset<P, anything>)
+        static_assert(requires(P& p) { { p.reset() } -> std::same_as<void>; },
+                      "mediant: reset takes nothing and returns nothing: it touches no device");
+    if constexpr (calls_read<P, read_access, Next> || calls_read<P, read_access>)
+        static_assert(requires(P& p, read_access a, Next& next) { { p.read(a, next) } -> std::same_as<answer>; },
+                      "mediant: a read op takes (read_access, auto& next) and returns answer");
+    if constexpr (calls_write<P, write_access, Next> || calls_write<P, write_access>)
+        static_assert(requires(P& p, write_access a, Next& next) { { p.write(a, next) } -> std::same_as<answer>; },
+                      "mediant: a write op takes (write_access, auto& next) and returns answer");
+    return true;
+}
+
+template <class P>
+[[nodiscard]] consteval bool check_policy() {
+    static_assert(std::is_default_constructible_v<P>, "mediant: a policy is default-constructible: an open makes one");
+    static_assert(std::is_trivially_copyable_v<P>,
+                  "mediant: a policy is trivially copyable: its state is one blob that a kernel can hold");
+    using next = next_of<layer<P, bottom<probe_lower>>>;
+    bool ok = check_ops<P, next>() && check_listed<P>();
+    static_assert(regions_differ(maps_of<P>()), "mediant: a policy has one map of each region");
+    any_map(maps_of<P>(), [&]<const auto& Map>() {
+        ok = ok && check_map<Map>() && check_hooks<P, Map, next>();
+        return false;
+    });
+    return ok;
+}
+
+} // namespace detail
+
+/// `static_assert(valid<edu>);`: checks a policy and its maps, with a message for each mistake.
+template <class Policy>
+inline constexpr bool valid = detail::check_policy<Policy>();
+
+} // namespace mediant

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <mediant/registers/trap_table.hpp>
+
+#include <cstdint>
+
+/// What of a region can be mapped: derived from the trapped ranges alone.
+namespace mediant {
+
+/// How a region goes on: `size` bytes that are all trapped, or none of them.
+struct traps {
+    std::uint64_t size;
+    bool trapped;
+};
+
+/// How a map goes on at `offset`, as far as `count` bytes.
+template <const auto& Map>
+[[nodiscard]] constexpr traps run_of(std::uint64_t offset, std::uint64_t count) noexcept {
+    const std::uint64_t passed = trap_table<Map>::untrapped(offset, count);
+    if (passed != 0) return {passed, false};
+    return {trap_table<Map>::trapped(offset, count), true};
+}
+
+/// The first stretch of whole pages at or after `from` without a trapped byte, as long as it goes; empty where
+/// there is none. `run(offset, count)` answers `traps`. A region that ends within a page has no area there: what
+/// else lies in that page is not the map's to say.
+template <class Run>
+[[nodiscard]] constexpr range untrapped_pages(const Run& run, std::uint64_t region_size, std::uint64_t page_size,
+                                              std::uint64_t from) noexcept {
+    const std::uint64_t end = region_size / page_size * page_size;
+    std::uint64_t at = (from + page_size - 1) / page_size * page_size;
+    while (at < end && at >= from) {
+        const traps here = run(at, end - at);
+        if (!here.trapped) {
+            std::uint64_t stop = at + here.size;
+            while (stop < end) { // neighbouring stretches of layers that stop for other reasons than a trap
+                const traps more = run(stop, end - stop);
+                if (more.trapped) break;
+                stop += more.size;
+            }
+            stop = stop / page_size * page_size;
+            if (stop > at) return {at, stop - at};
+            at += page_size;
+        } else {
+            at = (at + here.size + page_size - 1) / page_size * page_size;
+        }
+    }
+    return {};
+}
+
+} // namespace mediant
