@@ -37,28 +37,19 @@ public:
 
     [[nodiscard]] constexpr Lower& device() const noexcept { return *device_; }
 
-    constexpr answer read(read_access a) const {
-        std::size_t done = 0;
-        while (done < a.bytes.size()) {
-            const unsigned width = natural_width(a.offset + done, a.bytes.size() - done, device_->max_access());
-            const result<std::uint64_t> value = device_->load(a.region, a.offset + done, width);
-            if (!value) return {done, value.error()};
-            store_little(a.bytes.subspan(done, width), *value);
-            done += width;
-        }
-        return {done};
+    [[gnu::always_inline]] constexpr answer read(const read_access& a) const {
+        if (!natural(a.offset, a.bytes.size())) return read_split(a.region, a.offset, a.bytes.data(), a.bytes.size());
+        const result<std::uint64_t> value = device_->load(a.region, a.offset, static_cast<unsigned>(a.bytes.size()));
+        if (!value) return {0, value.error()};
+        store_little(a.bytes, *value);
+        return {a.bytes.size()};
     }
 
-    constexpr answer write(write_access a) const {
-        std::size_t done = 0;
-        while (done < a.bytes.size()) {
-            const unsigned width = natural_width(a.offset + done, a.bytes.size() - done, device_->max_access());
-            const result<void> stored =
-                device_->store(a.region, a.offset + done, width, load_little(a.bytes.subspan(done, width)));
-            if (!stored) return {done, stored.error()};
-            done += width;
-        }
-        return {done};
+    [[gnu::always_inline]] constexpr answer write(const write_access& a) const {
+        if (!natural(a.offset, a.bytes.size())) return write_split(a.region, a.offset, a.bytes.data(), a.bytes.size());
+        const result<void> stored =
+            device_->store(a.region, a.offset, static_cast<unsigned>(a.bytes.size()), load_little(a.bytes));
+        return stored ? answer{a.bytes.size()} : answer{0, stored.error()};
     }
 
     template <request R>
@@ -80,6 +71,36 @@ public:
     }
 
 private:
+    /// Whether an access is one that the lower takes as it is: the usual case.
+    [[nodiscard]] constexpr bool natural(std::uint64_t offset, std::size_t size) const noexcept {
+        return size - 1 < device_->max_access() && (size & (size - 1)) == 0 && (offset & (size - 1)) == 0;
+    }
+
+    [[gnu::noinline]] constexpr answer read_split(region_index region, std::uint64_t offset, std::byte* bytes,
+                                                  std::size_t size) const {
+        std::size_t done = 0;
+        while (done < size) {
+            const unsigned width = natural_width(offset + done, size - done, device_->max_access());
+            const result<std::uint64_t> value = device_->load(region, offset + done, width);
+            if (!value) return {done, value.error()};
+            store_little({bytes + done, width}, *value);
+            done += width;
+        }
+        return {done};
+    }
+
+    [[gnu::noinline]] constexpr answer write_split(region_index region, std::uint64_t offset, const std::byte* bytes,
+                                                   std::size_t size) const {
+        std::size_t done = 0;
+        while (done < size) {
+            const unsigned width = natural_width(offset + done, size - done, device_->max_access());
+            const result<void> stored = device_->store(region, offset + done, width, load_little({bytes + done, width}));
+            if (!stored) return {done, stored.error()};
+            done += width;
+        }
+        return {done};
+    }
+
     Lower* device_;
 };
 

@@ -56,7 +56,7 @@ public:
         if constexpr (detail::has_reset<Policy>) policy_.reset();
     }
 
-    constexpr answer read(read_access a) {
+    constexpr answer read(const read_access& a) {
         using through = next_through_map<layer>;
         if constexpr (detail::has_read<Policy, through>) {
             if (has_map(a.region)) {
@@ -67,7 +67,7 @@ public:
         return read_map(a);
     }
 
-    constexpr answer write(write_access a) {
+    constexpr answer write(const write_access& a) {
         using through = next_through_map<layer>;
         if constexpr (detail::has_write<Policy, through>) {
             if (has_map(a.region)) {
@@ -110,21 +110,19 @@ public:
 
     // What next offers of the policy's own maps.
 
-    constexpr answer read_map(read_access a) {
+    constexpr answer read_map(const read_access& a) {
         answer done;
         if (detail::visit_map<Policy>(a.region, [&]<const auto& Map>() {
-                map_host<Map> host{*this};
-                done = detail::engine<Map, map_host<Map>>{host}.read(a);
+                done = engine_of<Map>().read(a);
             }))
             return done;
         return below_.read(a);
     }
 
-    constexpr answer write_map(write_access a) {
+    constexpr answer write_map(const write_access& a) {
         answer done;
         if (detail::visit_map<Policy>(a.region, [&]<const auto& Map>() {
-                map_host<Map> host{*this};
-                done = detail::engine<Map, map_host<Map>>{host}.write(a);
+                done = engine_of<Map>().write(a);
             }))
             return done;
         return below_.write(a);
@@ -135,8 +133,7 @@ public:
         using value_type = typename entry_tag<Map, Index>::value_type;
         constexpr detail::trapped_entry e = backing_of<Map, Index>();
         std::byte bytes[sizeof(value_type)]{};
-        map_host<Map> host{*this};
-        const answer done = detail::engine<Map, map_host<Map>>{host}.read_backing(e, {Map.region, e.offset, bytes});
+        const answer done = engine_of<Map>().read_backing(e, {Map.region, e.offset, bytes});
         if (done.count != sizeof bytes) return result<value_type>{done.error};
         return result<value_type>{detail::load_bytes<value_type>(bytes)};
     }
@@ -146,8 +143,7 @@ public:
         constexpr detail::trapped_entry e = backing_of<Map, Index>();
         std::byte bytes[sizeof value]{};
         detail::store_bytes(bytes, value);
-        map_host<Map> host{*this};
-        const answer done = detail::engine<Map, map_host<Map>>{host}.write_backing(e, {Map.region, e.offset, bytes});
+        const answer done = engine_of<Map>().write_backing(e, {Map.region, e.offset, bytes});
         if (done.count != sizeof bytes) return done.error;
         return {};
     }
@@ -176,17 +172,16 @@ private:
     static consteval detail::trapped_entry backing_of() {
         for (const detail::trapped_entry& e : trap_table<Map>::entries)
             if (e.index == Index) return e;
-        const entry& named = Map.entries[Index];
-        return {named.offset, named.size, named.value, 0, static_cast<std::uint16_t>(Index), named.what};
+        return {Map.entries[Index], Index};
     }
 
     constexpr void reset_shadows() noexcept {
         detail::any_map(detail::maps_of<Policy>(), [this]<const auto& Map>() {
             for (const detail::trapped_entry& e : trap_table<Map>::entries) {
-                if (e.backing != from::shadow) continue;
+                if (!e.has_shadow) continue;
                 std::byte* const at = this->template shadow_of<Map>() + e.shadow_at;
-                for (std::uint64_t i = 0; i < e.size; ++i)
-                    at[i] = static_cast<std::byte>(e.is_register() ? e.value >> (8 * i) : e.value);
+                for (std::uint64_t i = 0; i < e.size(); ++i)
+                    at[i] = static_cast<std::byte>(e.is_register ? e.value >> (8 * i) : e.value);
             }
             return false;
         });
@@ -200,8 +195,8 @@ private:
         template <std::size_t Position>
         using tag = entry_tag<Map, trap_table<Map>::entries[Position].index>;
 
-        constexpr answer below_read(read_access a) const { return self.below_.read(a); }
-        constexpr answer below_write(write_access a) const { return self.below_.write(a); }
+        constexpr answer below_read(const read_access& a) const { return self.below_.read(a); }
+        constexpr answer below_write(const write_access& a) const { return self.below_.write(a); }
         constexpr std::byte* shadow() const noexcept { return self.template shadow_of<Map>(); }
 
         template <std::size_t Position>
@@ -229,6 +224,11 @@ private:
                 return self.policy_.write(tag<Position>{}, static_cast<value_type>(value), next);
         }
     };
+
+    template <const auto& Map>
+    constexpr auto engine_of() noexcept {
+        return detail::engine<Map, map_host<Map>>{map_host<Map>{*this}};
+    }
 
     static constexpr std::size_t shadow_size = detail::shadow_total(detail::maps_of<Policy>());
 

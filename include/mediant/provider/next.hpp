@@ -37,8 +37,8 @@ public:
     constexpr explicit next_of(Layer& layer) noexcept : layer_{&layer} {}
 
     /// Passes an access on to the layer below.
-    constexpr answer read(read_access a) const { return layer_->below().read(a); }
-    constexpr answer write(write_access a) const { return layer_->below().write(a); }
+    constexpr answer read(const read_access& a) const { return layer_->below().read(a); }
+    constexpr answer write(const write_access& a) const { return layer_->below().write(a); }
 
     /// One value from or to the layer below, in the processor's byte order.
     template <std::unsigned_integral T>
@@ -124,8 +124,8 @@ public:
 
     using next_of<Layer>::read;
     using next_of<Layer>::write;
-    constexpr answer read(read_access a) const { return layer_->read_map(a); }
-    constexpr answer write(write_access a) const { return layer_->write_map(a); }
+    constexpr answer read(const read_access& a) const { return layer_->read_map(a); }
+    constexpr answer write(const write_access& a) const { return layer_->write_map(a); }
 
 private:
     Layer* layer_;

@@ -62,13 +62,15 @@ public:
         if constexpr (requires { layers_.reset(); }) layers_.reset();
     }
 
-    constexpr answer read(read_access a) {
-        if (!clamp(a)) return {0, error::invalid};
-        return layers_.read(a);
+    constexpr answer read(const read_access& a) {
+        const std::uint64_t size = size_of(a.region);
+        if (a.offset >= size) return {0, error::invalid};
+        return layers_.read({a.region, a.offset, clamped(a.bytes, size - a.offset)});
     }
-    constexpr answer write(write_access a) {
-        if (!clamp(a)) return {0, error::invalid};
-        return layers_.write(a);
+    constexpr answer write(const write_access& a) {
+        const std::uint64_t size = size_of(a.region);
+        if (a.offset >= size) return {0, error::invalid};
+        return layers_.write({a.region, a.offset, clamped(a.bytes, size - a.offset)});
     }
 
     template <request R>
@@ -138,12 +140,9 @@ private:
             return layers::next_area(region, size, page_size, from);
     }
 
-    template <class Access>
-    [[nodiscard]] constexpr bool clamp(Access& a) const noexcept {
-        const std::uint64_t size = size_of(a.region);
-        if (a.offset >= size) return false;
-        if (a.bytes.size() > size - a.offset) a.bytes = a.bytes.first(static_cast<std::size_t>(size - a.offset));
-        return true;
+    template <class Byte>
+    [[nodiscard]] static constexpr std::span<Byte> clamped(std::span<Byte> bytes, std::uint64_t left) noexcept {
+        return {bytes.data(), bytes.size() <= left ? bytes.size() : static_cast<std::size_t>(left)};
     }
 
     Lower* device_;

@@ -24,79 +24,93 @@ class engine {
     using table = trap_table<Map>;
 
 public:
-    constexpr explicit engine(Host& host) noexcept : host_{host} {}
+    constexpr explicit engine(Host host) noexcept : host_{host} {}
 
-    constexpr answer read(read_access a) const {
-        return split(a, [this](read_access part) { return host_.below_read(part); },
-                     [this](std::size_t at, read_access part) { return read_entry(at, part); });
+    /// Inlined, so that the parts of an access stay in registers.
+    [[gnu::always_inline]] constexpr answer read(const read_access& a) const {
+        const std::size_t at = table::find(a.offset);
+        if (at == table::none) {
+            if (passes_whole(a)) return host_.below_read(a);
+        } else if (a.bytes.size() <= left_in(at, a.offset)) {
+            return read_entry(at, a);
+        }
+        return split(host_, a.region, a.offset, a.bytes.data(), a.bytes.size());
     }
 
-    constexpr answer write(write_access a) const {
-        return split(a, [this](write_access part) { return host_.below_write(part); },
-                     [this](std::size_t at, write_access part) { return write_entry(at, part); });
+    [[gnu::always_inline]] constexpr answer write(const write_access& a) const {
+        const std::size_t at = table::find(a.offset);
+        if (at == table::none) {
+            if (passes_whole(a)) return host_.below_write(a);
+        } else if (a.bytes.size() <= left_in(at, a.offset)) {
+            return write_entry(at, a);
+        }
+        return split(host_, a.region, a.offset, a.bytes.data(), a.bytes.size());
     }
 
     /// The part of a read that lies in one entry, by its kind and backing, whatever its hooks.
-    constexpr answer read_backing(const trapped_entry& e, read_access part) const {
+    constexpr answer read_backing(const trapped_entry& e, const read_access& part) const {
+        if (e.read == treatment::pass) return host_.below_read(part);
         const std::size_t within = static_cast<std::size_t>(part.offset - e.offset);
-        if (e.what == entry::shape::hide) return fill(part.bytes, std::byte{0xff});
-        if (e.kind == kind::wo) return fill(part.bytes, std::byte{0});
-        switch (e.backing) {
-        case from::shadow: copy(part.bytes, host_.shadow() + e.shadow_at + within); return {part.bytes.size()};
-        case from::constant:
-            if (!e.is_register()) return fill(part.bytes, static_cast<std::byte>(e.value));
-            store_little(part.bytes, e.value >> (8 * within));
-            return {part.bytes.size()};
-        case from::device: break;
-        }
-        return host_.below_read(part);
+        if (!e.is_register) return read_area(e, part, within);
+        const std::uint64_t value =
+            e.read == treatment::shadow ? load_bytes<std::uint64_t>(host_.shadow() + e.shadow_at) : e.value;
+        store_little(part.bytes, value >> (8 * within));
+        return {part.bytes.size()};
     }
 
     /// The part of a write that lies in one entry, by its kind and backing, whatever its hooks. Kinds act on
     /// single bits, so the bytes that are not part of it count as not written.
-    constexpr answer write_backing(const trapped_entry& e, write_access part) const {
-        if (e.what == entry::shape::hide || e.kind == kind::ro || e.backing == from::constant)
-            return {part.bytes.size()};
-        if (e.backing == from::device) return host_.below_write(part);
-        std::byte* const shadow = host_.shadow() + e.shadow_at + static_cast<std::size_t>(part.offset - e.offset);
-        write_shadow(e.kind, {shadow, part.bytes.size()}, part.bytes);
+    constexpr answer write_backing(const trapped_entry& e, const write_access& part) const {
+        if (e.write == treatment::ignore) return {part.bytes.size()};
+        if (e.write == treatment::pass) return host_.below_write(part);
+        const std::size_t within = static_cast<std::size_t>(part.offset - e.offset);
+        if (!e.is_register) return write_area(e, part, within);
+        // Bytes beside the register are stored as they were: calls into one state are serialised.
+        std::byte* const shadow = host_.shadow() + e.shadow_at;
+        const std::uint64_t old = load_bytes<std::uint64_t>(shadow);
+        store_bytes(shadow, after_write(e.kind, old, load_little(part.bytes) << (8 * within),
+                                        low_bytes(part.bytes.size()) << (8 * within)));
         return {part.bytes.size()};
     }
 
 private:
-    /// Entries that begin and end at dwords never share one with what passes, so an access within one dword
-    /// is of one kind and needs no search for the next entry.
-    static constexpr bool whole_dwords = [] {
-        for (const trapped_entry& e : table::entries)
-            if (e.offset % 4 != 0 || e.size % 4 != 0) return false;
-        return true;
-    }();
+    /// Whether an access whose first byte passes does so as a whole, seen without a search.
+    static constexpr bool passes_whole(const auto& a) noexcept {
+        if (table::whole_dwords && a.bytes.size() <= 4 - a.offset % 4) return true;
+        return table::untrapped(a.offset, a.bytes.size()) == a.bytes.size();
+    }
 
-    template <class Access, class Pass, class Trap>
-    static constexpr answer split(Access a, const Pass& pass, const Trap& trap) {
+    static constexpr std::uint64_t left_in(std::size_t at, std::uint64_t offset) noexcept {
+        return table::entries[at].end - offset;
+    }
+
+    /// An access that several entries share, part by part; each part then lies in one entry, or passes. Takes
+    /// everything by value, so that nothing of the usual access has to have an address.
+    template <class Byte>
+    [[gnu::noinline]] static constexpr answer split(Host host, region_index region, std::uint64_t from, Byte* bytes,
+                                                    std::size_t size) {
+        const engine self{host};
+        const basic_access<Byte> a{region, from, {bytes, size}};
         std::size_t done = 0;
-        while (done < a.bytes.size()) {
-            const std::uint64_t offset = a.offset + done;
-            const std::size_t left = a.bytes.size() - done;
+        while (done < size) {
+            const std::uint64_t offset = from + done;
+            const std::size_t left = size - done;
             const std::size_t at = table::find(offset);
-            answer part;
-            std::size_t size = left;
-            if (at == table::none) {
-                if (!(whole_dwords && left <= 4 - offset % 4))
-                    size = static_cast<std::size_t>(table::untrapped(offset, left));
-                part = pass(a.part(done, size));
-            } else {
-                const std::uint64_t in_entry = table::entries[at].where().end() - offset;
-                if (in_entry < left) size = static_cast<std::size_t>(in_entry);
-                part = trap(at, a.part(done, size));
-            }
+            const std::uint64_t alike = at == table::none ? table::untrapped(offset, left) : left_in(at, offset);
+            const std::size_t take = alike < left ? static_cast<std::size_t>(alike) : left;
+            const answer part = at == table::none ? self.pass(a.part(done, take)) : self.enter(at, a.part(done, take));
             done += static_cast<std::size_t>(part.count);
-            if (part.count != size) return {done, part.error};
+            if (part.count != take) return {done, part.error};
         }
         return {done};
     }
 
-    constexpr answer read_entry(std::size_t at, read_access part) const {
+    constexpr answer pass(const read_access& a) const { return host_.below_read(a); }
+    constexpr answer pass(const write_access& a) const { return host_.below_write(a); }
+    constexpr answer enter(std::size_t at, const read_access& a) const { return read_entry(at, a); }
+    constexpr answer enter(std::size_t at, const write_access& a) const { return write_entry(at, a); }
+
+    constexpr answer read_entry(std::size_t at, const read_access& part) const {
         const trapped_entry& e = table::entries[at];
         if (has(e.hook, on::read)) {
             const result<std::uint64_t> value = call_read_hook(at);
@@ -107,7 +121,7 @@ private:
         return read_backing(e, part);
     }
 
-    constexpr answer write_entry(std::size_t at, write_access part) const {
+    constexpr answer write_entry(std::size_t at, const write_access& part) const {
         const trapped_entry& e = table::entries[at];
         if (has(e.hook, on::write)) {
             const unsigned shift = static_cast<unsigned>(8 * (part.offset - e.offset));
@@ -116,6 +130,22 @@ private:
             return done ? answer{part.bytes.size()} : answer{0, done.error()};
         }
         return write_backing(e, part);
+    }
+
+    /// A read of a block or a hidden window that does not pass.
+    constexpr answer read_area(const trapped_entry& e, const read_access& part, std::size_t within) const {
+        const std::byte* const shadow = host_.shadow() + e.shadow_at + within;
+        for (std::size_t i = 0; i < part.bytes.size(); ++i)
+            part.bytes[i] = e.read == treatment::shadow ? shadow[i] : static_cast<std::byte>(e.value);
+        return {part.bytes.size()};
+    }
+
+    constexpr answer write_area(const trapped_entry& e, const write_access& part, std::size_t within) const {
+        std::byte* const shadow = host_.shadow() + e.shadow_at + within;
+        for (std::size_t i = 0; i < part.bytes.size(); ++i)
+            shadow[i] = static_cast<std::byte>(after_write(e.kind, static_cast<std::uint64_t>(shadow[i]),
+                                                           static_cast<std::uint64_t>(part.bytes[i]), 0xff));
+        return {part.bytes.size()};
     }
 
     /// Calls f<Position>() for the hooked register at a position that is known at run time: a jump table.
@@ -147,14 +177,14 @@ private:
     template <std::size_t I>
     constexpr result<void> full_write(std::uint64_t value, std::uint64_t mask) const {
         constexpr trapped_entry e = table::entries[I];
-        constexpr std::uint64_t full = low_bytes(e.size);
+        constexpr std::uint64_t full = low_bytes(e.size());
         if constexpr (!Host::template takes_lanes<I>()) {
             if (mask != full) {
                 if constexpr (!zero_is_neutral(e.kind)) {
                     if (e.kind == kind::wo) return error::invalid;
-                    std::byte held[e.size]{};
+                    std::byte held[e.size()]{};
                     const answer known = read_backing(e, {Map.region, e.offset, held});
-                    if (known.count != e.size) return known.error;
+                    if (known.count != e.size()) return known.error;
                     value |= load_little(held) & ~mask;
                 }
                 mask = full;
@@ -163,30 +193,7 @@ private:
         return host_.template write_hook<I>(value, mask);
     }
 
-    static constexpr answer fill(std::span<std::byte> to, std::byte value) noexcept {
-        for (std::byte& b : to) b = value;
-        return {to.size()};
-    }
-
-    static constexpr void copy(std::span<std::byte> to, const std::byte* from) noexcept {
-        switch (to.size()) {
-        case 1: case 2: case 4: case 8: store_little(to, load_little({from, to.size()})); return;
-        default: break;
-        }
-        for (std::size_t i = 0; i < to.size(); ++i) to[i] = from[i];
-    }
-
-    static constexpr void write_shadow(kind how, std::span<std::byte> shadow, std::span<const std::byte> written) noexcept {
-        while (!written.empty()) {
-            const std::size_t n = written.size() >= 8 ? 8 : written.size();
-            const std::uint64_t old = load_little(shadow.first(n));
-            store_little(shadow.first(n), after_write(how, old, load_little(written.first(n)), low_bytes(n)));
-            shadow = shadow.subspan(n);
-            written = written.subspan(n);
-        }
-    }
-
-    Host& host_;
+    Host host_; ///< no more than a pointer
 };
 
 } // namespace mediant::detail

@@ -14,20 +14,48 @@
 /// a sparse map of a 16 GiB region costs kilobytes.
 namespace mediant::detail {
 
+/// What an access to an entry without hooks comes down to, by its kind and backing.
+enum class treatment : std::uint8_t {
+    pass,   ///< to the device
+    shadow, ///< the shadow, under the kind
+    value,  ///< reads as a value that never changes
+    ignore, ///< writes are swallowed
+};
+[[nodiscard]] constexpr treatment reading(const entry& e) noexcept {
+    if (e.what == entry::shape::hide || e.kind == kind::wo || e.backing == from::constant) return treatment::value;
+    return e.backing == from::shadow ? treatment::shadow : treatment::pass;
+}
+[[nodiscard]] constexpr treatment writing(const entry& e) noexcept {
+    if (e.what == entry::shape::hide || e.kind == kind::ro || e.backing == from::constant) return treatment::ignore;
+    return e.backing == from::shadow ? treatment::shadow : treatment::pass;
+}
+/// The value of a register, or of each byte of a block or window, that reads as a value.
+[[nodiscard]] constexpr std::uint64_t fixed_value(const entry& e) noexcept {
+    if (e.what == entry::shape::hide) return 0xff;
+    return e.kind == kind::wo ? 0 : e.value;
+}
+
 /// One trapped entry, in the order of offsets.
 struct trapped_entry {
     std::uint64_t offset = 0;
-    std::uint64_t size = 0;
-    std::uint64_t value = 0;
+    std::uint64_t end = 0;
+    std::uint64_t value = 0;     ///< what it reads as where that never changes, else what a shadow is reset to
     std::uint32_t shadow_at = 0; ///< byte offset in the map's shadow storage
     std::uint16_t index = 0;     ///< in the map's entries
-    entry::shape what = entry::shape::reg;
+    bool is_register = true;
+    treatment read = treatment::pass;
+    treatment write = treatment::pass;
     mediant::kind kind = mediant::kind::rw;
-    from backing = from::device;
     on hook = on::nothing;
+    bool has_shadow = false;
 
-    [[nodiscard]] constexpr range where() const noexcept { return {offset, size}; }
-    [[nodiscard]] constexpr bool is_register() const noexcept { return what == entry::shape::reg; }
+    constexpr trapped_entry() = default;
+    constexpr trapped_entry(const entry& e, std::size_t the_index) noexcept
+        : offset{e.offset}, end{e.where().end()}, value{e.backing == from::shadow ? e.value : fixed_value(e)},
+          index{static_cast<std::uint16_t>(the_index)}, is_register{e.what == entry::shape::reg},
+          read{reading(e)}, write{writing(e)}, kind{e.kind}, hook{e.hook}, has_shadow{e.backing == from::shadow} {}
+
+    [[nodiscard]] constexpr std::uint64_t size() const noexcept { return end - offset; }
 };
 
 inline constexpr std::uint64_t chunk_bytes = 256;
@@ -45,28 +73,27 @@ inline constexpr auto trapped_entries = [] {
     std::size_t n = 0;
     for (std::size_t i = 0; i < Map.entries.size(); ++i) {
         const entry& e = Map.entries[i];
-        if (e.trapped())
-            out[n++] = {e.offset, e.size, e.value, 0, static_cast<std::uint16_t>(i), e.what, e.kind, e.backing, e.hook};
+        if (e.trapped()) out[n++] = trapped_entry{e, i};
     }
     std::sort(out.begin(), out.end(),
               [](const trapped_entry& a, const trapped_entry& b) { return a.offset < b.offset; });
     std::uint64_t at = 0;
     for (trapped_entry& e : out) {
-        if (e.backing != from::shadow) continue;
-        const std::uint64_t align = e.is_register() ? e.size : 8;
+        if (!e.has_shadow) continue;
+        const std::uint64_t align = e.is_register ? e.size() : 8;
         at = (at + align - 1) / align * align;
         e.shadow_at = static_cast<std::uint32_t>(at);
-        at += e.size;
+        at += e.size();
     }
     return out;
 }();
 
-/// Bytes of shadow storage that a map needs, a multiple of 8.
+/// Bytes of shadow storage that a map needs, a multiple of 8: as far as 8 bytes can be loaded from every shadow.
 template <const auto& Map>
 inline constexpr std::size_t shadow_bytes = [] {
     std::uint64_t end = 0;
     for (const trapped_entry& e : trapped_entries<Map>)
-        if (e.backing == from::shadow && e.shadow_at + e.size > end) end = e.shadow_at + e.size;
+        if (e.has_shadow) end = e.shadow_at + e.size() + 8;
     return static_cast<std::size_t>((end + 7) / 8 * 8);
 }();
 
@@ -75,13 +102,13 @@ template <const auto& Map>
 inline constexpr auto trapped_areas = [] {
     constexpr std::size_t count = [] {
         std::size_t n = 0;
-        for (const trapped_entry& e : trapped_entries<Map>) n += e.is_register() ? 0u : 1u;
+        for (const trapped_entry& e : trapped_entries<Map>) n += e.is_register ? 0u : 1u;
         return n;
     }();
     std::array<std::uint16_t, count> out{};
     std::size_t n = 0;
     for (std::size_t i = 0; i < trapped_entries<Map>.size(); ++i)
-        if (!trapped_entries<Map>[i].is_register()) out[n++] = static_cast<std::uint16_t>(i);
+        if (!trapped_entries<Map>[i].is_register) out[n++] = static_cast<std::uint16_t>(i);
     return out;
 }();
 
@@ -91,7 +118,7 @@ inline constexpr std::size_t used_chunks = [] {
     std::size_t n = 0;
     std::uint64_t last = ~std::uint64_t{0};
     for (const trapped_entry& e : trapped_entries<Map>) {
-        if (!e.is_register() || e.offset / chunk_bytes == last) continue;
+        if (!e.is_register || e.offset / chunk_bytes == last) continue;
         last = e.offset / chunk_bytes;
         ++n;
     }
@@ -164,11 +191,11 @@ inline constexpr auto tables_of = [] {
     std::array<std::uint64_t, register_tables<Map>::chunks> numbers{};
     std::size_t used = 0;
     for (std::size_t i = 0; i < all.size(); ++i) {
-        if (!all[i].is_register()) continue;
+        if (!all[i].is_register) continue;
         const std::uint64_t chunk = all[i].offset / chunk_bytes;
         if (used == 0 || numbers[used - 1] != chunk) numbers[used++] = chunk;
         const std::uint64_t in_chunk = all[i].offset % chunk_bytes;
-        for (std::uint64_t dword = in_chunk / 4; dword <= (in_chunk + all[i].size - 1) / 4 && dword < chunk_dwords; ++dword) {
+        for (std::uint64_t dword = in_chunk / 4; dword <= (in_chunk + all[i].size() - 1) / 4 && dword < chunk_dwords; ++dword) {
             auto& place = out.dwords[used - 1][static_cast<std::size_t>(dword)];
             if (place == 0) place = static_cast<std::uint16_t>(i + 1);
         }
@@ -188,6 +215,13 @@ struct trap_table {
     static constexpr const auto& entries = detail::trapped_entries<Map>;
     static constexpr std::size_t none = ~std::size_t{0};
 
+    /// Whether every trapped entry begins and ends at a dword, so that an access within one dword is of one kind.
+    static constexpr bool whole_dwords = [] {
+        for (const entry_type& e : entries)
+            if (e.offset % 4 != 0 || e.end % 4 != 0) return false;
+        return true;
+    }();
+
     /// The position of the trapped entry that holds the byte at `offset`, or none.
     [[nodiscard]] static constexpr std::size_t find(std::uint64_t offset) noexcept {
         if constexpr (detail::used_chunks<Map> != 0) {
@@ -195,7 +229,7 @@ struct trap_table {
             if (found != none) return found;
         }
         for (const std::uint16_t area : detail::trapped_areas<Map>)
-            if (entries[area].where().contains(offset)) return area;
+            if (offset >= entries[area].offset && offset < entries[area].end) return area;
         return none;
     }
 
@@ -205,7 +239,7 @@ struct trap_table {
         std::size_t high = entries.size();
         while (low < high) {
             const std::size_t middle = low + (high - low) / 2;
-            if (entries[middle].where().end() > offset)
+            if (entries[middle].end > offset)
                 high = middle;
             else
                 low = middle + 1;
@@ -224,7 +258,7 @@ struct trap_table {
     [[nodiscard]] static constexpr std::uint64_t trapped(std::uint64_t offset, std::uint64_t count) noexcept {
         std::uint64_t end = offset;
         for (std::size_t i = first_after(offset); i < entries.size() && entries[i].offset <= end; ++i) {
-            end = entries[i].where().end();
+            end = entries[i].end;
             if (end - offset >= count) return count;
         }
         return end - offset;
@@ -240,9 +274,10 @@ private:
             const std::uint64_t key = directory.keys[slot];
             if (key >> 16 != chunk) continue;
             std::size_t at = tables.dwords[key & 0xffff][(offset % detail::chunk_bytes) / 4];
+            if constexpr (whole_dwords) return at - 1; // none for 0
             // Narrow registers share a dword: at most four, in the order of offsets.
             for (; at != 0 && at <= entries.size() && entries[at - 1].offset <= offset; ++at)
-                if (entries[at - 1].is_register() && entries[at - 1].where().contains(offset)) return at - 1;
+                if (entries[at - 1].is_register && offset < entries[at - 1].end) return at - 1;
             return none;
         }
         return none;

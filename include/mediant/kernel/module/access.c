@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-3-Clause
+/*
+ * read and write. A BAR that holds a trap is taken apart into what passes, which goes to the core
+ * with the user's own buffer and without the policy lock, and what is trapped, which goes to the
+ * policy through a small buffer. Everything else is the core's.
+ */
+#include <linux/minmax.h>
+#include <linux/pm_runtime.h>
+#include <linux/uaccess.h>
+
+#include "variant.h"
+
+/*
+ * Bytes of one call into the policy. Calls end at a multiple of it, so that a long access is never
+ * cut within a register.
+ */
+#define MEDIANT_CHUNK 64
+
+/*
+ * A buffer that faults partway must not turn a register's write into a partial one: what was
+ * copied counts up to the last boundary of the widest natural access.
+ */
+static size_t mediant_whole(u64 offset, size_t copied, size_t count)
+{
+	u64 end = offset + copied;
+
+	if (copied == count)
+		return count;
+	end = round_down(end, 8);
+	return end > offset ? end - offset : 0;
+}
+
+static ssize_t mediant_write_chunk(struct mediant_device *mdev, unsigned int bar, u64 offset,
+				   const char __user *buf, size_t count)
+{
+	u8 bytes[MEDIANT_CHUNK] __aligned(8);
+	size_t copied = count - copy_from_user(bytes, buf, count);
+	ssize_t ret;
+
+	count = mediant_whole(offset, copied, count);
+	if (!count)
+		return -EFAULT;
+
+	mediant_lock(mdev);
+	ret = mdev->provider->write(mdev->state, bar, offset, bytes, count);
+	mediant_unlock(mdev);
+	return ret;
+}
+
+static ssize_t mediant_read_chunk(struct mediant_device *mdev, unsigned int bar, u64 offset,
+				  char __user *buf, size_t count)
+{
+	u8 bytes[MEDIANT_CHUNK] __aligned(8) = {};
+	ssize_t ret;
+
+	mediant_lock(mdev);
+	ret = mdev->provider->read(mdev->state, bar, offset, bytes, count);
+	mediant_unlock(mdev);
+	if (ret <= 0)
+		return ret;
+
+	count = min_t(size_t, ret, count);
+	count -= copy_to_user(buf, bytes, count);
+	return count ?: -EFAULT;
+}
+
+/* A trapped run: bytes done, or -errno if there are none. */
+static ssize_t mediant_trapped(struct mediant_device *mdev, unsigned int bar, u64 offset,
+			       char __user *buf, size_t count, bool write)
+{
+	size_t done = 0;
+
+	while (done < count) {
+		u64 at = offset + done;
+		size_t size = min_t(size_t, count - done,
+				    MEDIANT_CHUNK - (at & (MEDIANT_CHUNK - 1)));
+		ssize_t ret;
+
+		if (write)
+			ret = mediant_write_chunk(mdev, bar, at, buf + done, size);
+		else
+			ret = mediant_read_chunk(mdev, bar, at, buf + done, size);
+		if (ret <= 0)
+			return done ?: ret ?: -EIO;
+		done += ret;
+		if (ret < size)
+			break;
+	}
+	return done;
+}
+
+/* A run that passes. The core moves the position only when all went well. */
+static ssize_t mediant_passed(struct mediant_device *mdev, loff_t pos, char __user *buf,
+			      size_t count, bool write)
+{
+	if (write)
+		return vfio_pci_core_write(&mdev->core.vdev, buf, count, &pos);
+	return vfio_pci_core_read(&mdev->core.vdev, buf, count, &pos);
+}
+
+static ssize_t mediant_rw(struct mediant_device *mdev, char __user *buf, size_t count,
+			  loff_t *ppos, bool write)
+{
+	struct pci_dev *pdev = mdev->core.pdev;
+	unsigned int bar = VFIO_PCI_OFFSET_TO_INDEX(*ppos);
+	u64 offset = *ppos & VFIO_PCI_OFFSET_MASK;
+	u64 size = pci_resource_len(pdev, bar);
+	size_t done = 0;
+	ssize_t ret = 0;
+
+	if (!count)
+		return 0;
+	if (offset >= size)
+		return -EINVAL;
+	count = min_t(u64, count, size - offset);
+
+	/* A register that only exists in the policy wakes the device like any other. */
+	ret = pm_runtime_resume_and_get(&pdev->dev);
+	if (ret) {
+		pci_info_ratelimited(pdev, "runtime resume failed %zd\n", ret);
+		return -EIO;
+	}
+
+	while (done < count) {
+		unsigned int trapped = 1;
+		size_t run = mdev->provider->run(bar, offset + done, count - done, &trapped);
+
+		if (trapped)
+			ret = mediant_trapped(mdev, bar, offset + done, buf + done, run, write);
+		else
+			ret = mediant_passed(mdev, *ppos + done, buf + done, run, write);
+		if (ret <= 0)
+			break;
+		done += ret;
+		if (ret < run)
+			break;
+	}
+
+	pm_runtime_put(&pdev->dev);
+	*ppos += done;
+	return done ?: ret;
+}
+
+ssize_t mediant_read(struct vfio_device *core_vdev, char __user *buf, size_t count, loff_t *ppos)
+{
+	struct mediant_device *mdev = mediant_of_vdev(core_vdev);
+
+	if (!mediant_traps(mdev, VFIO_PCI_OFFSET_TO_INDEX(*ppos)))
+		return vfio_pci_core_read(core_vdev, buf, count, ppos);
+	return mediant_rw(mdev, buf, count, ppos, false);
+}
+
+ssize_t mediant_write(struct vfio_device *core_vdev, const char __user *buf, size_t count,
+		      loff_t *ppos)
+{
+	struct mediant_device *mdev = mediant_of_vdev(core_vdev);
+
+	if (!mediant_traps(mdev, VFIO_PCI_OFFSET_TO_INDEX(*ppos)))
+		return vfio_pci_core_write(core_vdev, buf, count, ppos);
+	return mediant_rw(mdev, (char __user *)buf, count, ppos, true);
+}

@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-3-Clause
+/*
+ * What a policy passes to: one naturally aligned access to a BAR of the device, under the rules of
+ * vfio-pci's own (vfio_pci_bar_rw): memory_lock held for reading, memory enabled and the device
+ * out of D3, the MSI-X table out of reach.
+ */
+#include <linux/err.h>
+#include <linux/io-64-nonatomic-lo-hi.h>
+#include <linux/io.h>
+#include <linux/log2.h>
+#include <linux/nospec.h>
+
+#include "variant.h"
+
+#if defined(HAVE_VFIO_PCI_IO64) && defined(CONFIG_64BIT)
+#define MEDIANT_MAX_ACCESS 8
+#else
+#define MEDIANT_MAX_ACCESS 4
+#endif
+
+/* memory_lock must be held. */
+static bool mediant_memory_enabled(struct vfio_pci_core_device *core)
+{
+#ifdef HAVE_VFIO_PCI_MEMORY_ENABLED
+	return __vfio_pci_memory_enabled(core);
+#else
+	struct pci_dev *pdev = core->pdev;
+	u16 command = le16_to_cpup((__le16 *)&core->vconfig[PCI_COMMAND]);
+
+	/* As the core's: a VF's memory is enabled by its PF. */
+	return (__force int)pdev->current_state < (__force int)PCI_D3hot &&
+	       (pdev->no_command_memory || (command & PCI_COMMAND_MEMORY));
+#endif
+}
+
+static u64 mediant_ioread(void __iomem *io, unsigned int width)
+{
+	switch (width) {
+	case 1:
+		return ioread8(io);
+	case 2:
+		return ioread16(io);
+	case 4:
+		return ioread32(io);
+	default:
+		return ioread64(io);
+	}
+}
+
+static void mediant_iowrite(void __iomem *io, unsigned int width, u64 value)
+{
+	switch (width) {
+	case 1:
+		iowrite8(value, io);
+		break;
+	case 2:
+		iowrite16(value, io);
+		break;
+	case 4:
+		iowrite32(value, io);
+		break;
+	default:
+		iowrite64(value, io);
+		break;
+	}
+}
+
+/* A table entry is 16 bytes, so that a natural access lies in the table or does not touch it. */
+static bool mediant_in_msix_table(struct vfio_pci_core_device *core, unsigned int bar, u64 offset)
+{
+	return bar == core->msix_bar && offset >= core->msix_offset &&
+	       offset - core->msix_offset < core->msix_size;
+}
+
+static int mediant_reach(struct mediant_device *mdev, unsigned int bar, u64 offset,
+			 unsigned int width, bool write, u64 *value)
+{
+	struct vfio_pci_core_device *core = &mdev->core;
+	struct pci_dev *pdev = core->pdev;
+	void __iomem *io;
+	u64 size;
+	bool memory;
+
+	if (bar >= PCI_STD_NUM_BARS)
+		return -EINVAL;
+	bar = array_index_nospec(bar, PCI_STD_NUM_BARS);
+	io = mdev->io[bar];
+	size = pci_resource_len(pdev, bar);
+	if (!io || !is_power_of_2(width) || width > MEDIANT_MAX_ACCESS || offset & (width - 1) ||
+	    offset >= size || width > size - offset)
+		return -EINVAL;
+
+	if (mediant_in_msix_table(core, bar, offset)) {
+		if (!write)
+			*value = width == 8 ? U64_MAX : BIT_ULL(8 * width) - 1;
+		return 0;
+	}
+
+	memory = pci_resource_flags(pdev, bar) & IORESOURCE_MEM;
+	if (memory) {
+		down_read(&core->memory_lock);
+		if (!mediant_memory_enabled(core)) {
+			up_read(&core->memory_lock);
+			return -EIO;
+		}
+	}
+
+	if (write)
+		mediant_iowrite(io + offset, width, *value);
+	else
+		*value = mediant_ioread(io + offset, width);
+
+	if (memory)
+		up_read(&core->memory_lock);
+	return 0;
+}
+
+static int mediant_below_load(void *device, unsigned int region, unsigned long long offset,
+			      unsigned int width, unsigned long long *value)
+{
+	u64 loaded = 0;
+	int ret = mediant_reach(device, region, offset, width, false, &loaded);
+
+	*value = loaded;
+	return ret;
+}
+
+static int mediant_below_store(void *device, unsigned int region, unsigned long long offset,
+			       unsigned int width, unsigned long long value)
+{
+	u64 stored = value;
+
+	return mediant_reach(device, region, offset, width, true, &stored);
+}
+
+static unsigned long long mediant_below_region_size(void *device, unsigned int region)
+{
+	struct mediant_device *mdev = device;
+	struct pci_dev *pdev = mdev->core.pdev;
+
+	switch (region) {
+	case VFIO_PCI_BAR0_REGION_INDEX ... VFIO_PCI_ROM_REGION_INDEX:
+		return pci_resource_len(pdev, region);
+	case VFIO_PCI_CONFIG_REGION_INDEX:
+		return pdev->cfg_size;
+	case VFIO_PCI_VGA_REGION_INDEX:
+		return mdev->core.has_vga ? 0xc0000 : 0;
+	default:
+		return 0;
+	}
+}
+
+static void mediant_below_log(void *device, const char *text, unsigned int count,
+			      unsigned long long a, unsigned long long b, unsigned long long c)
+{
+	struct mediant_device *mdev = device;
+	struct pci_dev *pdev = mdev->core.pdev;
+
+	switch (count) {
+	case 0:
+		pci_info_ratelimited(pdev, "%s\n", text);
+		break;
+	case 1:
+		pci_info_ratelimited(pdev, "%s %#llx\n", text, a);
+		break;
+	case 2:
+		pci_info_ratelimited(pdev, "%s %#llx %#llx\n", text, a, b);
+		break;
+	default:
+		pci_info_ratelimited(pdev, "%s %#llx %#llx %#llx\n", text, a, b, c);
+		break;
+	}
+}
+
+void mediant_init_below(struct mediant_device *mdev)
+{
+	mdev->below = (struct mediant_below) {
+		.size = sizeof(mdev->below),
+		.version = MEDIANT_ABI_VERSION,
+		.max_access = MEDIANT_MAX_ACCESS,
+		.device = mdev,
+		.load = mediant_below_load,
+		.store = mediant_below_store,
+		.region_size = mediant_below_region_size,
+		.log = mediant_below_log,
+	};
+}
+
+/*
+ * Where the core has no call for its own mapping, this one is beside it. It requests no region:
+ * the core does at a user's first access, and would fail if it were taken.
+ */
+static void __iomem *mediant_map_bar(struct vfio_pci_core_device *core, unsigned int bar)
+{
+#if defined(HAVE_VFIO_PCI_CORE_GET_IOMAP)
+	return vfio_pci_core_get_iomap(core, bar);
+#elif defined(HAVE_VFIO_PCI_CORE_SETUP_BARMAP)
+	int ret = vfio_pci_core_setup_barmap(core, bar);
+
+	return ret ? IOMEM_ERR_PTR(ret) : core->barmap[bar];
+#else
+	return pci_iomap(core->pdev, bar, 0) ?: IOMEM_ERR_PTR(-ENOMEM);
+#endif
+}
+
+/* Maps the BARs that hold a trap. After vfio_pci_core_enable(). */
+int mediant_map_bars(struct mediant_device *mdev)
+{
+	unsigned int bar;
+
+	for (bar = 0; bar < PCI_STD_NUM_BARS; bar++) {
+		void __iomem *io;
+
+		if (!mdev->traps[bar])
+			continue;
+		io = mediant_map_bar(&mdev->core, bar);
+		if (IS_ERR(io)) {
+			pci_err(mdev->core.pdev, "BAR %u cannot be mapped (%ld)\n", bar,
+				PTR_ERR(io));
+			mediant_unmap_bars(mdev);
+			return PTR_ERR(io);
+		}
+		mdev->io[bar] = io;
+	}
+	return 0;
+}
+
+void mediant_unmap_bars(struct mediant_device *mdev)
+{
+	unsigned int bar;
+
+	for (bar = 0; bar < PCI_STD_NUM_BARS; bar++) {
+		if (!mdev->io[bar])
+			continue;
+#if !defined(HAVE_VFIO_PCI_CORE_GET_IOMAP) && !defined(HAVE_VFIO_PCI_CORE_SETUP_BARMAP)
+		pci_iounmap(mdev->core.pdev, mdev->io[bar]);
+#endif
+		mdev->io[bar] = NULL;
+	}
+}

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-3-Clause
+/*
+ * The policy lock, and resets of the device.
+ *
+ * A reset may come by ioctl, through config space (FLR), as a hot reset or from sysfs; all of them
+ * end in reset_done(), most with memory_lock held for writing. A policy call takes memory_lock for
+ * reading while it holds the policy lock, so reset_done() must not wait for that lock. As in the
+ * mlx5 and hisi_acc variant drivers it leaves a note, which whoever holds the lock takes up before
+ * letting go. So no access that starts after a reset sees the policy as it was before.
+ */
+#include "variant.h"
+
+void mediant_lock(struct mediant_device *mdev)
+{
+	mutex_lock(&mdev->lock);
+}
+
+void mediant_unlock(struct mediant_device *mdev)
+{
+	spin_lock(&mdev->reset_lock);
+	while (mdev->reset_pending) {
+		mdev->reset_pending = false;
+		spin_unlock(&mdev->reset_lock);
+		/* A reset within open or close finds no state: open constructs it anew. */
+		if (mdev->state)
+			mdev->provider->reset(mdev->state);
+		spin_lock(&mdev->reset_lock);
+	}
+	/* Under the spinlock, or a note could be left that nobody takes up. */
+	mutex_unlock(&mdev->lock);
+	spin_unlock(&mdev->reset_lock);
+}
+
+void mediant_reset_done(struct pci_dev *pdev)
+{
+	struct mediant_device *mdev = mediant_of_core(dev_get_drvdata(&pdev->dev));
+
+	spin_lock(&mdev->reset_lock);
+	mdev->reset_pending = true;
+	if (!mutex_trylock(&mdev->lock)) {
+		spin_unlock(&mdev->reset_lock);
+		return;
+	}
+	spin_unlock(&mdev->reset_lock);
+	mediant_unlock(mdev);
+}
