@@ -60,9 +60,9 @@ constexpr void store_little(std::span<std::byte> to, std::uint64_t value) noexce
     for (std::size_t i = 0; i < to.size() && i < 8; ++i) to[i] = static_cast<std::byte>(value >> (8 * i));
 }
 
-/// The low `bytes` bytes of a 64-bit value, set.
+/// The low `bytes` bytes of a 64-bit value, set; 1 to 8.
 [[nodiscard]] constexpr std::uint64_t low_bytes(std::size_t bytes) noexcept {
-    return bytes >= 8 ? ~std::uint64_t{0} : (std::uint64_t{1} << (8 * bytes)) - 1;
+    return ~std::uint64_t{0} >> (64 - 8 * bytes);
 }
 
 } // namespace mediant

@@ -49,6 +49,7 @@ public:
     [[nodiscard]] constexpr const T& operator*() const noexcept { return value_; }
     [[nodiscard]] constexpr T& operator*() noexcept { return value_; }
     [[nodiscard]] constexpr const T* operator->() const noexcept { return &value_; }
+    [[nodiscard]] constexpr T* operator->() noexcept { return &value_; }
     [[nodiscard]] constexpr T value_or(T other) const noexcept { return has_value() ? value_ : other; }
 
     /// error::none where there is a value.

@@ -8,7 +8,8 @@
 /// Text at compile time: as a template argument, and built up piece by piece.
 namespace mediant {
 
-/// A string that can be a template argument, so that compilers print it: `text{"IDENT"}`.
+/// A string that can be a template argument, so that compilers print it: `text{"IDENT"}`. The final 0 is written
+/// out, since clang prints numbers where it only finds it filled in.
 template <std::size_t N>
 struct text {
     char data[N + 1]{};
@@ -16,9 +17,11 @@ struct text {
     consteval text() = default;
     consteval text(const char (&literal)[N + 1]) {
         for (std::size_t i = 0; i < N; ++i) data[i] = literal[i];
+        data[N] = '\0';
     }
     explicit consteval text(std::string_view from) {
         for (std::size_t i = 0; i < N; ++i) data[i] = from[i];
+        data[N] = '\0';
     }
     [[nodiscard]] constexpr std::string_view view() const noexcept { return {data, N}; }
     [[nodiscard]] constexpr const char* c_str() const noexcept { return data; }

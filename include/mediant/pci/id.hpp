@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 
 /// PCI identities, and rules that match them as the PCI core does (pci_match_one_device in drivers/pci/pci.h).
 namespace mediant {

@@ -178,10 +178,11 @@ private:
     constexpr void reset_shadows() noexcept {
         detail::any_map(detail::maps_of<Policy>(), [this]<const auto& Map>() {
             for (const detail::trapped_entry& e : trap_table<Map>::entries) {
-                if (!e.has_shadow) continue;
+                const entry& stated = Map.entries[e.index];
+                if (stated.backing != from::shadow) continue;
                 std::byte* const at = this->template shadow_of<Map>() + e.shadow_at;
                 for (std::uint64_t i = 0; i < e.size(); ++i)
-                    at[i] = static_cast<std::byte>(e.is_register ? e.value >> (8 * i) : e.value);
+                    at[i] = static_cast<std::byte>(stated.what == entry::shape::reg ? stated.value >> (8 * i) : stated.value);
             }
             return false;
         });

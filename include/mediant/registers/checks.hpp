@@ -106,7 +106,7 @@ template <const auto& Map>
 [[nodiscard]] consteval bool check_map() {
     using shape = entry::shape;
     static_assert(Map.entries.size() < 0xffff, "mediant: a map holds at most 65,534 entries");
-    static_assert(Map.size != 0 && Map.size <= (std::uint64_t{1} << 56), "mediant: a region has 1 byte to 64 PiB");
+    static_assert(Map.size != 0 && Map.size <= (std::uint64_t{1} << 52), "mediant: a region has 1 byte to 4 PiB");
     static_assert(static_cast<std::uint32_t>(Map.region) <= static_cast<std::uint32_t>(region_index::bar5),
                   "mediant: only BARs have region maps");
     static_assert((Map.size & (Map.size - 1)) == 0, "mediant: the size of a BAR is a power of two");

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <mediant/core/dispatch.hpp>
 #include <mediant/core/little_endian.hpp>
 #include <mediant/registers/trap_table.hpp>
 
@@ -31,7 +32,7 @@ public:
         const std::size_t at = table::find(a.offset);
         if (at == table::none) {
             if (passes_whole(a)) return host_.below_read(a);
-        } else if (a.bytes.size() <= left_in(at, a.offset)) {
+        } else if (a.bytes.size() - 1 < left_in(at, a.offset)) { // also false for no bytes at all
             return read_entry(at, a);
         }
         return split(host_, a.region, a.offset, a.bytes.data(), a.bytes.size());
@@ -41,35 +42,31 @@ public:
         const std::size_t at = table::find(a.offset);
         if (at == table::none) {
             if (passes_whole(a)) return host_.below_write(a);
-        } else if (a.bytes.size() <= left_in(at, a.offset)) {
+        } else if (a.bytes.size() - 1 < left_in(at, a.offset)) { // also false for no bytes at all
             return write_entry(at, a);
         }
         return split(host_, a.region, a.offset, a.bytes.data(), a.bytes.size());
     }
 
     /// The part of a read that lies in one entry, by its kind and backing, whatever its hooks.
-    constexpr answer read_backing(const trapped_entry& e, const read_access& part) const {
-        if (e.read == treatment::pass) return host_.below_read(part);
+    [[gnu::always_inline]] constexpr answer read_backing(const trapped_entry& e, const read_access& part) const {
         const std::size_t within = static_cast<std::size_t>(part.offset - e.offset);
-        if (!e.is_register) return read_area(e, part, within);
-        const std::uint64_t value =
-            e.read == treatment::shadow ? load_bytes<std::uint64_t>(host_.shadow() + e.shadow_at) : e.value;
-        store_little(part.bytes, value >> (8 * within));
+        switch (e.read) {
+        case treatment::pass: return host_.below_read(part);
+        case treatment::shadow: read_shadow(host_.shadow() + e.shadow_at + within, part.bytes); break;
+        case treatment::fill: fill(part.bytes, static_cast<std::byte>(e.value)); break;
+        case treatment::value:
+        case treatment::ignore: store_little(part.bytes, e.value >> (8 * within)); break;
+        }
         return {part.bytes.size()};
     }
 
     /// The part of a write that lies in one entry, by its kind and backing, whatever its hooks. Kinds act on
     /// single bits, so the bytes that are not part of it count as not written.
-    constexpr answer write_backing(const trapped_entry& e, const write_access& part) const {
-        if (e.write == treatment::ignore) return {part.bytes.size()};
-        if (e.write == treatment::pass) return host_.below_write(part);
+    [[gnu::always_inline]] constexpr answer write_backing(const trapped_entry& e, const write_access& part) const {
         const std::size_t within = static_cast<std::size_t>(part.offset - e.offset);
-        if (!e.is_register) return write_area(e, part, within);
-        // Bytes beside the register are stored as they were: calls into one state are serialised.
-        std::byte* const shadow = host_.shadow() + e.shadow_at;
-        const std::uint64_t old = load_bytes<std::uint64_t>(shadow);
-        store_bytes(shadow, after_write(e.kind, old, load_little(part.bytes) << (8 * within),
-                                        low_bytes(part.bytes.size()) << (8 * within)));
+        if (e.write == treatment::pass) return host_.below_write(part);
+        if (e.write == treatment::shadow) write_shadow(e.kind, host_.shadow() + e.shadow_at + within, part.bytes);
         return {part.bytes.size()};
     }
 
@@ -110,10 +107,10 @@ private:
     constexpr answer enter(std::size_t at, const read_access& a) const { return read_entry(at, a); }
     constexpr answer enter(std::size_t at, const write_access& a) const { return write_entry(at, a); }
 
-    constexpr answer read_entry(std::size_t at, const read_access& part) const {
+    [[gnu::always_inline]] constexpr answer read_entry(std::size_t at, const read_access& part) const {
         const trapped_entry& e = table::entries[at];
         if (has(e.hook, on::read)) {
-            const result<std::uint64_t> value = call_read_hook(at);
+            const result<std::uint64_t> value = call_read_hook(host_, e);
             if (!value) return {0, value.error()};
             store_little(part.bytes, *value >> (8 * (part.offset - e.offset)));
             return {part.bytes.size()};
@@ -121,54 +118,67 @@ private:
         return read_backing(e, part);
     }
 
-    constexpr answer write_entry(std::size_t at, const write_access& part) const {
+    [[gnu::always_inline]] constexpr answer write_entry(std::size_t at, const write_access& part) const {
         const trapped_entry& e = table::entries[at];
         if (has(e.hook, on::write)) {
             const unsigned shift = static_cast<unsigned>(8 * (part.offset - e.offset));
             const result<void> done =
-                call_write_hook(at, load_little(part.bytes) << shift, low_bytes(part.bytes.size()) << shift);
+                call_write_hook(host_, e, load_little(part.bytes) << shift, low_bytes(part.bytes.size()) << shift);
             return done ? answer{part.bytes.size()} : answer{0, done.error()};
         }
         return write_backing(e, part);
     }
 
-    /// A read of a block or a hidden window that does not pass.
-    constexpr answer read_area(const trapped_entry& e, const read_access& part, std::size_t within) const {
-        const std::byte* const shadow = host_.shadow() + e.shadow_at + within;
-        for (std::size_t i = 0; i < part.bytes.size(); ++i)
-            part.bytes[i] = e.read == treatment::shadow ? shadow[i] : static_cast<std::byte>(e.value);
-        return {part.bytes.size()};
+    static constexpr void fill(std::span<std::byte> to, std::byte value) noexcept {
+        for (std::byte& b : to) b = value;
     }
 
-    constexpr answer write_area(const trapped_entry& e, const write_access& part, std::size_t within) const {
-        std::byte* const shadow = host_.shadow() + e.shadow_at + within;
-        for (std::size_t i = 0; i < part.bytes.size(); ++i)
-            shadow[i] = static_cast<std::byte>(after_write(e.kind, static_cast<std::uint64_t>(shadow[i]),
-                                                           static_cast<std::uint64_t>(part.bytes[i]), 0xff));
-        return {part.bytes.size()};
+    /// Calls f<T>(at) for stretches that are as wide as a register can be, and byte by byte for others.
+    template <class F>
+    [[gnu::always_inline]] static constexpr void by_width(std::size_t size, const F& f) {
+        switch (size) {
+        case 4: return f.template operator()<std::uint32_t>(0);
+        case 8: return f.template operator()<std::uint64_t>(0);
+        case 2: return f.template operator()<std::uint16_t>(0);
+        default: break;
+        }
+        for (std::size_t i = 0; i < size; ++i) f.template operator()<std::uint8_t>(i);
     }
 
-    /// Calls f<Position>() for the hooked register at a position that is known at run time: a jump table.
+    [[gnu::always_inline]] static constexpr void read_shadow(const std::byte* shadow, std::span<std::byte> to) {
+        by_width(to.size(), [&]<class T>(std::size_t i) {
+            store_bytes(to.data() + i, load_bytes<T>(shadow + i));
+        });
+    }
+
+    [[gnu::always_inline]] static constexpr void write_shadow(kind how, std::byte* shadow,
+                                                              std::span<const std::byte> from) {
+        by_width(from.size(), [&]<class T>(std::size_t i) {
+            store_bytes(shadow + i, after_write(how, load_bytes<T>(shadow + i), load_bytes<T>(from.data() + i)));
+        });
+    }
+
+    /// Calls f<Position>() for the hooked register at a position that is known at run time.
     template <on Which, class F>
-    static constexpr void visit_hook(std::size_t at, const F& f) {
-        [&]<std::size_t... I>(std::index_sequence<I...>) {
-            static_cast<void>(((has(table::entries[I].hook, Which) && at == I && (call_if<Which, I>(f), true)) || ...));
-        }(std::make_index_sequence<table::entries.size()>{});
-    }
-    template <on Which, std::size_t I, class F>
-    static constexpr void call_if(const F& f) {
-        if constexpr (has(table::entries[I].hook, Which)) f.template operator()<I>();
+    static constexpr void visit_hook(const trapped_entry& e, const F& f) {
+        dispatch<hooked_entries<Map>.size()>(e.hooked, [&f]<std::size_t I>() {
+            constexpr std::size_t position = hooked_entries<Map>[I];
+            if constexpr (has(table::entries[position].hook, Which)) f.template operator()<position>();
+        });
     }
 
-    constexpr result<std::uint64_t> call_read_hook(std::size_t at) const {
+    // Out of line, so that what hooks need does not burden the accesses that call none.
+    [[gnu::noinline]] static constexpr result<std::uint64_t> call_read_hook(Host host, const trapped_entry& e) {
         result<std::uint64_t> out = error::io;
-        visit_hook<on::read>(at, [&]<std::size_t I>() { out = host_.template read_hook<I>(); });
+        visit_hook<on::read>(e, [&]<std::size_t Position>() { out = host.template read_hook<Position>(); });
         return out;
     }
 
-    constexpr result<void> call_write_hook(std::size_t at, std::uint64_t value, std::uint64_t mask) const {
+    [[gnu::noinline]] static constexpr result<void> call_write_hook(Host host, const trapped_entry& e,
+                                                                    std::uint64_t value, std::uint64_t mask) {
         result<void> out = error::io;
-        visit_hook<on::write>(at, [&]<std::size_t I>() { out = full_write<I>(value, mask); });
+        const engine self{host};
+        visit_hook<on::write>(e, [&]<std::size_t Position>() { out = self.template full_write<Position>(value, mask); });
         return out;
     }
 

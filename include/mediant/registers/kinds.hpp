@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <concepts>
 #include <cstdint>
 
 /// The three facts that a map states about a register: access kind, backing and hooks.
@@ -34,16 +35,17 @@ enum class on : std::uint8_t { nothing = 0, read = 1, write = 2 };
     return (static_cast<unsigned>(all) & static_cast<unsigned>(some)) != 0;
 }
 
-/// A shadow's value after a write of `value` in the lanes of `mask` (ones where a byte was written).
-[[nodiscard]] constexpr std::uint64_t after_write(kind how, std::uint64_t old, std::uint64_t value,
-                                                  std::uint64_t mask) noexcept {
+/// What a shadow holds after `value` was written over `old`. Kinds act on single bits, so that a part of a register
+/// can be taken alone.
+template <std::unsigned_integral T>
+[[nodiscard]] constexpr T after_write(kind how, T old, T value) noexcept {
     switch (how) {
     case kind::ro: return old;
-    case kind::w1c: return old & ~(value & mask);
+    case kind::w1c: return static_cast<T>(old & ~value);
     case kind::rw:
     case kind::wo: break;
     }
-    return (old & ~mask) | (value & mask);
+    return value;
 }
 
 /// Whether a written 0 bit leaves the register alone, so that a partial write can be filled up with zeros.

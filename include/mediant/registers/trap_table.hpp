@@ -14,46 +14,43 @@
 /// a sparse map of a 16 GiB region costs kilobytes.
 namespace mediant::detail {
 
-/// What an access to an entry without hooks comes down to, by its kind and backing.
+/// What an access to an entry without hooks comes down to, by its shape, kind and backing.
 enum class treatment : std::uint8_t {
     pass,   ///< to the device
     shadow, ///< the shadow, under the kind
-    value,  ///< reads as a value that never changes
+    value,  ///< the register reads as a value that never changes
+    fill,   ///< each byte of the block or window reads as a value that never changes
     ignore, ///< writes are swallowed
 };
 [[nodiscard]] constexpr treatment reading(const entry& e) noexcept {
-    if (e.what == entry::shape::hide || e.kind == kind::wo || e.backing == from::constant) return treatment::value;
+    if (e.what == entry::shape::hide || e.kind == kind::wo || e.backing == from::constant)
+        return e.what == entry::shape::reg ? treatment::value : treatment::fill;
     return e.backing == from::shadow ? treatment::shadow : treatment::pass;
 }
 [[nodiscard]] constexpr treatment writing(const entry& e) noexcept {
     if (e.what == entry::shape::hide || e.kind == kind::ro || e.backing == from::constant) return treatment::ignore;
     return e.backing == from::shadow ? treatment::shadow : treatment::pass;
 }
-/// The value of a register, or of each byte of a block or window, that reads as a value.
-[[nodiscard]] constexpr std::uint64_t fixed_value(const entry& e) noexcept {
-    if (e.what == entry::shape::hide) return 0xff;
-    return e.kind == kind::wo ? 0 : e.value;
-}
 
 /// One trapped entry, in the order of offsets.
 struct trapped_entry {
     std::uint64_t offset = 0;
     std::uint64_t end = 0;
-    std::uint64_t value = 0;     ///< what it reads as where that never changes, else what a shadow is reset to
+    std::uint64_t value = 0;     ///< where reads never change: of the register, or of each byte
     std::uint32_t shadow_at = 0; ///< byte offset in the map's shadow storage
     std::uint16_t index = 0;     ///< in the map's entries
-    bool is_register = true;
+    std::uint16_t hooked = 0;    ///< how many entries before it have hooks
     treatment read = treatment::pass;
     treatment write = treatment::pass;
     mediant::kind kind = mediant::kind::rw;
     on hook = on::nothing;
-    bool has_shadow = false;
 
     constexpr trapped_entry() = default;
     constexpr trapped_entry(const entry& e, std::size_t the_index) noexcept
-        : offset{e.offset}, end{e.where().end()}, value{e.backing == from::shadow ? e.value : fixed_value(e)},
-          index{static_cast<std::uint16_t>(the_index)}, is_register{e.what == entry::shape::reg},
-          read{reading(e)}, write{writing(e)}, kind{e.kind}, hook{e.hook}, has_shadow{e.backing == from::shadow} {}
+        : offset{e.offset}, end{e.where().end()},
+          value{e.what == entry::shape::hide ? 0xff : e.kind == kind::wo ? 0 : e.value},
+          index{static_cast<std::uint16_t>(the_index)}, read{reading(e)}, write{writing(e)}, kind{e.kind},
+          hook{e.hook} {}
 
     [[nodiscard]] constexpr std::uint64_t size() const noexcept { return end - offset; }
 };
@@ -78,9 +75,12 @@ inline constexpr auto trapped_entries = [] {
     std::sort(out.begin(), out.end(),
               [](const trapped_entry& a, const trapped_entry& b) { return a.offset < b.offset; });
     std::uint64_t at = 0;
+    std::uint16_t hooked = 0;
     for (trapped_entry& e : out) {
-        if (!e.has_shadow) continue;
-        const std::uint64_t align = e.is_register ? e.size() : 8;
+        e.hooked = hooked;
+        if (e.hook != on::nothing) ++hooked;
+        if (Map.entries[e.index].backing != from::shadow) continue;
+        const std::uint64_t align = Map.entries[e.index].what == entry::shape::reg ? e.size() : 8;
         at = (at + align - 1) / align * align;
         e.shadow_at = static_cast<std::uint32_t>(at);
         at += e.size();
@@ -88,12 +88,17 @@ inline constexpr auto trapped_entries = [] {
     return out;
 }();
 
-/// Bytes of shadow storage that a map needs, a multiple of 8: as far as 8 bytes can be loaded from every shadow.
+template <const auto& Map>
+[[nodiscard]] constexpr bool is_register(const trapped_entry& e) noexcept {
+    return Map.entries[e.index].what == entry::shape::reg;
+}
+
+/// Bytes of shadow storage that a map needs, a multiple of 8.
 template <const auto& Map>
 inline constexpr std::size_t shadow_bytes = [] {
     std::uint64_t end = 0;
     for (const trapped_entry& e : trapped_entries<Map>)
-        if (e.has_shadow) end = e.shadow_at + e.size() + 8;
+        if (Map.entries[e.index].backing == from::shadow) end = e.shadow_at + e.size();
     return static_cast<std::size_t>((end + 7) / 8 * 8);
 }();
 
@@ -102,13 +107,27 @@ template <const auto& Map>
 inline constexpr auto trapped_areas = [] {
     constexpr std::size_t count = [] {
         std::size_t n = 0;
-        for (const trapped_entry& e : trapped_entries<Map>) n += e.is_register ? 0u : 1u;
+        for (const trapped_entry& e : trapped_entries<Map>) n += is_register<Map>(e) ? 0u : 1u;
         return n;
     }();
     std::array<std::uint16_t, count> out{};
     std::size_t n = 0;
     for (std::size_t i = 0; i < trapped_entries<Map>.size(); ++i)
-        if (!trapped_entries<Map>[i].is_register) out[n++] = static_cast<std::uint16_t>(i);
+        if (!is_register<Map>(trapped_entries<Map>[i])) out[n++] = static_cast<std::uint16_t>(i);
+    return out;
+}();
+
+/// The entries with hooks, as positions in trapped_entries.
+template <const auto& Map>
+inline constexpr auto hooked_entries = [] {
+    constexpr std::size_t count = [] {
+        std::size_t n = 0;
+        for (const trapped_entry& e : trapped_entries<Map>) n += e.hook == on::nothing ? 0u : 1u;
+        return n;
+    }();
+    std::array<std::uint16_t, count> out{};
+    for (std::size_t i = 0; i < trapped_entries<Map>.size(); ++i)
+        if (trapped_entries<Map>[i].hook != on::nothing) out[trapped_entries<Map>[i].hooked] = static_cast<std::uint16_t>(i);
     return out;
 }();
 
@@ -118,7 +137,7 @@ inline constexpr std::size_t used_chunks = [] {
     std::size_t n = 0;
     std::uint64_t last = ~std::uint64_t{0};
     for (const trapped_entry& e : trapped_entries<Map>) {
-        if (!e.is_register || e.offset / chunk_bytes == last) continue;
+        if (!is_register<Map>(e) || e.offset / chunk_bytes == last) continue;
         last = e.offset / chunk_bytes;
         ++n;
     }
@@ -134,7 +153,9 @@ struct chunk_directory {
         while (n < 2 * Chunks && Chunks > 1) n *= 2;
         return n;
     }();
-    static constexpr std::uint64_t empty = ~std::uint64_t{0};
+    /// No chunk of a map has this number (check_map bounds a region's size), and should a look-up from beyond the
+    /// region meet it, it leads to a table that exists.
+    static constexpr std::uint64_t empty = ~std::uint64_t{0} << 16;
 
     std::array<std::uint64_t, slots> keys{};  ///< chunk number << 16 | table
     std::uint64_t multiplier = 1;
@@ -191,7 +212,7 @@ inline constexpr auto tables_of = [] {
     std::array<std::uint64_t, register_tables<Map>::chunks> numbers{};
     std::size_t used = 0;
     for (std::size_t i = 0; i < all.size(); ++i) {
-        if (!all[i].is_register) continue;
+        if (!is_register<Map>(all[i])) continue;
         const std::uint64_t chunk = all[i].offset / chunk_bytes;
         if (used == 0 || numbers[used - 1] != chunk) numbers[used++] = chunk;
         const std::uint64_t in_chunk = all[i].offset % chunk_bytes;
@@ -250,8 +271,10 @@ struct trap_table {
     /// How many of the `count` bytes from `offset` on are not trapped before the first that is.
     [[nodiscard]] static constexpr std::uint64_t untrapped(std::uint64_t offset, std::uint64_t count) noexcept {
         const std::size_t next = first_after(offset);
-        if (next == entries.size() || entries[next].offset >= offset + count) return count;
-        return entries[next].offset > offset ? entries[next].offset - offset : 0;
+        if (next == entries.size()) return count;
+        const std::uint64_t begin = entries[next].offset;
+        if (begin <= offset) return 0;
+        return begin - offset < count ? begin - offset : count;
     }
 
     /// How many of the `count` bytes from `offset` on are trapped before the first that is not.
@@ -277,7 +300,7 @@ private:
             if constexpr (whole_dwords) return at - 1; // none for 0
             // Narrow registers share a dword: at most four, in the order of offsets.
             for (; at != 0 && at <= entries.size() && entries[at - 1].offset <= offset; ++at)
-                if (entries[at - 1].is_register && offset < entries[at - 1].end) return at - 1;
+                if (detail::is_register<Map>(entries[at - 1]) && offset < entries[at - 1].end) return at - 1;
             return none;
         }
         return none;
