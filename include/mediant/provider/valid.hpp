@@ -4,8 +4,10 @@
 #include <mediant/provider/traits.hpp>
 #include <mediant/registers/checks.hpp>
 
+#include <algorithm>
 #include <concepts>
 #include <cstddef>
+#include <iterator>
 #include <type_traits>
 #include <utility>
 
@@ -141,7 +143,9 @@ template <class P, const auto& Map, std::size_t I, class Next>
 template <class P, const auto& Map, class Next>
 [[nodiscard]] consteval bool check_hooks() {
     return [&]<std::size_t... I>(std::index_sequence<I...>) {
-        return (check_hooks_of_entry<P, Map, I, Next>() && ...);
+        // An array, since compilers bound how far a fold expression nests.
+        const bool each[] = {check_hooks_of_entry<P, Map, I, Next>()..., true};
+        return std::all_of(std::begin(each), std::end(each), [](bool ok) { return ok; });
     }(std::make_index_sequence<Map.entries.size()>{});
 }
 
