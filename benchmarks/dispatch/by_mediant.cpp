@@ -34,7 +34,7 @@ consteval entry register_of(std::size_t i) {
 template <std::size_t Registers>
 struct mediated {
     static constexpr auto bar0 = []<std::size_t... I>(std::index_sequence<I...>) {
-        return region_map{bar{0}, DEVICE_SIZE, register_of<Registers>(I)...};
+        return region_map{bar{0}, DEVICE_SIZE, std::array<entry, Registers>{register_of<Registers>(I)...}};
     }(std::make_index_sequence<Registers>{});
     static constexpr auto regions = mediant::regions<bar0>{};
 

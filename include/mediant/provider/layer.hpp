@@ -20,7 +20,10 @@ public:
     using below_type = Below;
     using next_type = next_of<layer>;
 
-    constexpr explicit layer(Below below) noexcept : below_{below} { reset_shadows(); }
+    constexpr explicit layer(Below below) noexcept : below_{below} {
+        for (std::uint8_t& each : trapped_dynamics_) each = 0xff;
+        reset_shadows();
+    }
 
     [[nodiscard]] constexpr const Below& below() const noexcept { return below_; }
     [[nodiscard]] constexpr Below& below() noexcept { return below_; }
@@ -88,23 +91,36 @@ public:
         }
     }
 
-    /// How a region goes on at `offset`, as far as `count` bytes: what this layer or one below traps.
+    /// How a region goes on at `offset`, as far as `count` bytes: what this layer or one below traps when the device
+    /// is opened, with every dynamic range trapped. It depends on the maps alone.
     [[nodiscard]] static constexpr traps run(region_index region, std::uint64_t offset, std::uint64_t count) noexcept {
-        traps mine{count, false};
-        detail::visit_map<Policy>(region, [&]<const auto& Map>() {
-            mine = traps_whole ? traps{count, true} : run_of<Map>(offset, count);
-        });
+        const auto all_trapped = []<const auto& Map>() { return std::uint8_t{0xff}; };
+        const traps mine = own_run(region, offset, count, all_trapped);
         if constexpr (requires { Below::run(region, offset, count); }) {
-            const traps under = Below::run(region, offset, mine.size);
-            if (!mine.trapped) return under;
+            if (!mine.trapped) return Below::run(region, offset, mine.size);
+        }
+        return mine;
+    }
+    /// The same as it is now. Takes no lock: what changes while the device is open is one byte a map, read atomically.
+    [[nodiscard]] constexpr traps run_now(region_index region, std::uint64_t offset, std::uint64_t count) const noexcept {
+        const traps mine =
+            own_run(region, offset, count, [this]<const auto& Map>() { return this->template trapped_dynamics<Map>(); });
+        if constexpr (requires { below_.run_now(region, offset, count); }) {
+            if (!mine.trapped) return below_.run_now(region, offset, mine.size);
         }
         return mine;
     }
 
-    /// The first stretch of whole pages at or after `from` that no layer traps; empty where there is none.
+    /// The first stretch of whole pages at or after `from` that no layer traps; empty where there is none. At open,
+    /// and now.
     [[nodiscard]] static constexpr range next_area(region_index region, std::uint64_t region_size,
                                                    std::uint64_t page_size, std::uint64_t from) noexcept {
         return untrapped_pages([region](std::uint64_t at, std::uint64_t count) { return run(region, at, count); },
+                               region_size, page_size, from);
+    }
+    [[nodiscard]] constexpr range next_area_now(region_index region, std::uint64_t region_size,
+                                                std::uint64_t page_size, std::uint64_t from) const noexcept {
+        return untrapped_pages([&](std::uint64_t at, std::uint64_t count) { return run_now(region, at, count); },
                                region_size, page_size, from);
     }
 
@@ -129,9 +145,10 @@ public:
     }
 
     template <const auto& Map, std::size_t Index>
-    [[nodiscard]] constexpr auto read_backing(entry_tag<Map, Index>) {
+    [[nodiscard]] constexpr auto read_backing(entry_tag<Map, Index>, std::size_t element) {
         using value_type = typename entry_tag<Map, Index>::value_type;
-        constexpr detail::trapped_entry e = backing_of<Map, Index>();
+        if (element >= Map.entries[Index].count) return result<value_type>{error::invalid};
+        const detail::trapped_entry& e = backing_of<Map, Index>(element);
         std::byte bytes[sizeof(value_type)]{};
         const answer done = engine_of<Map>().read_backing(e, {Map.region, e.offset, bytes});
         if (done.count != sizeof bytes) return result<value_type>{done.error};
@@ -139,8 +156,10 @@ public:
     }
 
     template <const auto& Map, std::size_t Index>
-    constexpr result<void> write_backing(entry_tag<Map, Index>, typename entry_tag<Map, Index>::value_type value) {
-        constexpr detail::trapped_entry e = backing_of<Map, Index>();
+    constexpr result<void> write_backing(entry_tag<Map, Index>, std::size_t element,
+                                         typename entry_tag<Map, Index>::value_type value) {
+        if (element >= Map.entries[Index].count) return error::invalid;
+        const detail::trapped_entry& e = backing_of<Map, Index>(element);
         std::byte bytes[sizeof value]{};
         detail::store_bytes(bytes, value);
         const answer done = engine_of<Map>().write_backing(e, {Map.region, e.offset, bytes});
@@ -149,14 +168,50 @@ public:
     }
 
     template <const auto& Map, std::size_t Index>
-    constexpr void assign_shadow(entry_tag<Map, Index>, typename entry_tag<Map, Index>::value_type value) noexcept {
-        detail::store_bytes(shadow_of<Map>() + backing_of<Map, Index>().shadow_at, value);
+    constexpr void assign_shadow(entry_tag<Map, Index>, std::size_t element,
+                                 typename entry_tag<Map, Index>::value_type value) noexcept {
+        if (element >= Map.entries[Index].count) return;
+        detail::store_bytes(shadow_of<Map>() + backing_of<Map, Index>(element).shadow_at, value);
+    }
+
+    template <const auto& Map, std::size_t Index>
+    constexpr result<void> switch_dynamic(entry_tag<Map, Index>, bool trapped) {
+        static_assert(Map.entries[Index].what == entry::shape::dynamic,
+                      "mediant: only a dynamic range can be trapped and untrapped");
+        if constexpr (requires { device().revoke(Map.region, range{}); }) {
+            constexpr std::uint8_t bit = detail::dynamic_bit<Map, Index>;
+            const std::uint8_t before = trapped_dynamics<Map>();
+            if (((before & bit) != 0) == trapped) return {};
+            // Trapped first, so that no new mapping comes while the old ones are taken back.
+            set_dynamics<Map>(static_cast<std::uint8_t>(before ^ bit));
+            if (trapped) {
+                const result<void> revoked = device().revoke(Map.region, Map.entries[Index].where());
+                if (!revoked) {
+                    set_dynamics<Map>(before);
+                    return error::busy;
+                }
+            }
+            device().regions_changed();
+            return {};
+        } else {
+            static_assert(detail::never<Policy>, "mediant: this world cannot switch dynamic ranges");
+        }
     }
 
 private:
     /// A policy with read or write ops of its own sees every access to the regions that it has maps of.
     static constexpr bool traps_whole =
         detail::has_read<Policy, next_through_map<layer>> || detail::has_write<Policy, next_through_map<layer>>;
+
+    template <class Dynamics>
+    [[nodiscard]] static constexpr traps own_run(region_index region, std::uint64_t offset, std::uint64_t count,
+                                                 const Dynamics& trapped_dynamics) noexcept {
+        traps mine{count, false};
+        detail::visit_map<Policy>(region, [&]<const auto& Map>() {
+            mine = traps_whole ? traps{count, true} : run_of<Map>(offset, count, trapped_dynamics.template operator()<Map>());
+        });
+        return mine;
+    }
 
     static constexpr bool has_map(region_index region) noexcept {
         return detail::visit_map<Policy>(region, []<const auto& Map>() {});
@@ -169,23 +224,40 @@ private:
 
     /// The run-time form of an entry, also of one that is only named.
     template <const auto& Map, std::size_t Index>
-    static consteval detail::trapped_entry backing_of() {
-        for (const detail::trapped_entry& e : trap_table<Map>::entries)
-            if (e.index == Index) return e;
-        return {Map.entries[Index], Index};
+    static constexpr const detail::trapped_entry& backing_of(std::size_t element) noexcept {
+        return detail::elements_of<Map, Index>[element];
     }
 
     constexpr void reset_shadows() noexcept {
         detail::any_map(detail::maps_of<Policy>(), [this]<const auto& Map>() {
             for (const detail::trapped_entry& e : trap_table<Map>::entries) {
-                const entry& stated = Map.entries[e.index];
-                if (stated.backing != from::shadow) continue;
+                const entry& stated = Map.entries.data()[e.index];
+                if (!detail::has_shadow<Map>(stated)) continue;
                 std::byte* const at = this->template shadow_of<Map>() + e.shadow_at;
-                for (std::uint64_t i = 0; i < e.size(); ++i)
-                    at[i] = static_cast<std::byte>(stated.what == entry::shape::reg ? stated.value >> (8 * i) : stated.value);
+                const std::uint64_t value = detail::reset_value<Map>(stated);
+                for (std::uint64_t i = 0; i < e.size(); ++i) {
+                    at[i] = static_cast<std::byte>(stated.is_register() ? value >> (8 * i) : value);
+                    if (detail::counts_writes<Map>(stated)) at[e.size() + i] = std::byte{0};
+                }
             }
             return false;
         });
+    }
+
+    template <const auto& Map>
+    static constexpr std::size_t map_place = detail::place_of<Map>(detail::maps_of<Policy>());
+
+    template <const auto& Map>
+    [[nodiscard]] constexpr std::uint8_t trapped_dynamics() const noexcept {
+        if (std::is_constant_evaluated()) return trapped_dynamics_[map_place<Map>];
+        return __atomic_load_n(&trapped_dynamics_[map_place<Map>], __ATOMIC_ACQUIRE);
+    }
+    template <const auto& Map>
+    constexpr void set_dynamics(std::uint8_t trapped) noexcept {
+        if (std::is_constant_evaluated())
+            trapped_dynamics_[map_place<Map>] = trapped;
+        else
+            __atomic_store_n(&trapped_dynamics_[map_place<Map>], trapped, __ATOMIC_RELEASE);
     }
 
     /// Stands for this layer in the engine of one map.
@@ -193,36 +265,51 @@ private:
     struct map_host {
         layer& self;
 
-        template <std::size_t Position>
-        using tag = entry_tag<Map, trap_table<Map>::entries[Position].index>;
+        template <std::size_t Index>
+        using tag = entry_tag<Map, Index>;
 
         constexpr answer below_read(const read_access& a) const { return self.below_.read(a); }
         constexpr answer below_write(const write_access& a) const { return self.below_.write(a); }
         constexpr std::byte* shadow() const noexcept { return self.template shadow_of<Map>(); }
+        constexpr std::uint8_t trapped_dynamics() const noexcept { return self.template trapped_dynamics<Map>(); }
 
-        template <std::size_t Position>
-        constexpr result<std::uint64_t> read_hook() const {
+        template <std::size_t Index>
+        constexpr result<std::uint64_t> read_hook(std::size_t element) const {
             next_type next{self};
-            const auto value = self.policy_.read(tag<Position>{}, next);
+            const auto value = detail::with_element<tag<Index>>(
+                element, [&](auto... e) { return self.policy_.read(tag<Index>{}, e..., next); });
             if (!value) return value.error();
             return std::uint64_t{*value};
         }
 
-        template <std::size_t Position>
+        template <std::size_t Index>
         static consteval bool takes_lanes() {
-            return detail::has_lanes_hook<Policy, tag<Position>, next_type>;
+            return detail::has_lanes_hook<Policy, tag<Index>, next_type>;
         }
 
-        template <std::size_t Position>
-        constexpr result<void> write_hook(std::uint64_t value, std::uint64_t mask) const {
-            using value_type = typename tag<Position>::value_type;
+        template <std::size_t Index>
+        static constexpr auto lanes_of(std::uint64_t value, std::uint64_t mask) noexcept {
+            using value_type = typename tag<Index>::value_type;
+            return lanes<value_type>{static_cast<value_type>(value), static_cast<value_type>(mask)};
+        }
+
+        template <std::size_t Index>
+        constexpr result<void> write_hook(std::size_t element, std::uint64_t value, std::uint64_t mask) const {
             next_type next{self};
-            if constexpr (takes_lanes<Position>())
-                return self.policy_.write(
-                    tag<Position>{}, lanes<value_type>{static_cast<value_type>(value), static_cast<value_type>(mask)},
-                    next);
-            else
-                return self.policy_.write(tag<Position>{}, static_cast<value_type>(value), next);
+            return detail::with_element<tag<Index>>(element, [&](auto... e) {
+                if constexpr (takes_lanes<Index>())
+                    return self.policy_.write(tag<Index>{}, e..., lanes_of<Index>(value, mask), next);
+                else
+                    return self.policy_.write(tag<Index>{}, e..., lanes_of<Index>(value, mask).value, next);
+            });
+        }
+
+        template <std::size_t Index>
+        constexpr result<void> written_hook(std::size_t element, std::uint64_t value, std::uint64_t mask) const {
+            next_type next{self};
+            return detail::with_element<tag<Index>>(element, [&](auto... e) {
+                return self.policy_.written(tag<Index>{}, e..., lanes_of<Index>(value, mask), next);
+            });
         }
     };
 
@@ -236,6 +323,7 @@ private:
     Below below_;
     Policy policy_{};
     alignas(8) std::byte shadows_[shadow_size == 0 ? 1 : shadow_size]{};
+    std::uint8_t trapped_dynamics_[detail::map_count(detail::maps_of<Policy>()) + 1]; ///< a byte a map
 };
 
 } // namespace mediant

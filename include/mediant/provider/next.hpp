@@ -3,6 +3,7 @@
 
 #include <mediant/core/lower.hpp>
 #include <mediant/registers/map.hpp>
+#include <mediant/registers/trap_table.hpp>
 
 #include <concepts>
 #include <cstdint>
@@ -57,23 +58,46 @@ public:
         return {};
     }
 
-    /// What a read of one of the policy's registers would answer if it had no hook: by its kind and backing.
+    /// What a read of one of the policy's registers would answer if it had no hook: by its kind and backing. Of an
+    /// array's, the element is named.
     template <const auto& Map, std::size_t Index>
-    [[nodiscard]] constexpr auto read(entry_tag<Map, Index> which) const {
-        return layer_->read_backing(which);
+    [[nodiscard]] constexpr auto read(entry_tag<Map, Index> which, std::size_t element = 0) const {
+        return layer_->read_backing(which, element);
     }
     /// What a write of the whole register would do if it had no hook.
     template <const auto& Map, std::size_t Index>
-    constexpr result<void> write(entry_tag<Map, Index> which,
-                                 typename entry_tag<Map, Index>::value_type value) const {
-        return layer_->write_backing(which, value);
+    constexpr result<void> write(entry_tag<Map, Index> which, typename entry_tag<Map, Index>::value_type value) const {
+        return layer_->write_backing(which, 0, value);
     }
-    /// Sets a shadow whatever its kind, as the device itself would: raises a bit of a w1c register, say.
+    template <const auto& Map, std::size_t Index>
+    constexpr result<void> write(entry_tag<Map, Index> which, std::size_t element,
+                                 typename entry_tag<Map, Index>::value_type value) const {
+        return layer_->write_backing(which, element, value);
+    }
+    /// Sets a shadow whatever its kind, as the device itself would: raises a bit of a w1c register, say. An element
+    /// beyond the array is left out.
     template <const auto& Map, std::size_t Index>
     constexpr void assign(entry_tag<Map, Index> which, typename entry_tag<Map, Index>::value_type value) const {
-        static_assert(Map.entries[Index].backing == from::shadow,
+        assign(which, 0, value);
+    }
+    template <const auto& Map, std::size_t Index>
+    constexpr void assign(entry_tag<Map, Index> which, std::size_t element,
+                          typename entry_tag<Map, Index>::value_type value) const {
+        static_assert(detail::has_shadow<Map>(Map.entries[Index]),
                       "mediant: only a register with a shadow can be assigned");
-        layer_->assign_shadow(which, value);
+        layer_->assign_shadow(which, element, value);
+    }
+
+    /// Switches a dynamic range: its pages are passed to the device and may be mapped, or are trapped again. The
+    /// user is told, and reads the sparse areas anew. error::busy where a live mapping cannot be taken back; then
+    /// nothing has changed.
+    template <const auto& Map, std::size_t Index>
+    constexpr result<void> untrap(entry_tag<Map, Index> which) const {
+        return layer_->switch_dynamic(which, false);
+    }
+    template <const auto& Map, std::size_t Index>
+    constexpr result<void> trap(entry_tag<Map, Index> which) const {
+        return layer_->switch_dynamic(which, true);
     }
 
     /// Passes a request on.

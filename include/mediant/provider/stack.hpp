@@ -132,13 +132,13 @@ private:
         return i < fixed_regions ? sizes_[i] : 0;
     }
 
-    [[nodiscard]] static constexpr range next_area_of(region_index region, std::uint64_t size, std::uint64_t page_size,
-                                                      std::uint64_t from) noexcept {
+    [[nodiscard]] constexpr range next_area_of(region_index region, std::uint64_t size, std::uint64_t page_size,
+                                               std::uint64_t from) const noexcept {
         if constexpr (sizeof...(Policies) == 0)
             return untrapped_pages([](std::uint64_t, std::uint64_t count) { return traps{count, false}; }, size,
                                    page_size, from);
         else
-            return layers::next_area(region, size, page_size, from);
+            return layers_.next_area_now(region, size, page_size, from);
     }
 
     /// An access of no bytes is done wherever it points: vfio-pci answers 0 before it looks.

@@ -4,6 +4,8 @@
 #include <mediant/provider/next.hpp>
 #include <mediant/registers/trap_table.hpp>
 
+#include <algorithm>
+#include <array>
 #include <concepts>
 #include <cstddef>
 
@@ -46,6 +48,41 @@ template <const auto& Map, const auto&... Maps>
     return base;
 }
 
+template <const auto&... Maps>
+[[nodiscard]] consteval std::size_t map_count(regions<Maps...>) {
+    return sizeof...(Maps);
+}
+/// A map's place among a policy's maps.
+template <const auto& Map, const auto&... Maps>
+[[nodiscard]] consteval std::size_t place_of(regions<Maps...>) {
+    std::size_t place = 0;
+    static_cast<void>((((&Map == &Maps) || (++place, false)) || ...));
+    return place;
+}
+
+/// The elements of one entry in their run-time form, also of an entry that is only named.
+template <const auto& Map, std::size_t Index>
+inline constexpr auto elements_of = [] {
+    std::array<trapped_entry, Map.entries[Index].count> out{};
+    const auto& all = trapped_entries<Map>;
+    for (std::uint32_t i = 0; i < out.size(); ++i) {
+        out[i] = trapped_entry{Map.entries[Index], Index, i};
+        const auto* const found =
+            std::lower_bound(all.data(), all.data() + all.size(), out[i].offset,
+                             [](const trapped_entry& e, std::uint64_t offset) { return e.offset < offset; });
+        if (found != all.data() + all.size() && found->index == Index) out[i] = *found;
+    }
+    return out;
+}();
+
+/// The bit of a dynamic range among those of its map.
+template <const auto& Map, std::size_t Index>
+inline constexpr std::uint8_t dynamic_bit = [] {
+    unsigned before = 0;
+    for (std::size_t i = 0; i < Index; ++i) before += Map.entries[i].what == entry::shape::dynamic ? 1u : 0u;
+    return static_cast<std::uint8_t>(1u << before);
+}();
+
 template <class P, class Next>
 concept has_open = requires(P& p, Next& next) { p.open(next); };
 template <class P, class Next>
@@ -59,17 +96,47 @@ concept has_write = requires(P& p, write_access a, Next& next) { p.write(a, next
 template <class P, class R, class Next>
 concept has_ioctl = requires(P& p, const R& what, Next& next) { p.ioctl(what, next); };
 
+/// Hooks of an array's registers are given the index of the element before the rest.
 template <class P, class Tag, class Next>
-concept has_read_hook = requires(P& p, Next& next) {
-    { p.read(Tag{}, next) } -> std::same_as<result<typename Tag::value_type>>;
+concept has_read_hook = requires(P& p, Next& next, std::size_t element) {
+    requires requires {
+        requires !Tag::is_array;
+        { p.read(Tag{}, next) } -> std::same_as<result<typename Tag::value_type>>;
+    } || requires {
+        requires Tag::is_array;
+        { p.read(Tag{}, element, next) } -> std::same_as<result<typename Tag::value_type>>;
+    };
+};
+template <class P, class Tag, class Next, class Value = typename Tag::value_type>
+concept has_write_hook = requires(P& p, Next& next, std::size_t element, Value value) {
+    requires requires {
+        requires !Tag::is_array;
+        { p.write(Tag{}, value, next) } -> std::same_as<result<void>>;
+    } || requires {
+        requires Tag::is_array;
+        { p.write(Tag{}, element, value, next) } -> std::same_as<result<void>>;
+    };
 };
 template <class P, class Tag, class Next>
-concept has_write_hook = requires(P& p, Next& next, typename Tag::value_type value) {
-    { p.write(Tag{}, value, next) } -> std::same_as<result<void>>;
-};
+concept has_lanes_hook = has_write_hook<P, Tag, Next, lanes<typename Tag::value_type>>;
 template <class P, class Tag, class Next>
-concept has_lanes_hook = requires(P& p, Next& next, lanes<typename Tag::value_type> value) {
-    { p.write(Tag{}, value, next) } -> std::same_as<result<void>>;
+concept has_written_hook = requires(P& p, Next& next, std::size_t element, lanes<typename Tag::value_type> value) {
+    requires requires {
+        requires !Tag::is_array;
+        { p.written(Tag{}, value, next) } -> std::same_as<result<void>>;
+    } || requires {
+        requires Tag::is_array;
+        { p.written(Tag{}, element, value, next) } -> std::same_as<result<void>>;
+    };
 };
+
+/// Calls a hook with the element's index before the rest, if it is of an array.
+template <class Tag, class F>
+constexpr decltype(auto) with_element(std::size_t element, const F& f) {
+    if constexpr (Tag::is_array)
+        return f(element);
+    else
+        return f();
+}
 
 } // namespace mediant::detail

@@ -32,13 +32,14 @@ struct check_write_hook {
 };
 template <bool Ok, class Policy, text Name>
 struct check_read_hook_parameters {
-    static_assert(Ok, "mediant: a read hook's parameters are (at<map, \"NAME\">, auto& next); the name is the last "
-                      "argument of check_read_hook_parameters");
+    static_assert(Ok, "mediant: a read hook's parameters are (at<map, \"NAME\">, auto& next), with the element's "
+                      "std::size_t second for an array; the name is the last argument of check_read_hook_parameters");
 };
 template <bool Ok, class Policy, text Name>
 struct check_write_hook_parameters {
-    static_assert(Ok, "mediant: a write hook's parameters are (at<map, \"NAME\">, value, auto& next); the name is the "
-                      "last argument of check_write_hook_parameters");
+    static_assert(Ok, "mediant: a write hook's parameters are (at<map, \"NAME\">, value, auto& next), with the "
+                      "element's std::size_t second for an array; the name is the last argument of "
+                      "check_write_hook_parameters");
 };
 template <bool Ok, class Policy, text Name>
 struct check_write_hook_value {
@@ -64,6 +65,17 @@ template <bool Ok, class Policy, text Name>
 struct check_write_mark {
     static_assert(Ok, "mediant: the policy has a write hook for a register that the map does not mark with on::write; "
                       "the name is the last argument of check_write_mark");
+};
+template <bool Ok, class Policy, text Name>
+struct check_written_hook {
+    static_assert(Ok, "mediant: the map marks a register with on::written, but the policy has no "
+                      "written(at<map, \"NAME\">, lanes<>, auto& next) that returns result<void>; the name is the last "
+                      "argument of check_written_hook");
+};
+template <bool Ok, class Policy, text Name>
+struct check_written_mark {
+    static_assert(Ok, "mediant: the policy has a written hook for a register that the map does not mark with "
+                      "on::written; the name is the last argument of check_written_mark");
 };
 template <bool Ok, class Policy>
 struct check_map_listed {
@@ -96,47 +108,74 @@ template <class P, class... A> concept calls_open = requires(P& p, A&... a) { p.
 template <class P, class... A> concept calls_release = requires(P& p, A&... a) { p.release(a...); };
 template <class P, class... A> concept calls_reset = requires(P& p, A&... a) { p.reset(a...); };
 
+template <class P, class... A> concept calls_written = requires(P& p, A&... a) { p.written(a...); };
+
+/// The same with the index of the element after the tag, for the registers of an array.
+template <class P, class Tag, class... A>
+concept calls_read_at = (Tag::is_array && calls_read<P, Tag, std::size_t, A...>) || (!Tag::is_array && calls_read<P, Tag, A...>);
+template <class P, class Tag, class... A>
+concept calls_write_at = (Tag::is_array && calls_write<P, Tag, std::size_t, A...>) || (!Tag::is_array && calls_write<P, Tag, A...>);
+
+/// Whether a class has any member of a name: a second one of that name makes it ambiguous. Spares a map of
+/// thousands of registers the question of hooks for each.
+struct has_a_read { int read; };
+struct has_a_write { int write; };
+struct has_a_written { int written; };
+template <class P, class Other> struct both : P, Other {};
+template <class P> concept names_read = std::is_final_v<P> || !requires { &both<P, has_a_read>::read; };
+template <class P> concept names_write = std::is_final_v<P> || !requires { &both<P, has_a_write>::write; };
+template <class P> concept names_written = std::is_final_v<P> || !requires { &both<P, has_a_written>::written; };
+
 template <class P, class Tag, class Next>
-concept any_read_hook = calls_read<P, Tag, Next> || calls_read<P, Tag> || calls_read<P, Tag, Next, anything> ||
-                        calls_read<P, Tag, anything, Next>;
+concept any_read_hook =
+    names_read<P> && (calls_read<P, Tag, Next> || calls_read<P, Tag> || calls_read<P, Tag, Next, anything> ||
+                      calls_read<P, Tag, anything, Next>);
 template <class P, class Tag, class Next>
-concept any_write_hook = calls_write<P, Tag, anything, Next> || calls_write<P, Tag, Next> || calls_write<P, Tag> ||
-                         calls_write<P, Tag, anything> || calls_write<P, Tag, Next, anything> ||
-                         calls_write<P, Tag, exactly<typename Tag::value_type>, Next> ||
-                         calls_write<P, Tag, anything, Next, anything>;
+concept any_write_hook =
+    names_write<P> && (calls_write<P, Tag, anything, Next> || calls_write<P, Tag, Next> || calls_write<P, Tag> ||
+                       calls_write<P, Tag, anything> || calls_write<P, Tag, Next, anything> ||
+                       calls_write<P, Tag, exactly<typename Tag::value_type>, Next> ||
+                       calls_write<P, Tag, anything, Next, anything> || calls_write<P, Tag, anything, anything, Next>);
+template <class P, class Tag, class Next>
+concept any_written_hook =
+    names_written<P> && (calls_written<P, Tag, anything, Next> || calls_written<P, Tag, Next> || calls_written<P, Tag> ||
+                         calls_written<P, Tag, anything, anything, Next>);
 
 template <class P, const auto& Map, std::size_t I, class Next>
 [[nodiscard]] consteval bool check_hooks_of_entry() {
     using tag = entry_tag<Map, I>;
     using value = typename tag::value_type;
     constexpr auto& name = name_text<Map, I>;
-    constexpr bool marked_read = has(Map.entries[I].hook, on::read);
-    constexpr bool marked_write = has(Map.entries[I].hook, on::write);
-    if constexpr (!marked_read) {
+    constexpr on marks = Map.entries[I].hook;
+    if constexpr (!has(marks, on::read)) {
         static_cast<void>(check_read_mark<!any_read_hook<P, tag, Next>, P, name>{});
     } else if constexpr (!has_read_hook<P, tag, Next>) {
-        if constexpr (calls_read<P, tag, Next>)
+        if constexpr (calls_read_at<P, tag, Next>)
             static_cast<void>(check_read_hook_result<false, P, name>{});
         else if constexpr (any_read_hook<P, tag, Next>)
             static_cast<void>(check_read_hook_parameters<false, P, name>{});
         else
             static_cast<void>(check_read_hook<false, P, name>{});
     }
-    if constexpr (!marked_write) {
+    if constexpr (!has(marks, on::write)) {
         static_cast<void>(check_write_mark<!any_write_hook<P, tag, Next>, P, name>{});
     } else {
-        constexpr bool plain = calls_write<P, tag, exactly<value>, Next>;
-        constexpr bool in_lanes = calls_write<P, tag, exactly<lanes<value>>, Next>;
+        constexpr bool plain = calls_write_at<P, tag, exactly<value>, Next>;
+        constexpr bool in_lanes = calls_write_at<P, tag, exactly<lanes<value>>, Next>;
         if constexpr (plain || in_lanes)
             static_cast<void>(
                 check_write_hook_result<has_write_hook<P, tag, Next> || has_lanes_hook<P, tag, Next>, P, name>{});
-        else if constexpr (calls_write<P, tag, anything, Next> || calls_write<P, tag, value, Next>)
+        else if constexpr (calls_write_at<P, tag, anything, Next> || calls_write_at<P, tag, value, Next>)
             static_cast<void>(check_write_hook_value<false, P, name>{});
         else if constexpr (any_write_hook<P, tag, Next>)
             static_cast<void>(check_write_hook_parameters<false, P, name>{});
         else
             static_cast<void>(check_write_hook<false, P, name>{});
     }
+    if constexpr (!has(marks, on::written))
+        static_cast<void>(check_written_mark<!any_written_hook<P, tag, Next>, P, name>{});
+    else
+        static_cast<void>(check_written_hook<has_written_hook<P, tag, Next>, P, name>{});
     return true;
 }
 

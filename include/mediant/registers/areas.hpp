@@ -14,9 +14,20 @@ struct traps {
     bool trapped;
 };
 
-/// How a map goes on at `offset`, as far as `count` bytes.
+/// How a map goes on at `offset`, as far as `count` bytes. `trapped_dynamics` has a bit for each dynamic range
+/// that is trapped now.
 template <const auto& Map>
-[[nodiscard]] constexpr traps run_of(std::uint64_t offset, std::uint64_t count) noexcept {
+[[nodiscard]] constexpr traps run_of(std::uint64_t offset, std::uint64_t count, std::uint8_t trapped_dynamics = 0xff) noexcept {
+    if constexpr (detail::dynamic_ranges<Map>.size() != 0) {
+        for (std::size_t i = 0; i < detail::dynamic_ranges<Map>.size(); ++i) {
+            const range pages = detail::dynamic_ranges<Map>[i];
+            if (pages.contains(offset)) {
+                const std::uint64_t left = pages.end() - offset;
+                return {left < count ? left : count, (trapped_dynamics >> i & 1) != 0};
+            }
+            if (pages.offset > offset && pages.offset - offset < count) count = pages.offset - offset;
+        }
+    }
     const std::uint64_t passed = trap_table<Map>::untrapped(offset, count);
     if (passed != 0) return {passed, false};
     return {trap_table<Map>::trapped(offset, count), true};

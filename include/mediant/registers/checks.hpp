@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <mediant/registers/field_plan.hpp>
 #include <mediant/registers/trap_table.hpp>
 
+#include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 
@@ -12,7 +15,11 @@ namespace mediant::detail {
 
 /// The name of an entry, as a template argument.
 template <const auto& Map, std::size_t Index>
-inline constexpr auto name_text = text<Map.entries[Index].name.size()>{Map.entries[Index].name};
+inline constexpr auto name_text = [] {
+    text<Map.entries[Index].name_size()> out;
+    for (std::size_t i = 0; i < Map.entries[Index].name_size(); ++i) out.data[i] = Map.entries[Index].name_at(i);
+    return out;
+}();
 
 template <bool Ok, text First, text Second>
 struct check_overlap {
@@ -55,12 +62,64 @@ struct check_write_hook_kind {
     static_assert(Ok, "mediant: a read-only register cannot have a write hook; its name is the argument of "
                       "check_write_hook_kind");
 };
+template <bool Ok, text Name>
+struct check_elements {
+    static_assert(Ok, "mediant: an array has at least one element, and its stride is a multiple of the register's "
+                      "width; its name is the argument of check_elements");
+};
+template <bool Ok, text Name>
+struct check_alias {
+    static_assert(Ok, "mediant: an alias stands for one register of the map, no array and no alias; its name is the "
+                      "argument of check_alias");
+};
+template <bool Ok, text Name>
+struct check_dynamic {
+    static_assert(Ok, "mediant: a dynamic range cannot be mapped: it begins and ends at pages of 4 KiB, and no "
+                      "register lies across its edge; its name is the argument of check_dynamic");
+};
+template <bool Ok, text Name>
+struct check_field_inside {
+    static_assert(Ok, "mediant: a field reaches past the width of its register, or has no bits; the register's name "
+                      "is the argument of check_field_inside");
+};
+template <bool Ok, text Name>
+struct check_field_overlap {
+    static_assert(Ok, "mediant: two fields of a register overlap; the register's name is the argument of "
+                      "check_field_overlap");
+};
+template <bool Ok, text Name>
+struct check_field_value {
+    static_assert(Ok, "mediant: a field's value does not fit its bits; the register's name is the argument of "
+                      "check_field_value");
+};
+template <bool Ok, text Name>
+struct check_field_name {
+    static_assert(Ok, "mediant: two fields of a register have the same name; the register's name is the argument of "
+                      "check_field_name");
+};
+template <bool Ok, text Name>
+struct check_reserved {
+    static_assert(Ok, "mediant: bits of a register are left undecided: name them as fields, or as reserved; the "
+                      "register's name is the argument of check_reserved");
+};
+template <bool Ok, text Name>
+struct check_field_facts {
+    static_assert(Ok, "mediant: a register with fields takes its backing and value from them; the name of one that "
+                      "states its own is the argument of check_field_facts");
+};
+template <bool Ok, text Name>
+struct check_preserve {
+    static_assert(Ok, "mediant: to preserve bits, the device's register would be read before it is written, but "
+                      "reading it has effects: state toward::zeros or toward::ones; the register's name is the "
+                      "argument of check_preserve");
+};
 
 /// The first entry that a predicate finds at fault, or npos.
 template <const auto& Map, class Predicate>
-[[nodiscard]] consteval std::size_t first_bad(Predicate bad) {
+[[nodiscard]] constexpr std::size_t first_bad(Predicate bad) {
+    const entry* const all = Map.entries.data();
     for (std::size_t i = 0; i < Map.entries.size(); ++i)
-        if (bad(Map.entries[i])) return i;
+        if (bad(all[i])) return i;
     return Map.npos;
 }
 
@@ -76,29 +135,119 @@ struct entry_pair {
     std::size_t second;
 };
 
-/// Two entries that overlap, or {npos, npos}. Sorted first, so that a large map is checked in no more than
-/// n log n steps of the compiler's.
+/// Bytes of an element of an entry: those of the register that an alias stands for.
 template <const auto& Map>
-[[nodiscard]] consteval entry_pair find_overlap() {
-    std::array<std::size_t, Map.entries.size()> order{};
-    for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
-    std::sort(order.begin(), order.end(),
-              [](std::size_t a, std::size_t b) { return Map.entries[a].offset < Map.entries[b].offset; });
-    for (std::size_t i = 1; i < order.size(); ++i)
-        if (Map.entries[order[i]].offset - Map.entries[order[i - 1]].offset < Map.entries[order[i - 1]].size)
-            return {order[i - 1], order[i]};
+[[nodiscard]] constexpr std::uint64_t element_size(const entry& e) {
+    const std::size_t target = target_of<Map>(e);
+    return target == Map.npos ? e.size : Map.entries.data()[target].size;
+}
+
+/// Two entries that overlap, or {npos, npos}. Dynamic ranges overlap only each other: registers lie in them. Sorted
+/// first, so that a large map is checked in no more than n log n steps of the compiler's, and n if it is in order.
+template <const auto& Map>
+[[nodiscard]] consteval entry_pair find_overlap(bool dynamic) {
+    struct stretch {
+        std::uint64_t offset = 0;
+        std::uint64_t end = 0;
+        std::size_t index = 0;
+    };
+    constexpr std::size_t most = [] {
+        std::size_t n = 0;
+        for (const entry& e : Map.entries) n += e.count;
+        return n;
+    }();
+    std::array<stretch, most + 1> stretches{};
+    stretch* const all = stretches.data();
+    std::size_t count = 0;
+    for (std::size_t i = 0; i < Map.entries.size(); ++i) {
+        const entry& e = Map.entries.data()[i];
+        if ((e.what == entry::shape::dynamic) != dynamic) continue;
+        const std::uint64_t size = element_size<Map>(e);
+        for (std::uint32_t element = 0; element < e.count; ++element) {
+            const std::uint64_t at = e.offset + element * e.stride;
+            all[count++] = {at, at + size, i};
+        }
+    }
+    const auto before = [](const stretch& a, const stretch& b) { return a.offset < b.offset; };
+    if (!std::is_sorted(all, all + count, before)) std::sort(all, all + count, before);
+    for (std::size_t i = 1; i < count; ++i)
+        if (all[i].offset < all[i - 1].end) return {all[i - 1].index, all[i].index};
     return {Map.npos, Map.npos};
 }
 
+/// An entry whose name another has, or npos. By hashes, since comparing sorted names costs the compiler most.
 template <const auto& Map>
 [[nodiscard]] consteval std::size_t find_repeated_name() {
-    std::array<std::size_t, Map.entries.size()> order{};
-    for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
-    std::sort(order.begin(), order.end(),
-              [](std::size_t a, std::size_t b) { return Map.entries[a].name < Map.entries[b].name; });
-    for (std::size_t i = 1; i < order.size(); ++i)
-        if (Map.entries[order[i - 1]].name == Map.entries[order[i]].name) return order[i];
+    constexpr std::size_t slots = [] {
+        std::size_t n = 1;
+        while (n < 2 * Map.entries.size()) n *= 2;
+        return n;
+    }();
+    std::array<std::uint32_t, slots> place{}; // 1 + index
+    const entry* const all = Map.entries.data();
+    for (std::size_t i = 0; i < Map.entries.size(); ++i) {
+        const std::size_t size = all[i].name_size();
+        std::uint64_t hash = 0xcbf29ce484222325;
+        for (std::size_t c = 0; c < size; ++c) hash = (hash ^ static_cast<unsigned char>(all[i].name_at(c))) * 0x100000001b3;
+        std::size_t at = (hash ^ hash >> 32) & (slots - 1);
+        for (; place.data()[at] != 0; at = (at + 1) & (slots - 1)) {
+            const entry& other = all[place.data()[at] - 1];
+            bool same = other.name_size() == size;
+            for (std::size_t c = 0; same && c < size; ++c) same = other.name_at(c) == all[i].name_at(c);
+            if (same) return i;
+        }
+        place.data()[at] = static_cast<std::uint32_t>(i + 1);
+    }
     return Map.npos;
+}
+
+/// The first register of which a predicate over (entry, field) finds a field at fault, or npos.
+template <const auto& Map, class Predicate>
+[[nodiscard]] constexpr std::size_t first_bad_field(Predicate bad) {
+    return first_bad<Map>([bad](const entry& e) {
+        for (std::size_t i = 0; i < e.field_count; ++i)
+            if (bad(e, Map.fields[e.first_field + i], i)) return true;
+        return false;
+    });
+}
+
+/// Checks the fields of a map's registers.
+template <const auto& Map>
+[[nodiscard]] consteval bool check_fields() {
+    bool ok = report<check_field_inside, Map, first_bad_field<Map>([](const entry& e, const field& f, std::size_t) {
+        return f.bits == 0 || f.bits > 64 || f.low >= 64 || f.low + f.bits > 8 * e.size;
+    })>();
+    ok &= report<check_field_overlap, Map, first_bad_field<Map>([](const entry& e, const field& f, std::size_t at) {
+        for (std::size_t i = 0; i < at; ++i)
+            if ((Map.fields[e.first_field + i].mask() & f.mask()) != 0) return true;
+        return false;
+    })>();
+    ok &= report<check_field_name, Map, first_bad_field<Map>([](const entry& e, const field& f, std::size_t at) {
+        for (std::size_t i = 0; i < at; ++i)
+            if (!f.name.empty() && Map.fields[e.first_field + i].name == f.name) return true;
+        return false;
+    })>();
+    ok &= report<check_field_value, Map, first_bad_field<Map>([](const entry&, const field& f, std::size_t) {
+        return f.bits < 64 && f.value >> f.bits != 0;
+    })>();
+    ok &= report<check_reserved, Map, first_bad<Map>([](const entry& e) {
+        std::uint64_t named = 0;
+        for (std::size_t i = 0; i < e.field_count; ++i) named |= Map.fields[e.first_field + i].mask();
+        return e.field_count != 0 && e.size <= 8 && e.size != 0 && named != low_bytes(e.size);
+    })>();
+    ok &= report<check_field_facts, Map, first_bad<Map>([](const entry& e) {
+        return e.field_count != 0 && (e.backing != from::device || e.value != 0);
+    })>();
+    ok &= report<check_preserve, Map, first_bad<Map>([](const entry& e) {
+        const field_plan plan = plan_of<Map>(e);
+        bool effects = e.read_has_effect;
+        for (std::size_t i = 0; i < e.field_count; ++i) {
+            const field& f = Map.fields[e.first_field + i];
+            effects = effects || (f.backing == from::device && effect_of_read(f.kind) != read_effect::none);
+        }
+        return effects && plan.write_device != 0 && plan.preserved != 0;
+    })>();
+    return ok;
 }
 
 /// Checks a map; a map that is not sound does not compile.
@@ -110,30 +259,67 @@ template <const auto& Map>
     static_assert(static_cast<std::uint32_t>(Map.region) <= static_cast<std::uint32_t>(region_index::bar5),
                   "mediant: only BARs have region maps");
     static_assert((Map.size & (Map.size - 1)) == 0, "mediant: the size of a BAR is a power of two");
+    static_assert(first_bad<Map>([n = 0](const entry& e) mutable {
+                      return e.what == shape::dynamic && ++n > 8;
+                  }) == Map.npos,
+                  "mediant: a map has at most 8 dynamic ranges");
 
     bool ok = report<check_width, Map, first_bad<Map>([](const entry& e) {
-        return e.what == shape::reg && e.size != 1 && e.size != 2 && e.size != 4 && e.size != 8;
+        return e.is_register() && e.size != 1 && e.size != 2 && e.size != 4 && e.size != 8;
     })>();
-    ok &= report<check_not_empty, Map, first_bad<Map>([](const entry& e) { return e.size == 0; })>();
+    ok &= report<check_elements, Map, first_bad<Map>([](const entry& e) {
+        return e.count == 0 || e.count > 0xffff || (e.count > 1 && (e.stride < e.size || e.size == 0 || e.stride % e.size != 0));
+    })>();
+    ok &= report<check_alias, Map, first_bad<Map>([](const entry& e) {
+        if (e.what != shape::alias) return false;
+        const std::size_t target = Map.index_of(e.target);
+        return target == Map.npos || !Map.entries.data()[target].is_register() || Map.entries.data()[target].count != 1;
+    })>();
+    ok &= report<check_not_empty, Map, first_bad<Map>([](const entry& e) {
+        return e.size == 0 && e.what != shape::alias;
+    })>();
     ok &= report<check_inside_region, Map, first_bad<Map>([](const entry& e) {
-        return !fits(e.offset, e.size, Map.size);
+        const std::uint64_t last = e.count == 0 ? 0 : e.count - 1;
+        return last != 0 && e.stride > Map.size / last ? true
+                                                       : !fits(e.offset, last * e.stride + element_size<Map>(e), Map.size);
     })>();
     ok &= report<check_alignment, Map, first_bad<Map>([](const entry& e) {
-        return e.what == shape::reg && e.size != 0 && e.offset % e.size != 0;
+        const std::uint64_t size = element_size<Map>(e);
+        return (e.is_register() || e.what == shape::alias) && size != 0 && e.offset % size != 0;
     })>();
     ok &= report<check_value_fits, Map, first_bad<Map>([](const entry& e) {
-        return e.what == shape::reg && e.size < 8 && e.value >> (8 * e.size) != 0;
+        return e.is_register() && e.size < 8 && e.value >> (8 * e.size) != 0;
     })>();
     ok &= report<check_read_hook_kind, Map, first_bad<Map>([](const entry& e) {
-        return has(e.hook, on::read) && e.kind == kind::wo;
+        return has(e.hook, on::read) && reads_as_zero(e.kind);
     })>();
     ok &= report<check_write_hook_kind, Map, first_bad<Map>([](const entry& e) {
-        return has(e.hook, on::write) && e.kind == kind::ro;
+        return has(e.hook, on::write | on::written) && effect_of_write(e.kind) == write_effect::none;
+    })>();
+    ok &= report<check_dynamic, Map, first_bad<Map>([](const entry& e) {
+        if (e.what != shape::dynamic) return false;
+        if (e.offset % 4096 != 0 || e.size % 4096 != 0) return true;
+        return first_bad<Map>([&e](const entry& other) {
+                   for (std::uint32_t i = 0; other.what != shape::dynamic && i < other.count; ++i) {
+                       const std::uint64_t begin = other.offset + i * other.stride;
+                       const std::uint64_t end = begin + element_size<Map>(other);
+                       const bool meets = begin < e.where().end() && end > e.offset;
+                       if (meets && (begin < e.offset || end > e.where().end())) return true;
+                   }
+                   return false;
+               }) != Map.npos;
     })>();
     ok &= report<check_unique_name, Map, find_repeated_name<Map>()>();
-    constexpr entry_pair overlap = find_overlap<Map>();
+    if (ok) ok = check_fields<Map>();
+    constexpr entry_pair overlap = find_overlap<Map>(false);
     if constexpr (overlap.first != Map.npos) {
         static_cast<void>(check_overlap<false, name_text<Map, overlap.first>, name_text<Map, overlap.second>>{});
+        ok = false;
+    }
+    constexpr entry_pair dynamic_overlap = find_overlap<Map>(true);
+    if constexpr (dynamic_overlap.first != Map.npos) {
+        static_cast<void>(
+            check_overlap<false, name_text<Map, dynamic_overlap.first>, name_text<Map, dynamic_overlap.second>>{});
         ok = false;
     }
     return ok;

@@ -3,6 +3,7 @@
 
 #include <mediant/core/dispatch.hpp>
 #include <mediant/core/little_endian.hpp>
+#include <mediant/registers/field_plan.hpp>
 #include <mediant/registers/trap_table.hpp>
 
 #include <cstddef>
@@ -12,12 +13,14 @@
 
 /// Accesses through one region map: split at the entries' boundaries, each part treated as its entry says.
 ///
-/// The engine is given a Host that stands for the policy and what lies below it:
+/// The engine is given a Host that stands for the policy and what lies below it, no larger than a pointer:
 ///   answer below_read(read_access), below_write(write_access)
-///   std::byte* shadow()                                    the map's shadow storage, little-endian
-///   result<std::uint64_t> read_hook<Position>()            whole register
-///   result<void> write_hook<Position>(value, mask)         mask has ones in the written lanes
-///   takes_lanes<Position>()                                whether that write hook takes partial writes
+///   std::byte* shadow()                                  the map's shadow storage, little-endian
+///   result<std::uint64_t> read_hook<Index>(element)      whole register
+///   result<void> write_hook<Index>(element, value, mask) mask has ones in the written lanes
+///   result<void> written_hook<Index>(element, value, mask)
+///   takes_lanes<Index>()                                 whether the write hook takes partial writes
+///   std::uint8_t trapped_dynamics()                      a bit for each dynamic range that is trapped
 namespace mediant::detail {
 
 template <const auto& Map, class Host>
@@ -48,29 +51,40 @@ public:
         return split(host_, a.region, a.offset, a.bytes.data(), a.bytes.size());
     }
 
-    /// The part of a read that lies in one entry, by its kind and backing, whatever its hooks.
-    [[gnu::always_inline]] constexpr answer read_backing(const trapped_entry& e, const read_access& part) const {
-        const std::size_t within = static_cast<std::size_t>(part.offset - e.offset);
-        switch (e.read) {
-        case treatment::pass: return host_.below_read(part);
-        case treatment::shadow: read_shadow(host_.shadow() + e.shadow_at + within, part.bytes); break;
-        case treatment::fill: fill(part.bytes, static_cast<std::byte>(e.value)); break;
-        case treatment::value:
-        case treatment::ignore: store_little(part.bytes, e.value >> (8 * within)); break;
-        }
-        return {part.bytes.size()};
+    /// A read of a part of one entry as if it had no hooks.
+    constexpr answer read_backing(const trapped_entry& e, const read_access& part) const {
+        const entry& stated = stated_of(e);
+        if (stated.field_count != 0) return read_fields(e, part);
+        const answer done = read_treated(e, part);
+        if (e.read == treatment::shadow && effect_of_read(stated.kind) != read_effect::none)
+            for (std::size_t i = 0; i < part.bytes.size(); ++i) {
+                std::byte& held = shadow_of(e, part.offset)[i];
+                held = std::byte{after_read(effect_of_read(stated.kind), static_cast<std::uint8_t>(held))};
+            }
+        return done;
     }
 
-    /// The part of a write that lies in one entry, by its kind and backing, whatever its hooks. Kinds act on
-    /// single bits, so the bytes that are not part of it count as not written.
-    [[gnu::always_inline]] constexpr answer write_backing(const trapped_entry& e, const write_access& part) const {
-        const std::size_t within = static_cast<std::size_t>(part.offset - e.offset);
-        if (e.write == treatment::pass) return host_.below_write(part);
-        if (e.write == treatment::shadow) write_shadow(e.kind, host_.shadow() + e.shadow_at + within, part.bytes);
-        return {part.bytes.size()};
+    /// A write of a part of one entry as if it had no hooks.
+    constexpr answer write_backing(const trapped_entry& e, const write_access& part) const {
+        const entry& stated = stated_of(e);
+        if (stated.field_count != 0) return write_fields(e, part);
+        if (e.write == treatment::shadow && e.effect == write_effect::first_replaces) {
+            std::byte* const held = shadow_of(e, part.offset);
+            write_once(held, held + e.size(), part.bytes);
+            return {part.bytes.size()};
+        }
+        return write_treated(e, part);
     }
 
 private:
+    [[nodiscard]] static constexpr const entry& stated_of(const trapped_entry& e) noexcept {
+        return Map.entries.data()[e.index];
+    }
+
+    [[nodiscard]] constexpr std::byte* shadow_of(const trapped_entry& e, std::uint64_t offset) const noexcept {
+        return host_.shadow() + e.shadow_at + static_cast<std::size_t>(offset - e.offset);
+    }
+
     /// Whether an access whose first byte passes does so as a whole, seen without a search.
     static constexpr bool passes_whole(const auto& a) noexcept {
         if (table::whole_dwords && a.bytes.size() <= 4 - a.offset % 4) return true;
@@ -107,30 +121,227 @@ private:
     constexpr answer enter(std::size_t at, const read_access& a) const { return read_entry(at, a); }
     constexpr answer enter(std::size_t at, const write_access& a) const { return write_entry(at, a); }
 
+    /// Whether an entry lies in a dynamic range that is passed now.
+    [[nodiscard]] constexpr bool is_passed(const trapped_entry& e) const noexcept {
+        if constexpr (dynamic_ranges<Map>.size() != 0)
+            return e.dynamic != 0 && (host_.trapped_dynamics() >> (e.dynamic - 1) & 1) == 0;
+        else
+            return false;
+    }
+
     [[gnu::always_inline]] constexpr answer read_entry(std::size_t at, const read_access& part) const {
         const trapped_entry& e = table::entries[at];
-        if (has(e.hook, on::read)) {
-            const result<std::uint64_t> value = call_read_hook(host_, e);
-            if (!value) return {0, value.error()};
-            store_little(part.bytes, *value >> (8 * (part.offset - e.offset)));
-            return {part.bytes.size()};
-        }
-        return read_backing(e, part);
+        if (is_passed(e)) return host_.below_read(part);
+        if (has(e.more, special::read)) return read_special(host_, e, part.offset, part.bytes.data(), part.bytes.size());
+        return read_treated(e, part);
     }
 
     [[gnu::always_inline]] constexpr answer write_entry(std::size_t at, const write_access& part) const {
         const trapped_entry& e = table::entries[at];
-        if (has(e.hook, on::write)) {
-            const unsigned shift = static_cast<unsigned>(8 * (part.offset - e.offset));
-            const result<void> done =
-                call_write_hook(host_, e, load_little(part.bytes) << shift, low_bytes(part.bytes.size()) << shift);
-            return done ? answer{part.bytes.size()} : answer{0, done.error()};
+        if (is_passed(e)) return host_.below_write(part);
+        if (has(e.more, special::write))
+            return write_special(host_, e, part.offset, part.bytes.data(), part.bytes.size());
+        return write_treated(e, part);
+    }
+
+    [[gnu::always_inline]] constexpr answer read_treated(const trapped_entry& e, const read_access& part) const {
+        switch (e.read) {
+        case treatment::pass: return host_.below_read(part);
+        case treatment::shadow: read_shadow(shadow_of(e, part.offset), part.bytes); break;
+        case treatment::fill: fill(part.bytes, static_cast<std::byte>(e.value)); break;
+        case treatment::value:
+        case treatment::ignore: store_little(part.bytes, e.value >> (8 * (part.offset - e.offset))); break;
         }
-        return write_backing(e, part);
+        return {part.bytes.size()};
+    }
+
+    /// Effects act on single bits, so the bytes that are not part of the access count as not written.
+    [[gnu::always_inline]] constexpr answer write_treated(const trapped_entry& e, const write_access& part) const {
+        if (e.write == treatment::pass) return host_.below_write(part);
+        if (e.write == treatment::shadow) write_shadow(e.effect, shadow_of(e, part.offset), part.bytes);
+        return {part.bytes.size()};
+    }
+
+    /// Reads with a hook, a stated width, fields or an effect, and of aliases. Out of line, so that what they need
+    /// does not burden the accesses that have none of it.
+    [[gnu::noinline]] static constexpr answer read_special(Host host, const trapped_entry& e, std::uint64_t offset,
+                                                           std::byte* bytes, std::size_t size) {
+        const engine self{host};
+        const entry& stated = stated_of(e);
+        const read_access part{Map.region, offset, {bytes, size}};
+        if (stated.what == entry::shape::deny) return {0, error::denied};
+        if (stated.what == entry::shape::alias) return self.read({Map.region, origin_of(e, offset), part.bytes});
+        if (!takes_width(stated, offset, size)) {
+            if (stated.on_other_width == otherwise::refuse) return {0, error::invalid};
+            fill(part.bytes, std::byte{0xff});
+            return {size};
+        }
+        if (!has(stated.hook, on::read)) return self.read_backing(e, part);
+        result<std::uint64_t> value = error::io;
+        visit_hook<on::read>(e, [&]<std::size_t Index>() { value = host.template read_hook<Index>(e.element); });
+        if (!value) return {0, value.error()};
+        store_little(part.bytes, *value >> (8 * (offset - e.offset)));
+        return {size};
+    }
+
+    [[gnu::noinline]] static constexpr answer write_special(Host host, const trapped_entry& e, std::uint64_t offset,
+                                                            const std::byte* bytes, std::size_t size) {
+        const engine self{host};
+        const entry& stated = stated_of(e);
+        const write_access part{Map.region, offset, {bytes, size}};
+        if (stated.what == entry::shape::deny) return {0, error::denied};
+        if (stated.what == entry::shape::alias) return self.write({Map.region, origin_of(e, offset), part.bytes});
+        if (!takes_width(stated, offset, size))
+            return stated.on_other_width == otherwise::refuse ? answer{0, error::invalid} : answer{size};
+        const unsigned shift = static_cast<unsigned>(8 * (offset - e.offset));
+        const std::uint64_t value = load_little(part.bytes.first(size < 8 ? size : 8)) << shift;
+        const std::uint64_t mask = low_bytes(size < 8 ? size : 8) << shift;
+        result<void> hooked;
+        if (has(stated.hook, on::write)) {
+            visit_hook<on::write>(e, [&]<std::size_t Index>() { hooked = self.template full_write<Index>(e, value, mask); });
+        } else {
+            const answer done = self.write_backing(e, part);
+            if (done.count != size) return done;
+        }
+        if (hooked && has(stated.hook, on::written))
+            visit_hook<on::written>(
+                e, [&]<std::size_t Index>() { hooked = host.template written_hook<Index>(e.element, value, mask); });
+        return hooked ? answer{size} : answer{0, hooked.error()};
+    }
+
+    /// Whether a register takes an access: one of its stated widths, naturally aligned.
+    [[nodiscard]] static constexpr bool takes_width(const entry& stated, std::uint64_t offset, std::size_t size) noexcept {
+        return stated.widths == width::any ||
+               (size <= 8 && (size & (size - 1)) == 0 && offset % size == 0 &&
+                (static_cast<unsigned>(stated.widths) & size) != 0);
+    }
+
+    /// Where an alias's byte lies in the register that it stands for.
+    [[nodiscard]] static constexpr std::uint64_t origin_of(const trapped_entry& e, std::uint64_t offset) noexcept {
+        return Map.entries.data()[target_of<Map>(stated_of(e))].offset + (offset - e.offset);
+    }
+
+    /// Calls f<Index>() for the hooked entry that is known at run time.
+    template <on Which, class F>
+    static constexpr void visit_hook(const trapped_entry& e, const F& f) {
+        dispatch<hooked_entries<Map>.size()>(hook_places<Map>.data()[e.index], [&f]<std::size_t I>() {
+            constexpr std::size_t index = hooked_entries<Map>[I];
+            if constexpr (has(Map.entries[index].hook, Which)) f.template operator()<index>();
+        });
+    }
+
+    /// A hook that takes full widths only gets a partial write filled up: with bits that change nothing where the
+    /// kind has such, else with what the register holds. Where neither can be, as for wo, or where reading has
+    /// effects, the write is refused.
+    template <std::size_t Index>
+    constexpr result<void> full_write(const trapped_entry& e, std::uint64_t value, std::uint64_t mask) const {
+        constexpr std::size_t size = Map.entries[Index].size;
+        constexpr std::uint64_t full = low_bytes(size);
+        if constexpr (!Host::template takes_lanes<Index>()) {
+            if (mask != full) {
+                constexpr write_filling filling = filling_of<Map, Index>;
+                if constexpr (filling.unknown != 0) {
+                    if ((filling.unknown & ~mask) != 0) return error::invalid;
+                }
+                value |= filling.ones & ~mask;
+                if constexpr (filling.held != 0) {
+                    if ((filling.held & ~mask) != 0) {
+                        std::byte held[size]{};
+                        const answer known = read_backing(e, {Map.region, e.offset, held});
+                        if (known.count != size) return known.error;
+                        value |= load_little(held) & filling.held & ~mask;
+                    }
+                }
+                mask = full;
+            }
+        }
+        return host_.template write_hook<Index>(e.element, value, mask);
+    }
+
+    /// Only if bits that the device has are asked for, it is read.
+    constexpr answer read_fields(const trapped_entry& e, const read_access& part) const {
+        const field_plan& plan = field_plans<Map>[field_plan_place<Map>(e.index)];
+        const unsigned shift = static_cast<unsigned>(8 * (part.offset - e.offset));
+        const std::uint64_t lanes = low_bytes(part.bytes.size()) << shift;
+        std::uint64_t value = plan.constants;
+        if ((plan.read_device & lanes) != 0) {
+            const answer below = host_.below_read(part);
+            if (below.count != part.bytes.size()) return {0, below.error};
+            value |= (load_little(part.bytes) << shift) & plan.read_device;
+        }
+        std::byte* const shadow = host_.shadow() + e.shadow_at;
+        if (plan.shadows != 0) {
+            const std::span<std::byte> held{shadow, static_cast<std::size_t>(e.size())};
+            const std::uint64_t before = load_little(held);
+            value |= before & plan.read_shadow;
+            std::uint64_t after = before;
+            for (const field& f : fields_of(e)) {
+                if (f.backing != from::shadow) continue;
+                const std::uint64_t bits = f.mask() & lanes;
+                after = (after & ~bits) | (after_read(effect_of_read(f.kind), before) & bits);
+            }
+            if (after != before) store_little(held, after);
+        }
+        store_little(part.bytes, value >> shift);
+        return {part.bytes.size()};
+    }
+
+    /// In this order: the device is read, if bits beside those that pass must be preserved; the device is written,
+    /// if bits pass; the shadows are written. A fault leaves what comes after it undone.
+    constexpr answer write_fields(const trapped_entry& e, const write_access& part) const {
+        const field_plan& plan = field_plans<Map>[field_plan_place<Map>(e.index)];
+        const unsigned shift = static_cast<unsigned>(8 * (part.offset - e.offset));
+        const std::uint64_t lanes = low_bytes(part.bytes.size()) << shift;
+        const std::uint64_t value = load_little(part.bytes) << shift;
+        if ((plan.write_device & lanes) != 0) {
+            std::byte buffer[8]{};
+            const std::span<std::byte> bytes{buffer, part.bytes.size()};
+            std::uint64_t toward_device = (value & plan.write_device) | plan.ones;
+            if ((plan.preserved & lanes) != 0) {
+                const answer known = host_.below_read({part.region, part.offset, bytes});
+                if (known.count != bytes.size()) return {0, known.error};
+                toward_device |= (load_little(bytes) << shift) & plan.preserved;
+            }
+            store_little(bytes, toward_device >> shift);
+            const answer done = host_.below_write({part.region, part.offset, bytes});
+            if (done.count != bytes.size()) return {0, done.error};
+        }
+        if (plan.shadows != 0) {
+            const std::size_t size = static_cast<std::size_t>(e.size());
+            const std::span<std::byte> held{host_.shadow() + e.shadow_at, size};
+            const std::uint64_t before = load_little(held);
+            std::uint64_t after = before;
+            for (const field& f : fields_of(e)) {
+                if (f.backing != from::shadow) continue;
+                std::uint64_t bits = f.mask() & lanes;
+                if (effect_of_write(f.kind) == write_effect::first_replaces) {
+                    const std::span<std::byte> written{held.data() + size, size};
+                    const std::uint64_t taken = load_little(written);
+                    store_little(written, taken | bits);
+                    bits &= ~taken;
+                }
+                after = (after & ~bits) | (after_write(effect_of_write(f.kind), before, value) & bits);
+            }
+            store_little(held, after);
+        }
+        return {part.bytes.size()};
+    }
+
+    [[nodiscard]] static constexpr std::span<const field> fields_of(const trapped_entry& e) noexcept {
+        const entry& stated = stated_of(e);
+        return {Map.fields.data() + stated.first_field, stated.field_count};
     }
 
     static constexpr void fill(std::span<std::byte> to, std::byte value) noexcept {
         for (std::byte& b : to) b = value;
+    }
+
+    /// Bits are taken once; `written` remembers which.
+    static constexpr void write_once(std::byte* held, std::byte* written, std::span<const std::byte> from) noexcept {
+        for (std::size_t i = 0; i < from.size(); ++i) {
+            held[i] = (held[i] & written[i]) | (from[i] & ~written[i]);
+            written[i] = std::byte{0xff};
+        }
     }
 
     /// Calls f<T>(at) for stretches that are as wide as a register can be, and byte by byte for others.
@@ -151,56 +362,11 @@ private:
         });
     }
 
-    [[gnu::always_inline]] static constexpr void write_shadow(kind how, std::byte* shadow,
+    [[gnu::always_inline]] static constexpr void write_shadow(write_effect how, std::byte* shadow,
                                                               std::span<const std::byte> from) {
         by_width(from.size(), [&]<class T>(std::size_t i) {
             store_bytes(shadow + i, after_write(how, load_bytes<T>(shadow + i), load_bytes<T>(from.data() + i)));
         });
-    }
-
-    /// Calls f<Position>() for the hooked register at a position that is known at run time.
-    template <on Which, class F>
-    static constexpr void visit_hook(const trapped_entry& e, const F& f) {
-        dispatch<hooked_entries<Map>.size()>(e.hooked, [&f]<std::size_t I>() {
-            constexpr std::size_t position = hooked_entries<Map>[I];
-            if constexpr (has(table::entries[position].hook, Which)) f.template operator()<position>();
-        });
-    }
-
-    // Out of line, so that what hooks need does not burden the accesses that call none.
-    [[gnu::noinline]] static constexpr result<std::uint64_t> call_read_hook(Host host, const trapped_entry& e) {
-        result<std::uint64_t> out = error::io;
-        visit_hook<on::read>(e, [&]<std::size_t Position>() { out = host.template read_hook<Position>(); });
-        return out;
-    }
-
-    [[gnu::noinline]] static constexpr result<void> call_write_hook(Host host, const trapped_entry& e,
-                                                                    std::uint64_t value, std::uint64_t mask) {
-        result<void> out = error::io;
-        const engine self{host};
-        visit_hook<on::write>(e, [&]<std::size_t Position>() { out = self.template full_write<Position>(value, mask); });
-        return out;
-    }
-
-    /// A hook that takes full widths only gets a partial write filled up: with zeros where a 0 changes nothing,
-    /// else with what the register holds. Where neither is known, as for wo, the write is refused.
-    template <std::size_t I>
-    constexpr result<void> full_write(std::uint64_t value, std::uint64_t mask) const {
-        constexpr trapped_entry e = table::entries[I];
-        constexpr std::uint64_t full = low_bytes(e.size());
-        if constexpr (!Host::template takes_lanes<I>()) {
-            if (mask != full) {
-                if constexpr (!zero_is_neutral(e.kind)) {
-                    if (e.kind == kind::wo) return error::invalid;
-                    std::byte held[e.size()]{};
-                    const answer known = read_backing(e, {Map.region, e.offset, held});
-                    if (known.count != e.size()) return known.error;
-                    value |= load_little(held) & ~mask;
-                }
-                mask = full;
-            }
-        }
-        return host_.template write_hook<I>(value, mask);
     }
 
     Host host_; ///< no more than a pointer

@@ -3,7 +3,7 @@
 
 #include <mediant/core/access.hpp>
 #include <mediant/core/text.hpp>
-#include <mediant/registers/kinds.hpp>
+#include <mediant/registers/entry.hpp>
 
 #include <array>
 #include <cstddef>
@@ -14,45 +14,98 @@
 /// registers/checks.hpp, with messages that name the registers.
 namespace mediant {
 
-/// One named stretch of a region: a register, a block or a hidden window.
-struct entry {
-    enum class shape : std::uint8_t {
-        reg,   ///< one register, 8 to 64 bits
-        block, ///< bytes that are all treated alike, reached at any width
-        hide,  ///< as if nothing were there: reads as ones, writes are swallowed
-    };
-
-    std::string_view name{};
-    std::uint64_t offset = 0;
-    std::uint64_t size = 0; ///< bytes
-    shape what = shape::reg;
-    mediant::kind kind = mediant::kind::rw;
-    from backing = from::device;
-    on hook = on::nothing;
-    std::uint64_t value = 0; ///< the constant, or what a shadow holds at open and after reset; in a block, of each byte
-
-    [[nodiscard]] constexpr range where() const noexcept { return {offset, size}; }
-
-    /// Whether the policy must see accesses; what is not trapped may be mapped.
-    [[nodiscard]] constexpr bool trapped() const noexcept {
-        return what == shape::hide || kind != mediant::kind::rw || backing != from::device || hook != on::nothing;
-    }
-};
-
 /// A register's facts besides its kind.
 struct reg_options {
     from backing = from::device;
     on hook = on::nothing;
-    std::uint64_t value = 0; ///< of a constant; of a shadow at open and after reset
-    unsigned bits = 32;      ///< 8, 16, 32 or 64
+    std::uint64_t value = 0;              ///< of a constant; of a shadow at open and after reset
+    unsigned bits = 32;                   ///< 8, 16, 32 or 64
+    std::uint32_t count = 1;              ///< of an array
+    std::uint64_t stride = 0;             ///< of an array, in bytes; 0 for registers side by side
+    width widths = width::any;            ///< which widths it takes
+    mediant::otherwise otherwise = otherwise::refuse; ///< what happens at others
+    bool read_has_effect = false;         ///< the device's: it is never read but for the user
 };
 
-/// `reg{"EVENTS", 0x28, w1c, {.backing = from::shadow}}`
-struct reg : entry {
+namespace detail {
+/// A sum, and a sequence, for more items than a fold expression may nest in some compilers.
+template <std::size_t... Counts>
+inline constexpr std::size_t sum = [] {
+    std::size_t total = 0;
+    for (const std::size_t count : {std::size_t{0}, Counts...}) total += count;
+    return total;
+}();
+} // namespace detail
+
+/// What is put into a map: entries and their fields.
+template <std::size_t Entries, std::size_t Fields>
+struct map_item {
+    static constexpr std::size_t entry_count = Entries;
+    static constexpr std::size_t field_count = Fields;
+
+    entry entries[Entries]{};
+    field fields[Fields == 0 ? 1 : Fields]{};
+
+    constexpr map_item() = default;
+    constexpr explicit map_item(const entry& only) : entries{only} {}
+
+    /// Appends each item's entries and fields, in order.
+    template <class... Items>
+    constexpr void append_all(const Items&... all) {
+        std::size_t entry_at = 0;
+        std::size_t field_at = 0;
+        const bool in_order[] = {true, (append(all, entry_at, field_at), true)...};
+        static_cast<void>(in_order);
+    }
+
+private:
+    /// Appends another's entries and fields to the first `entry_at` and `field_at` of this one's, and counts them.
+    template <std::size_t N, std::size_t F>
+    constexpr void append(const map_item<N, F>& other, std::size_t& entry_at, std::size_t& field_at) {
+        for (const entry& e : other.entries) {
+            entries[entry_at] = e;
+            entries[entry_at++].first_field = static_cast<std::uint16_t>(e.first_field + field_at);
+        }
+        for (std::size_t i = 0; i < F; ++i) fields[field_at++] = other.fields[i];
+    }
+};
+
+/// `reg{"EVENTS", 0x28, w1c, {.backing = from::shadow}}`, or with fields:
+/// `reg{"CTRL", 0x10, fields{field{"ENABLE", 0}, reserved{1, 31}}}`.
+template <std::size_t Fields = 0>
+struct reg : map_item<1, Fields> {
     consteval reg(std::string_view the_name, std::uint64_t the_offset, mediant::kind the_kind = rw,
                   reg_options facts = {})
-        : entry{the_name, the_offset, facts.bits / 8, shape::reg, the_kind, facts.backing, facts.hook, facts.value} {}
+        : map_item<1, Fields>{entry{.name = the_name,
+                                    .offset = the_offset,
+                                    .size = facts.bits / 8,
+                                    .kind = the_kind,
+                                    .backing = facts.backing,
+                                    .hook = facts.hook,
+                                    .value = facts.value,
+                                    .count = facts.count,
+                                    .stride = facts.stride == 0 ? facts.bits / 8 : facts.stride,
+                                    .widths = facts.widths,
+                                    .on_other_width = facts.otherwise,
+                                    .read_has_effect = facts.read_has_effect}} {}
+
+    consteval reg(std::string_view the_name, std::uint64_t the_offset, const mediant::fields<Fields>& parts,
+                  reg_options facts = {})
+        requires(Fields != 0)
+        : reg{the_name, the_offset, rw, facts} {
+        this->entries[0].field_count = static_cast<std::uint16_t>(Fields);
+        for (std::size_t i = 0; i < Fields; ++i) this->fields[i] = parts.all[i];
+    }
+
+    [[nodiscard]] consteval operator entry() const { return this->entries[0]; }
 };
+reg(std::string_view, std::uint64_t) -> reg<0>;
+reg(std::string_view, std::uint64_t, kind) -> reg<0>;
+reg(std::string_view, std::uint64_t, kind, reg_options) -> reg<0>;
+template <std::size_t N>
+reg(std::string_view, std::uint64_t, fields<N>) -> reg<N>;
+template <std::size_t N>
+reg(std::string_view, std::uint64_t, fields<N>, reg_options) -> reg<N>;
 
 /// A block's facts. It has no hooks: name the registers in it that need one.
 struct block_options {
@@ -62,42 +115,109 @@ struct block_options {
 };
 
 /// `block{"DMA", 0x80, 0x20, {.backing = from::shadow}}`
-struct block : entry {
+struct block : map_item<1, 0> {
     consteval block(std::string_view the_name, std::uint64_t the_offset, std::uint64_t the_size,
                     block_options facts = {})
-        : entry{the_name, the_offset, the_size, shape::block, facts.kind, facts.backing, on::nothing, facts.value} {}
+        : map_item{entry{.name = the_name,
+                         .offset = the_offset,
+                         .size = the_size,
+                         .what = entry::shape::block,
+                         .kind = facts.kind,
+                         .backing = facts.backing,
+                         .value = facts.value}} {}
+};
+
+/// `pass{"BUFFER", 0x40000, 4_KiB}`: named, and left to the device.
+struct pass : map_item<1, 0> {
+    consteval pass(std::string_view the_name, std::uint64_t the_offset, std::uint64_t the_size)
+        : map_item{entry{.name = the_name, .offset = the_offset, .size = the_size, .what = entry::shape::block}} {}
 };
 
 /// `hide{"DEBUG", 0x1000, 4_KiB}`: reads answer ones and writes are swallowed, as vfio-pci does where it
 /// excludes the MSI-X table.
-struct hide : entry {
+struct hide : map_item<1, 0> {
     consteval hide(std::string_view the_name, std::uint64_t the_offset, std::uint64_t the_size)
-        : entry{the_name, the_offset, the_size, shape::hide} {}
+        : map_item{entry{.name = the_name, .offset = the_offset, .size = the_size, .what = entry::shape::hide}} {}
 };
+
+/// `deny{"FUSES", 0x2000, 256}`: accesses answer error::denied.
+struct deny : map_item<1, 0> {
+    consteval deny(std::string_view the_name, std::uint64_t the_offset, std::uint64_t the_size)
+        : map_item{entry{.name = the_name, .offset = the_offset, .size = the_size, .what = entry::shape::deny}} {}
+};
+
+/// `alias{"TAIL_LEGACY", 0x18, "TAIL"}`: a register that is also seen at another offset. Accesses count as
+/// accesses to the register itself.
+struct alias : map_item<1, 0> {
+    consteval alias(std::string_view the_name, std::uint64_t the_offset, std::string_view the_register)
+        : map_item{entry{.name = the_name, .offset = the_offset, .what = entry::shape::alias, .target = the_register}} {
+    }
+};
+
+/// `dynamic{"APERTURE", 0x10000, 64_KiB}`: pages that start trapped and can be passed, and trapped again, while the
+/// device is open: next.untrap(at<…>), next.trap(at<…>). What is named within them is mediated while they are
+/// trapped, and is the device's while they are not.
+struct dynamic : map_item<1, 0> {
+    consteval dynamic(std::string_view the_name, std::uint64_t the_offset, std::uint64_t the_size)
+        : map_item{entry{.name = the_name, .offset = the_offset, .size = the_size, .what = entry::shape::dynamic}} {}
+};
+
+/// `repeat{"QUEUE", 64, 0x40, reg{"HEAD", 0x1000}, reg{"TAIL", 0x1004, wo, {.hook = on::write}}}`: a register file for
+/// each queue or port. Offsets are those of the first; the registers are named "QUEUE.HEAD", and so on.
+template <std::size_t Entries, std::size_t Fields>
+struct repeat : map_item<Entries, Fields> {
+    template <class... Items>
+    consteval repeat(std::string_view group, std::uint32_t count, std::uint64_t stride, const Items&... all) {
+        this->append_all(all...);
+        for (entry& e : this->entries) {
+            e.group = group;
+            e.count = count;
+            e.stride = stride;
+        }
+    }
+};
+template <class... Items>
+repeat(std::string_view, std::uint32_t, std::uint64_t, const Items&...)
+    -> repeat<detail::sum<Items::entry_count...>, detail::sum<Items::field_count...>>;
 
 /// `region_map{bar{0}, 1_MiB, reg{…}, block{…}, …}`: what lies in one region, in any order. Everything that is
 /// not named passes to the device.
-template <std::size_t N>
+template <std::size_t N, std::size_t F = 0>
 struct region_map {
     region_index region;
     std::uint64_t size; ///< bytes
-    std::array<entry, N> entries;
+    std::array<entry, N> entries{};
+    std::array<field, F> fields{};
 
-    template <class... Entries>
-    consteval region_map(region_index the_region, std::uint64_t the_size, const Entries&... all)
-        : region{the_region}, size{the_size}, entries{static_cast<const entry&>(all)...} {}
+    template <class... Items>
+    consteval region_map(region_index the_region, std::uint64_t the_size, const Items&... all)
+        : region{the_region}, size{the_size} {
+        if constexpr (N != 0) {
+            map_item<N, F> together;
+            together.append_all(all...);
+            for (std::size_t i = 0; i < N; ++i) entries.data()[i] = together.entries[i];
+            for (std::size_t i = 0; i < F; ++i) fields.data()[i] = together.fields[i];
+        }
+    }
+    /// A map whose entries are computed.
+    consteval region_map(region_index the_region, std::uint64_t the_size, const std::array<entry, N>& all)
+        : region{the_region}, size{the_size}, entries{all} {}
 
     static constexpr std::size_t npos = ~std::size_t{0};
 
     /// The entry of this name, or npos.
     [[nodiscard]] constexpr std::size_t index_of(std::string_view name) const noexcept {
+        const entry* const all = entries.data();
         for (std::size_t i = 0; i < N; ++i)
-            if (entries[i].name == name) return i;
+            if (all[i].is_named(name)) return i;
         return npos;
     }
 };
-template <class... Entries>
-region_map(region_index, std::uint64_t, const Entries&...) -> region_map<sizeof...(Entries)>;
+template <class... Items>
+region_map(region_index, std::uint64_t, const Items&...)
+    -> region_map<detail::sum<Items::entry_count...>, detail::sum<Items::field_count...>>;
+template <std::size_t N>
+region_map(region_index, std::uint64_t, const std::array<entry, N>&) -> region_map<N, 0>;
 
 /// The unsigned type of a register of `Bytes` bytes.
 template <std::size_t Bytes> struct register_value { using type = std::uint32_t; };
@@ -112,6 +232,7 @@ struct entry_tag {
 
     static constexpr const auto& map = Map;
     static constexpr std::size_t index = Index;
+    static constexpr bool is_array = Map.entries[Index].count > 1;
     [[nodiscard]] static constexpr const entry& facts() noexcept { return Map.entries[Index]; }
 };
 

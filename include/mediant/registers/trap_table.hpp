@@ -14,7 +14,7 @@
 /// a sparse map of a 16 GiB region costs kilobytes.
 namespace mediant::detail {
 
-/// What an access to an entry without hooks comes down to, by its shape, kind and backing.
+/// What an access to an entry comes down to where nothing special is stated.
 enum class treatment : std::uint8_t {
     pass,   ///< to the device
     shadow, ///< the shadow, under the kind
@@ -23,34 +23,52 @@ enum class treatment : std::uint8_t {
     ignore, ///< writes are swallowed
 };
 [[nodiscard]] constexpr treatment reading(const entry& e) noexcept {
-    if (e.what == entry::shape::hide || e.kind == kind::wo || e.backing == from::constant)
-        return e.what == entry::shape::reg ? treatment::value : treatment::fill;
+    if (e.what == entry::shape::hide || reads_as_zero(e.kind) || e.backing == from::constant)
+        return e.is_register() ? treatment::value : treatment::fill;
     return e.backing == from::shadow ? treatment::shadow : treatment::pass;
 }
 [[nodiscard]] constexpr treatment writing(const entry& e) noexcept {
-    if (e.what == entry::shape::hide || e.kind == kind::ro || e.backing == from::constant) return treatment::ignore;
+    if (e.what == entry::shape::hide || effect_of_write(e.kind) == write_effect::none || e.backing == from::constant)
+        return treatment::ignore;
     return e.backing == from::shadow ? treatment::shadow : treatment::pass;
 }
 
-/// One trapped entry, in the order of offsets.
+/// Which accesses need more than their treatment: a hook, a check of the width, fields, another register.
+enum class special : std::uint8_t { no = 0, read = 1, write = 2, both = 3 };
+[[nodiscard]] constexpr special special_of(const entry& e) noexcept {
+    if (e.widths != width::any || e.field_count != 0 || e.what == entry::shape::alias || e.what == entry::shape::deny)
+        return special::both;
+    unsigned out = 0;
+    if (has(e.hook, on::read) || (e.backing == from::shadow && effect_of_read(e.kind) != read_effect::none)) out |= 1;
+    if (has(e.hook, on::write | on::written) ||
+        (e.backing == from::shadow && effect_of_write(e.kind) == write_effect::first_replaces))
+        out |= 2;
+    return special{static_cast<std::uint8_t>(out)};
+}
+[[nodiscard]] constexpr bool has(special all, special some) noexcept {
+    return (static_cast<unsigned>(all) & static_cast<unsigned>(some)) != 0;
+}
+
+/// One trapped stretch: an entry, or one element of an array. Sorted by offset.
 struct trapped_entry {
     std::uint64_t offset = 0;
     std::uint64_t end = 0;
     std::uint64_t value = 0;     ///< where reads never change: of the register, or of each byte
     std::uint32_t shadow_at = 0; ///< byte offset in the map's shadow storage
+    std::uint32_t element = 0;   ///< of an array
     std::uint16_t index = 0;     ///< in the map's entries
-    std::uint16_t hooked = 0;    ///< how many entries before it have hooks
     treatment read = treatment::pass;
     treatment write = treatment::pass;
-    mediant::kind kind = mediant::kind::rw;
-    on hook = on::nothing;
+    write_effect effect = write_effect::replaces;
+    special more = special::no;
+    std::uint8_t dynamic = 0; ///< 1 + the dynamic range that it lies in
 
     constexpr trapped_entry() = default;
-    constexpr trapped_entry(const entry& e, std::size_t the_index) noexcept
-        : offset{e.offset}, end{e.where().end()},
-          value{e.what == entry::shape::hide ? 0xff : e.kind == kind::wo ? 0 : e.value},
-          index{static_cast<std::uint16_t>(the_index)}, read{reading(e)}, write{writing(e)}, kind{e.kind},
-          hook{e.hook} {}
+    constexpr trapped_entry(const entry& e, std::size_t the_index, std::uint32_t the_element) noexcept
+        : offset{e.where(the_element).offset}, end{e.where(the_element).end()},
+          value{e.what == entry::shape::hide ? 0xff : reads_as_zero(e.kind) ? 0 : e.value}, element{the_element},
+          index{static_cast<std::uint16_t>(the_index)}, read{reading(e)}, write{writing(e)},
+          effect{effect_of_write(e.kind)}, more{special_of(e)} {}
 
     [[nodiscard]] constexpr std::uint64_t size() const noexcept { return end - offset; }
 };
@@ -58,47 +76,116 @@ struct trapped_entry {
 inline constexpr std::uint64_t chunk_bytes = 256;
 inline constexpr std::size_t chunk_dwords = chunk_bytes / 4;
 
-/// The trapped entries sorted by offset, with their shadows laid out.
+/// The entry that an alias stands for, or npos.
+template <const auto& Map>
+[[nodiscard]] constexpr std::size_t target_of(const entry& e) noexcept {
+    return e.what == entry::shape::alias ? Map.index_of(e.target) : Map.npos;
+}
+
+/// Whether accesses to an entry must be seen; what is not trapped may be mapped.
+template <const auto& Map>
+[[nodiscard]] constexpr bool is_trapped(const entry& e) noexcept {
+    if (e.what == entry::shape::dynamic) return false; // trapped by a state of its own
+    if (!e.plain()) return true;
+    for (std::size_t i = 0; i < e.field_count; ++i) {
+        const field& f = Map.fields[e.first_field + i];
+        if (f.kind != kind::rw || f.backing != from::device) return true;
+    }
+    return false;
+}
+
+/// Whether an entry keeps something in the provider's state.
+template <const auto& Map>
+[[nodiscard]] constexpr bool has_shadow(const entry& e) noexcept {
+    for (std::size_t i = 0; i < e.field_count; ++i)
+        if (Map.fields[e.first_field + i].backing == from::shadow) return true;
+    return e.field_count == 0 && e.backing == from::shadow;
+}
+
+/// Whether a shadow has a mask of the bits that were written beside it, for kinds that take one write only.
+template <const auto& Map>
+[[nodiscard]] constexpr bool counts_writes(const entry& e) noexcept {
+    for (std::size_t i = 0; i < e.field_count; ++i)
+        if (effect_of_write(Map.fields[e.first_field + i].kind) == write_effect::first_replaces) return true;
+    return effect_of_write(e.kind) == write_effect::first_replaces;
+}
+
+/// What a register's shadow holds at open and after reset.
+template <const auto& Map>
+[[nodiscard]] constexpr std::uint64_t reset_value(const entry& e) noexcept {
+    std::uint64_t value = e.field_count == 0 ? e.value : 0;
+    for (std::size_t i = 0; i < e.field_count; ++i) {
+        const field& f = Map.fields[e.first_field + i];
+        if (f.backing != from::device) value |= f.value << f.low;
+    }
+    return value;
+}
+
+/// The dynamic ranges of a map, in the order in which they are stated; at most 8.
+template <const auto& Map>
+inline constexpr auto dynamic_ranges = [] {
+    constexpr std::size_t count = [] {
+        std::size_t n = 0;
+        for (const entry& e : Map.entries) n += e.what == entry::shape::dynamic ? 1u : 0u;
+        return n;
+    }();
+    std::array<range, count> out{};
+    std::size_t n = 0;
+    for (const entry& e : Map.entries)
+        if (e.what == entry::shape::dynamic) out[n++] = e.where();
+    return out;
+}();
+
+/// The trapped stretches sorted by offset, with their shadows laid out.
 template <const auto& Map>
 inline constexpr auto trapped_entries = [] {
     constexpr std::size_t count = [] {
         std::size_t n = 0;
-        for (const entry& e : Map.entries) n += e.trapped() ? 1u : 0u;
+        for (const entry& e : Map.entries) n += is_trapped<Map>(e) ? e.count : 0u;
         return n;
     }();
     std::array<trapped_entry, count> out{};
+    trapped_entry* const all = out.data();
     std::size_t n = 0;
+    std::uint64_t shadow = 0;
     for (std::size_t i = 0; i < Map.entries.size(); ++i) {
-        const entry& e = Map.entries[i];
-        if (e.trapped()) out[n++] = trapped_entry{e, i};
+        const entry& e = Map.entries.data()[i];
+        if (!is_trapped<Map>(e)) continue;
+        for (std::uint32_t element = 0; element < e.count; ++element) {
+            all[n] = trapped_entry{e, i, element};
+            if (const std::size_t target = target_of<Map>(e); target != Map.npos)
+                all[n].end = all[n].offset + Map.entries.data()[target].size;
+            if (has_shadow<Map>(e)) {
+                const std::uint64_t align = e.is_register() ? e.size : 8;
+                shadow = (shadow + align - 1) / align * align;
+                all[n].shadow_at = static_cast<std::uint32_t>(shadow);
+                shadow += counts_writes<Map>(e) ? 2 * e.size : e.size;
+            }
+            for (std::size_t d = 0; d < dynamic_ranges<Map>.size(); ++d)
+                if (dynamic_ranges<Map>[d].contains(all[n].offset)) all[n].dynamic = static_cast<std::uint8_t>(d + 1);
+            ++n;
+        }
     }
-    std::sort(out.begin(), out.end(),
-              [](const trapped_entry& a, const trapped_entry& b) { return a.offset < b.offset; });
-    std::uint64_t at = 0;
-    std::uint16_t hooked = 0;
-    for (trapped_entry& e : out) {
-        e.hooked = hooked;
-        if (e.hook != on::nothing) ++hooked;
-        if (Map.entries[e.index].backing != from::shadow) continue;
-        const std::uint64_t align = Map.entries[e.index].what == entry::shape::reg ? e.size() : 8;
-        at = (at + align - 1) / align * align;
-        e.shadow_at = static_cast<std::uint32_t>(at);
-        at += e.size();
-    }
+    const auto before = [](const trapped_entry& a, const trapped_entry& b) { return a.offset < b.offset; };
+    if (!std::is_sorted(all, all + n, before)) std::sort(all, all + n, before);
     return out;
 }();
 
 template <const auto& Map>
 [[nodiscard]] constexpr bool is_register(const trapped_entry& e) noexcept {
-    return Map.entries[e.index].what == entry::shape::reg;
+    const entry& stated = Map.entries.data()[e.index];
+    return stated.is_register() || (stated.what == entry::shape::alias && e.size() <= 8);
 }
 
 /// Bytes of shadow storage that a map needs, a multiple of 8.
 template <const auto& Map>
 inline constexpr std::size_t shadow_bytes = [] {
     std::uint64_t end = 0;
-    for (const trapped_entry& e : trapped_entries<Map>)
-        if (Map.entries[e.index].backing == from::shadow) end = e.shadow_at + e.size();
+    for (const trapped_entry& e : trapped_entries<Map>) {
+        const entry& stated = Map.entries.data()[e.index];
+        const std::uint64_t size = counts_writes<Map>(stated) ? 2 * e.size() : e.size();
+        if (has_shadow<Map>(stated) && e.shadow_at + size > end) end = e.shadow_at + size;
+    }
     return static_cast<std::size_t>((end + 7) / 8 * 8);
 }();
 
@@ -117,17 +204,28 @@ inline constexpr auto trapped_areas = [] {
     return out;
 }();
 
-/// The entries with hooks, as positions in trapped_entries.
+/// The entries with hooks, as indices of the map's entries; and each entry's place among them.
 template <const auto& Map>
 inline constexpr auto hooked_entries = [] {
     constexpr std::size_t count = [] {
         std::size_t n = 0;
-        for (const trapped_entry& e : trapped_entries<Map>) n += e.hook == on::nothing ? 0u : 1u;
+        for (const entry& e : Map.entries) n += e.hook == on::nothing ? 0u : 1u;
         return n;
     }();
     std::array<std::uint16_t, count> out{};
-    for (std::size_t i = 0; i < trapped_entries<Map>.size(); ++i)
-        if (trapped_entries<Map>[i].hook != on::nothing) out[trapped_entries<Map>[i].hooked] = static_cast<std::uint16_t>(i);
+    std::size_t n = 0;
+    for (std::size_t i = 0; i < Map.entries.size(); ++i)
+        if (Map.entries.data()[i].hook != on::nothing) out[n++] = static_cast<std::uint16_t>(i);
+    return out;
+}();
+template <const auto& Map>
+inline constexpr auto hook_places = [] {
+    std::array<std::uint16_t, Map.entries.size()> out{};
+    std::uint16_t n = 0;
+    for (std::size_t i = 0; i < Map.entries.size(); ++i) {
+        out.data()[i] = n;
+        if (Map.entries.data()[i].hook != on::nothing) ++n;
+    }
     return out;
 }();
 

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <mediant/registers/map.hpp>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+/// Registers with fields, as masks: which bits the device has, which are shadowed, which never change.
+namespace mediant::detail {
+
+struct field_plan {
+    std::uint64_t constants = 0;    ///< what reads as a value that never changes, in place
+    std::uint64_t read_device = 0;  ///< bits that a read takes from the device
+    std::uint64_t read_shadow = 0;  ///< bits that a read takes from the shadow
+    std::uint64_t shadows = 0;      ///< bits that have a shadow
+    std::uint64_t write_device = 0; ///< bits that a write gives the device
+    std::uint64_t preserved = 0;    ///< bits that a write of the device leaves as they are there
+    std::uint64_t ones = 0;         ///< bits that a write of the device sets
+};
+
+/// The plan of an entry with fields.
+template <const auto& Map>
+[[nodiscard]] constexpr field_plan plan_of(const entry& e) noexcept {
+    field_plan out;
+    for (std::size_t i = 0; i < e.field_count; ++i) {
+        const field& f = Map.fields[e.first_field + i];
+        const std::uint64_t mask = f.mask();
+        const bool zero = reads_as_zero(f.kind);
+        if (f.backing == from::constant && !zero) out.constants |= (f.value << f.low) & mask;
+        if (f.backing == from::device && !zero) out.read_device |= mask;
+        if (f.backing == from::shadow) out.shadows |= mask;
+        if (f.backing == from::shadow && !zero) out.read_shadow |= mask;
+        if (f.backing == from::device && effect_of_write(f.kind) != write_effect::none)
+            out.write_device |= mask;
+        else if (f.device == toward::preserve)
+            out.preserved |= mask;
+        else if (f.device == toward::ones)
+            out.ones |= mask;
+    }
+    return out;
+}
+
+template <const auto& Map>
+[[nodiscard]] constexpr std::size_t field_plan_count() noexcept {
+    std::size_t n = 0;
+    for (const entry& e : Map.entries) n += e.field_count != 0 ? 1u : 0u;
+    return n;
+}
+
+/// The plans, in the order of the entries that have fields.
+template <const auto& Map>
+inline constexpr auto field_plans = [] {
+    std::array<field_plan, field_plan_count<Map>() == 0 ? 1 : field_plan_count<Map>()> out{};
+    std::size_t n = 0;
+    for (const entry& e : Map.entries)
+        if (e.field_count != 0) out[n++] = plan_of<Map>(e);
+    return out;
+}();
+template <const auto& Map>
+inline constexpr auto field_plan_places = [] {
+    std::array<std::uint16_t, Map.entries.size() == 0 ? 1 : Map.entries.size()> out{};
+    std::uint16_t n = 0;
+    for (std::size_t i = 0; i < Map.entries.size(); ++i) {
+        out.data()[i] = n;
+        if (Map.entries.data()[i].field_count != 0) ++n;
+    }
+    return out;
+}();
+template <const auto& Map>
+[[nodiscard]] constexpr std::size_t field_plan_place(std::size_t index) noexcept {
+    return field_plan_places<Map>.data()[index];
+}
+
+/// How a partial write is filled up for a hook that takes the whole register.
+struct write_filling {
+    std::uint64_t ones = 0;    ///< bits in which ones change nothing
+    std::uint64_t held = 0;    ///< bits that must be as the register has them
+    std::uint64_t unknown = 0; ///< bits that nothing is known of: such a write is refused
+};
+
+template <const auto& Map, std::size_t Index>
+inline constexpr write_filling filling_of = [] {
+    constexpr const entry& e = Map.entries[Index];
+    write_filling out;
+    const auto add = [&](kind how, from backing, std::uint64_t mask) {
+        switch (neutral_bits(effect_of_write(how))) {
+        case neutral::zeros: return;
+        case neutral::ones: out.ones |= mask; return;
+        case neutral::unknown: break;
+        }
+        const bool can_be_read = !reads_as_zero(how) && effect_of_read(how) == read_effect::none &&
+                                 !(backing == from::device && e.read_has_effect);
+        (can_be_read ? out.held : out.unknown) |= mask;
+    };
+    if (e.field_count == 0) add(e.kind, e.backing, e.size >= 8 ? ~std::uint64_t{0} : (std::uint64_t{1} << (8 * e.size)) - 1);
+    for (std::size_t i = 0; i < e.field_count; ++i) {
+        const field& f = Map.fields[e.first_field + i];
+        add(f.kind, f.backing, f.mask());
+    }
+    return out;
+}();
+
+} // namespace mediant::detail
