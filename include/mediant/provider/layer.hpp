@@ -148,9 +148,14 @@ public:
     [[nodiscard]] constexpr auto read_backing(entry_tag<Map, Index>, std::size_t element) {
         using value_type = typename entry_tag<Map, Index>::value_type;
         if (element >= Map.entries[Index].count) return result<value_type>{error::invalid};
-        const detail::trapped_entry& e = backing_of<Map, Index>(element);
         std::byte bytes[sizeof(value_type)]{};
-        const answer done = engine_of<Map>().read_backing(e, {Map.region, e.offset, bytes});
+        answer done;
+        if constexpr (detail::simply_passes<Map, Index>) {
+            done = below_.read({Map.region, Map.entries[Index].where(element).offset, bytes});
+        } else {
+            const detail::trapped_entry& e = backing_of<Map, Index>(element);
+            done = engine_of<Map>().read_backing(e, {Map.region, e.offset, bytes});
+        }
         if (done.count != sizeof bytes) return result<value_type>{done.error};
         return result<value_type>{detail::load_bytes<value_type>(bytes)};
     }

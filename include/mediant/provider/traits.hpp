@@ -75,6 +75,11 @@ inline constexpr auto elements_of = [] {
     return out;
 }();
 
+/// Whether a read without a hook goes to the device and nowhere else.
+template <const auto& Map, std::size_t Index>
+inline constexpr bool simply_passes =
+    Map.entries[Index].field_count == 0 && reading(Map.entries[Index]) == treatment::pass;
+
 /// The bit of a dynamic range among those of its map.
 template <const auto& Map, std::size_t Index>
 inline constexpr std::uint8_t dynamic_bit = [] {

@@ -132,14 +132,14 @@ private:
     [[gnu::always_inline]] constexpr answer read_entry(std::size_t at, const read_access& part) const {
         const trapped_entry& e = table::entries[at];
         if (is_passed(e)) return host_.below_read(part);
-        if (has(e.more, special::read)) return read_special(host_, e, part.offset, part.bytes.data(), part.bytes.size());
+        if ((e.more & special::any_read) != 0) return read_special(host_, e, part.offset, part.bytes.data(), part.bytes.size());
         return read_treated(e, part);
     }
 
     [[gnu::always_inline]] constexpr answer write_entry(std::size_t at, const write_access& part) const {
         const trapped_entry& e = table::entries[at];
         if (is_passed(e)) return host_.below_write(part);
-        if (has(e.more, special::write))
+        if ((e.more & special::any_write) != 0)
             return write_special(host_, e, part.offset, part.bytes.data(), part.bytes.size());
         return write_treated(e, part);
     }
@@ -167,16 +167,18 @@ private:
     [[gnu::noinline]] static constexpr answer read_special(Host host, const trapped_entry& e, std::uint64_t offset,
                                                            std::byte* bytes, std::size_t size) {
         const engine self{host};
-        const entry& stated = stated_of(e);
         const read_access part{Map.region, offset, {bytes, size}};
-        if (stated.what == entry::shape::deny) return {0, error::denied};
-        if (stated.what == entry::shape::alias) return self.read({Map.region, origin_of(e, offset), part.bytes});
-        if (!takes_width(stated, offset, size)) {
-            if (stated.on_other_width == otherwise::refuse) return {0, error::invalid};
-            fill(part.bytes, std::byte{0xff});
-            return {size};
+        if ((e.more & special::odd) != 0) {
+            const entry& stated = stated_of(e);
+            if (stated.what == entry::shape::deny) return {0, error::denied};
+            if (stated.what == entry::shape::alias) return self.read({Map.region, origin_of(e, offset), part.bytes});
+            if (!takes_width(stated, offset, size)) {
+                if (stated.on_other_width == otherwise::refuse) return {0, error::invalid};
+                fill(part.bytes, std::byte{0xff});
+                return {size};
+            }
         }
-        if (!has(stated.hook, on::read)) return self.read_backing(e, part);
+        if ((e.more & special::read_hook) == 0) return self.read_backing(e, part);
         result<std::uint64_t> value = error::io;
         visit_hook<on::read>(e, [&]<std::size_t Index>() { value = host.template read_hook<Index>(e.element); });
         if (!value) return {0, value.error()};
@@ -187,25 +189,29 @@ private:
     [[gnu::noinline]] static constexpr answer write_special(Host host, const trapped_entry& e, std::uint64_t offset,
                                                             const std::byte* bytes, std::size_t size) {
         const engine self{host};
-        const entry& stated = stated_of(e);
         const write_access part{Map.region, offset, {bytes, size}};
-        if (stated.what == entry::shape::deny) return {0, error::denied};
-        if (stated.what == entry::shape::alias) return self.write({Map.region, origin_of(e, offset), part.bytes});
-        if (!takes_width(stated, offset, size))
-            return stated.on_other_width == otherwise::refuse ? answer{0, error::invalid} : answer{size};
+        if ((e.more & special::odd) != 0) {
+            const entry& stated = stated_of(e);
+            if (stated.what == entry::shape::deny) return {0, error::denied};
+            if (stated.what == entry::shape::alias) return self.write({Map.region, origin_of(e, offset), part.bytes});
+            if (!takes_width(stated, offset, size))
+                return stated.on_other_width == otherwise::refuse ? answer{0, error::invalid} : answer{size};
+        }
         const unsigned shift = static_cast<unsigned>(8 * (offset - e.offset));
-        const std::uint64_t value = load_little(part.bytes.first(size < 8 ? size : 8)) << shift;
-        const std::uint64_t mask = low_bytes(size < 8 ? size : 8) << shift;
+        const auto written = [&] { return load_little(part.bytes) << shift; };
+        const auto mask = [&] { return low_bytes(size) << shift; };
         result<void> hooked;
-        if (has(stated.hook, on::write)) {
-            visit_hook<on::write>(e, [&]<std::size_t Index>() { hooked = self.template full_write<Index>(e, value, mask); });
+        if ((e.more & special::write_hook) != 0) {
+            visit_hook<on::write>(
+                e, [&]<std::size_t Index>() { hooked = self.template full_write<Index>(e, written(), mask()); });
         } else {
             const answer done = self.write_backing(e, part);
             if (done.count != size) return done;
         }
-        if (hooked && has(stated.hook, on::written))
-            visit_hook<on::written>(
-                e, [&]<std::size_t Index>() { hooked = host.template written_hook<Index>(e.element, value, mask); });
+        if (hooked && (e.more & special::written_hook) != 0)
+            visit_hook<on::written>(e, [&]<std::size_t Index>() {
+                hooked = host.template written_hook<Index>(e.element, written(), mask());
+            });
         return hooked ? answer{size} : answer{0, hooked.error()};
     }
 

@@ -33,20 +33,28 @@ enum class treatment : std::uint8_t {
     return e.backing == from::shadow ? treatment::shadow : treatment::pass;
 }
 
-/// Which accesses need more than their treatment: a hook, a check of the width, fields, another register.
-enum class special : std::uint8_t { no = 0, read = 1, write = 2, both = 3 };
-[[nodiscard]] constexpr special special_of(const entry& e) noexcept {
-    if (e.widths != width::any || e.field_count != 0 || e.what == entry::shape::alias || e.what == entry::shape::deny)
-        return special::both;
+/// What an access needs beyond its treatment, in bits.
+struct special {
+    static constexpr std::uint8_t read_hook = 1;
+    static constexpr std::uint8_t write_hook = 2;
+    static constexpr std::uint8_t written_hook = 4;
+    static constexpr std::uint8_t odd = 8;     ///< a check of the width, another register, a refusal
+    static constexpr std::uint8_t reading = 16; ///< fields, or a shadow that a read changes
+    static constexpr std::uint8_t writing = 32; ///< fields, or a shadow that is written once
+
+    static constexpr std::uint8_t any_read = read_hook | odd | reading;
+    static constexpr std::uint8_t any_write = write_hook | written_hook | odd | writing;
+};
+[[nodiscard]] constexpr std::uint8_t special_of(const entry& e) noexcept {
     unsigned out = 0;
-    if (has(e.hook, on::read) || (e.backing == from::shadow && effect_of_read(e.kind) != read_effect::none)) out |= 1;
-    if (has(e.hook, on::write | on::written) ||
-        (e.backing == from::shadow && effect_of_write(e.kind) == write_effect::first_replaces))
-        out |= 2;
-    return special{static_cast<std::uint8_t>(out)};
-}
-[[nodiscard]] constexpr bool has(special all, special some) noexcept {
-    return (static_cast<unsigned>(all) & static_cast<unsigned>(some)) != 0;
+    if (has(e.hook, on::read)) out |= special::read_hook;
+    if (has(e.hook, on::write)) out |= special::write_hook;
+    if (has(e.hook, on::written)) out |= special::written_hook;
+    if (e.widths != width::any || e.what == entry::shape::alias || e.what == entry::shape::deny) out |= special::odd;
+    if (e.field_count != 0) out |= special::reading | special::writing;
+    if (e.backing == from::shadow && effect_of_read(e.kind) != read_effect::none) out |= special::reading;
+    if (e.backing == from::shadow && effect_of_write(e.kind) == write_effect::first_replaces) out |= special::writing;
+    return static_cast<std::uint8_t>(out);
 }
 
 /// One trapped stretch: an entry, or one element of an array. Sorted by offset.
@@ -60,7 +68,7 @@ struct trapped_entry {
     treatment read = treatment::pass;
     treatment write = treatment::pass;
     write_effect effect = write_effect::replaces;
-    special more = special::no;
+    std::uint8_t more = 0;    ///< bits of special
     std::uint8_t dynamic = 0; ///< 1 + the dynamic range that it lies in
 
     constexpr trapped_entry() = default;
