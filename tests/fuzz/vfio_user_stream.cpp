@@ -5,7 +5,7 @@
 // The input is a list of pieces: a byte that says how many bytes follow (low six bits, times eight above 31) and what
 // goes with them (high two bits: nothing, an eventfd, a memory file, both), then the bytes. A first byte of 0xff skips
 // VERSION; else an accepted one goes ahead, so that the other commands are reached at once.
-#include "../unit/vfio_user_wire.hpp"
+#include "../unit/vfio_user/by_hand.hpp"
 
 #include <algorithm>
 #include <array>
@@ -81,10 +81,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                 pollfd what{pair[1], 0, 0};
                 if (server.wants_to_read()) what.events |= POLLIN;
                 if (server.wants_to_write()) what.events |= POLLOUT;
-                if (server.runnable()) server.resume();
-                else if (::poll(&what, 1, 0) <= 0) return;
-                else if ((what.revents & POLLOUT) != 0 || !server.wants_to_read()) server.resume();
-                else server.receive();
+                if (server.runnable())
+                    server.resume();
+                else if (::poll(&what, 1, 0) <= 0)
+                    return;
+                else if ((what.revents & POLLOUT) != 0 || !server.wants_to_read())
+                    server.resume();
+                else
+                    server.receive();
             }
         };
         if (size != 0 && *data == 0xff) {

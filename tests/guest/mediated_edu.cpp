@@ -122,7 +122,7 @@ void side_by_side(const observed& plain, const observed& mediated) {
         {"LIVE", 0x04, "named, passes"},
         {"EVENTS", 0x28, "exists only in the policy"},
         {"VERSION", 0x30, "a constant of the policy"},
-        {"DMA", 0x80, "a shadow, the device is not touched"},
+        {"DMA", 0x84, "a shadow, the device is not touched"},
     };
     std::printf("\n  register  offset  hardware    mediated\n");
     for (const row& r : rows)

@@ -24,7 +24,9 @@ set_irqs none(irq_index index, set_irqs::action what, std::uint32_t start, std::
     return {index, what, set_irqs::data::none, start, count, {}, {}};
 }
 set_irqs bind(irq_index index, std::uint32_t start, std::span<const int> fds) {
-    return {index, set_irqs::action::trigger, set_irqs::data::eventfds, start, static_cast<std::uint32_t>(fds.size()), {}, fds};
+    return {
+        index, set_irqs::action::trigger, set_irqs::data::eventfds, start, static_cast<std::uint32_t>(fds.size()), {},
+        fds};
 }
 
 } // namespace
@@ -93,7 +95,8 @@ TEST_CASE("interrupts check ranges and lists") {
     const std::array fds{-1};
     CHECK(irqs.apply({irq_index::intx, action::unmask, set_irqs::data::eventfds, 0, 1, {}, fds}).error() ==
           error::not_supported);
-    CHECK(irqs.apply({irq_index::intx, action::trigger, set_irqs::data::eventfds, 0, 0, {}, fds}).error() == error::invalid);
+    CHECK(irqs.apply({irq_index::intx, action::trigger, set_irqs::data::eventfds, 0, 0, {}, fds}).error() ==
+          error::invalid);
 }
 
 TEST_CASE("interrupts keep what comes while masked, once") {

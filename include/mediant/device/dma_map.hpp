@@ -85,7 +85,9 @@ private:
 
     /// The region that holds `iova`, or null. Devices work on few buffers at a time: the last hit is tried first.
     [[nodiscard]] const map_dma* find(std::uint64_t iova) const noexcept {
-        const auto holds = [&](const map_dma& region) { return iova >= region.iova && iova - region.iova < region.size; };
+        const auto holds = [&](const map_dma& region) {
+            return iova >= region.iova && iova - region.iova < region.size;
+        };
         if (recent_ < regions_.size() && holds(regions_[recent_])) return &regions_[recent_];
         const auto next = after(iova);
         if (next == regions_.begin() || !holds(*(next - 1))) return nullptr;

@@ -142,8 +142,10 @@ private:
 
     static void deliver(const lines& in, vector& to) noexcept {
         ++to.triggered;
-        if (to.masked) to.pending = true;
-        else signal(in, to);
+        if (to.masked)
+            to.pending = true;
+        else
+            signal(in, to);
     }
 
     static void act(const lines& in, vector& on, set_irqs::action what) noexcept {

@@ -131,6 +131,7 @@ public:
     template <const auto& Map, std::size_t Index>
     [[nodiscard]] constexpr auto read_backing(entry_tag<Map, Index>) {
         using value_type = typename entry_tag<Map, Index>::value_type;
+        check_named<Map, Index>();
         constexpr detail::trapped_entry e = backing_of<Map, Index>();
         std::byte bytes[sizeof(value_type)]{};
         const answer done = engine_of<Map>().read_backing(e, {Map.region, e.offset, bytes});
@@ -140,6 +141,7 @@ public:
 
     template <const auto& Map, std::size_t Index>
     constexpr result<void> write_backing(entry_tag<Map, Index>, typename entry_tag<Map, Index>::value_type value) {
+        check_named<Map, Index>();
         constexpr detail::trapped_entry e = backing_of<Map, Index>();
         std::byte bytes[sizeof value]{};
         detail::store_bytes(bytes, value);
@@ -150,6 +152,7 @@ public:
 
     template <const auto& Map, std::size_t Index>
     constexpr void assign_shadow(entry_tag<Map, Index>, typename entry_tag<Map, Index>::value_type value) noexcept {
+        check_named<Map, Index>();
         detail::store_bytes(shadow_of<Map>() + backing_of<Map, Index>().shadow_at, value);
     }
 
@@ -165,6 +168,15 @@ private:
     template <const auto& Map>
     constexpr std::byte* shadow_of() noexcept {
         return shadows_ + detail::shadow_base<Map>(detail::maps_of<Policy>());
+    }
+
+    /// What a policy may name in next.read, write and assign.
+    template <const auto& Map, std::size_t Index>
+    static constexpr void check_named() noexcept {
+        static_assert(Map.entries[Index].what == entry::shape::reg,
+                      "mediant: only a register can be read, written or assigned by name, not a block or window");
+        static_assert(detail::lists<Map>(detail::maps_of<Policy>()),
+                      "mediant: the register's map is not in the policy's `regions`");
     }
 
     /// The run-time form of an entry, also of one that is only named.

@@ -51,10 +51,10 @@ struct reg_options {
 struct reg : entry {
     consteval reg(std::string_view the_name, std::uint64_t the_offset, mediant::kind the_kind = rw,
                   reg_options facts = {})
-        : entry{the_name, the_offset, facts.bits / 8, shape::reg, the_kind, facts.backing, facts.hook, facts.value} {}
+        : entry{the_name, the_offset, facts.bits % 8 == 0 ? facts.bits / 8 : 0u, shape::reg, the_kind, facts.backing, facts.hook, facts.value} {}
 };
 
-/// A block's facts. It has no hooks: name the registers in it that need one.
+/// A block's facts. It has no hooks: a register that needs one stands beside the block, not in it.
 struct block_options {
     mediant::kind kind = mediant::kind::rw;
     from backing = from::device;

@@ -2,8 +2,8 @@
 #pragma once
 
 #include <mediant/registers/map.hpp>
+#include <mediant/registers/order.hpp>
 
-#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -68,12 +68,10 @@ inline constexpr auto trapped_entries = [] {
     }();
     std::array<trapped_entry, count> out{};
     std::size_t n = 0;
-    for (std::size_t i = 0; i < Map.entries.size(); ++i) {
+    for (const std::size_t i : entries_by_offset<Map>) {
         const entry& e = Map.entries[i];
         if (e.trapped()) out[n++] = trapped_entry{e, i};
     }
-    std::sort(out.begin(), out.end(),
-              [](const trapped_entry& a, const trapped_entry& b) { return a.offset < b.offset; });
     std::uint64_t at = 0;
     std::uint16_t hooked = 0;
     for (trapped_entry& e : out) {
@@ -298,9 +296,9 @@ private:
             if (key >> 16 != chunk) continue;
             std::size_t at = tables.dwords[key & 0xffff][(offset % detail::chunk_bytes) / 4];
             if constexpr (whole_dwords) return at - 1; // none for 0
-            // Narrow registers share a dword: at most four, in the order of offsets.
+            // Narrow registers, and blocks, share a dword: at most four, in the order of offsets.
             for (; at != 0 && at <= entries.size() && entries[at - 1].offset <= offset; ++at)
-                if (detail::is_register<Map>(entries[at - 1]) && offset < entries[at - 1].end) return at - 1;
+                if (offset < entries[at - 1].end) return at - 1;
             return none;
         }
         return none;

@@ -5,7 +5,7 @@
 
 namespace mediant {
 
-/// Of the library; the same as the CMake package's.
+/// Of the library. The CMake project reads it here.
 inline constexpr std::string_view version = "0.1.0";
 
 } // namespace mediant

@@ -72,7 +72,8 @@ public:
         if (came->size() < sizeof(wire::version)) return error{EPROTO};
         const auto version = wire::load<wire::version>(*came);
         const auto theirs = parse_capabilities(std::span{*came}.subspan(sizeof version));
-        if (version.major != wire::major_version || version.minor > wire::minor_version || !theirs) return error{EPROTO};
+        if (version.major != wire::major_version || version.minor > wire::minor_version || !theirs)
+            return error{EPROTO};
         return agreement{version.minor, *theirs};
     }
 
@@ -102,8 +103,8 @@ public:
                 continue;
             }
             region found;
-            found.info = {info.size, region_flags{info.flags} &
-                                         (region_flags::read | region_flags::write | region_flags::mmap)};
+            found.info = {info.size,
+                          region_flags{info.flags} & (region_flags::read | region_flags::write | region_flags::mmap)};
             found.fd_offset = info.offset;
             if (!fds_.empty()) found.fd = std::move(fds_.front());
             if ((info.flags & VFIO_REGION_INFO_FLAG_CAPS) != 0) {
@@ -180,7 +181,8 @@ public:
                                                         std::span<const std::byte> more = {}) {
         std::vector<std::byte> made(sizeof head + sizeof fixed + more.size());
         if (head.size == 0) head.size = static_cast<std::uint32_t>(made.size());
-        std::copy(more.begin(), more.end(), wire::store(wire::store(made.data(), head), fixed) - made.data() + made.begin());
+        std::copy(more.begin(), more.end(),
+                  wire::store(wire::store(made.data(), head), fixed) - made.data() + made.begin());
         return made;
     }
     [[nodiscard]] static std::vector<std::byte> compose(wire::header head) {
@@ -239,8 +241,8 @@ public:
 
     /// Sends a command and waits for its reply: its payload, or its error. Descriptors that came are in fds().
     template <class T>
-    [[nodiscard]] result<std::vector<std::byte>> call(wire::command what, const T& fixed,
-                                                      std::span<const std::byte> more = {}, std::span<const int> fds = {}) {
+    [[nodiscard]] result<std::vector<std::byte>>
+    call(wire::command what, const T& fixed, std::span<const std::byte> more = {}, std::span<const int> fds = {}) {
         return finish(what, send(compose({++id_, static_cast<std::uint16_t>(what), 0, 0, 0}, fixed, more), fds));
     }
     [[nodiscard]] result<std::vector<std::byte>> call(wire::command what) {
@@ -253,7 +255,9 @@ public:
 private:
     static constexpr std::uint32_t longest = 1u << 30; // of a reply that is believed
 
-    static result<void> done(const result<std::vector<std::byte>>& what) { return what ? result<void>{} : what.error(); }
+    static result<void> done(const result<std::vector<std::byte>>& what) {
+        return what ? result<void>{} : what.error();
+    }
 
     [[nodiscard]] result<std::vector<std::byte>> finish(wire::command what, result<void> sent) {
         fds_.clear();

@@ -38,8 +38,9 @@ class inbox {
 public:
     /// `max_message`: bytes of the longest message that is taken, its header included.
     explicit inbox(std::size_t max_message)
-        : max_message_{max_message}, capacity_{max_message + slack},
-          buffer_{std::make_unique_for_overwrite<std::byte[]>(capacity_)} {
+        : max_message_{max_message}, capacity_{max_message + slack}, buffer_{
+                                                                         std::make_unique_for_overwrite<std::byte[]>(
+                                                                             capacity_)} {
         how_.msg_iov = &part_;
         how_.msg_iovlen = 1;
         how_.msg_control = control_;
@@ -66,8 +67,10 @@ public:
             return got < 0 && (errno == EAGAIN || errno == EINTR) ? status::none : status::closed;
         }
         end_ += static_cast<std::size_t>(got);
-        if (how_.msg_controllen != 0 || (how_.msg_flags & MSG_CTRUNC) != 0) [[unlikely]] take_fds();
-        if (to_drop_ != 0) [[unlikely]] drop();
+        if (how_.msg_controllen != 0 || (how_.msg_flags & MSG_CTRUNC) != 0) [[unlikely]]
+            take_fds();
+        if (to_drop_ != 0) [[unlikely]]
+            drop();
         return status::some;
     }
 
@@ -75,7 +78,8 @@ public:
     [[nodiscard]] bool next(message& to) noexcept {
         const std::size_t available = end_ - begin_;
         if (available < sizeof(wire::header)) return false;
-        if (!to.plain) [[unlikely]] to = message{};
+        if (!to.plain) [[unlikely]]
+            to = message{};
         to.header = wire::load<wire::header>({buffer_.get() + begin_, sizeof(wire::header)});
         const std::size_t size = to.header.size;
         if (size < sizeof(wire::header) || size > max_message_) [[unlikely]] {
@@ -85,14 +89,16 @@ public:
             to.payload = {buffer_.get() + begin_ + sizeof(wire::header), size - sizeof(wire::header)};
             to.taken = size;
         }
-        if (has_fds_) [[unlikely]] show_fds(to);
+        if (has_fds_) [[unlikely]]
+            show_fds(to);
         return true;
     }
 
     /// Done with the message that next() showed.
     void pop(const message& done) noexcept {
         begin_ += done.taken;
-        if (!done.plain) [[unlikely]] pop_rest(done);
+        if (!done.plain) [[unlikely]]
+            pop_rest(done);
     }
 
 private:

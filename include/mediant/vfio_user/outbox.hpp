@@ -42,7 +42,8 @@ public:
         }
         fd_ = -1;
         begin_ += static_cast<std::size_t>(sent);
-        if (begin_ != end_) [[unlikely]] return status::blocked;
+        if (begin_ != end_) [[unlikely]]
+            return status::blocked;
         begin_ = end_ = 0;
         return status::sent;
     }

@@ -18,10 +18,9 @@ namespace mediant::vfio_user {
 /// Calls are serialised. Between open() and release(), and only then, come accesses and requests. At the client's
 /// end the server unmaps its memory (unmap_dma), disables its interrupts (set_irqs) and then calls release(), after
 /// which the device touches none of the memory, whatever it answered before.
-template <class D>
-concept servable = requires(D& device, read_access read, write_access write, region_index region) {
+template <class D> concept servable = requires(D& device, read_access read, write_access write, region_index region) {
     { device.open() } -> std::same_as<result<void>>;
-    { device.release() };
+    {device.release()};
     { device.read(read) } -> std::same_as<answer>;
     { device.write(write) } -> std::same_as<answer>;
     { device.ioctl(get_device_info{}) } -> std::same_as<result<get_device_info::answer>>;
@@ -35,14 +34,12 @@ concept servable = requires(D& device, read_access read, write_access write, reg
 };
 
 /// Has memory behind its regions that a client may map: a file whose offset 0 is the region's. -1: none.
-template <class D>
-concept has_memory_fd = requires(D& device, region_index region) {
+template <class D> concept has_memory_fd = requires(D& device, region_index region) {
     { device.memory_fd(region) } -> std::same_as<int>;
 };
 
 /// Has work of its own to do at times: advance(now) at or after deadline(), in nanoseconds of CLOCK_MONOTONIC.
-template <class D>
-concept has_deadline = requires(D& device, std::uint64_t now) {
+template <class D> concept has_deadline = requires(D& device, std::uint64_t now) {
     { device.deadline() } -> std::same_as<std::optional<std::uint64_t>>;
     device.advance(now);
 };

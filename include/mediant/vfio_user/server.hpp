@@ -37,9 +37,10 @@ public:
     /// Listens at once. Throws std::system_error: the path cannot be had (address_in_use: somebody listens there, or
     /// it is no socket), or descriptors have run out.
     server(Device& device, server_options options)
-        : device_{device}, options_{std::move(options)}, listener_{listen(options_)}, epoll_{::epoll_create1(EPOLL_CLOEXEC)},
-          wake_{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)},
-          timer_{::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)} {
+        : device_{device}, options_{std::move(options)}, listener_{listen(options_)}, epoll_{::epoll_create1(
+                                                                                          EPOLL_CLOEXEC)},
+          wake_{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)}, timer_{::timerfd_create(CLOCK_MONOTONIC,
+                                                                                   TFD_CLOEXEC | TFD_NONBLOCK)} {
         if (!epoll_ || !wake_ || !timer_) fail("vfio-user server");
         watch(EPOLL_CTL_ADD, wake_.get(), EPOLLIN);
         watch(EPOLL_CTL_ADD, timer_.get(), EPOLLIN);
@@ -57,14 +58,19 @@ public:
     bool run_once(int timeout) {
         std::array<epoll_event, 4> events;
         const bool busy = session_ && session_->runnable();
-        const int count = ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), busy ? 0 : timeout);
+        const int count = ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()),
+                                       busy ? 0 : timeout);
         std::uint32_t socket = 0;
         for (int i = 0; i < count; ++i) {
             const auto& event = events[static_cast<std::size_t>(i)];
-            if (event.data.fd == listener_.fd()) accept();
-            else if (event.data.fd == timer_.get()) expired();
-            else if (event.data.fd == wake_.get()) drain(wake_.get());
-            else socket = event.events;
+            if (event.data.fd == listener_.fd())
+                accept();
+            else if (event.data.fd == timer_.get())
+                expired();
+            else if (event.data.fd == wake_.get())
+                drain(wake_.get());
+            else
+                socket = event.events;
         }
         if (stopped_.load()) return finish(), false;
         if (session_) {
@@ -114,7 +120,9 @@ public:
     [[nodiscard]] bool serving() const noexcept { return session_ && session_->open(); }
 
 private:
-    [[noreturn]] static void fail(const std::string& what) { throw std::system_error{errno, std::generic_category(), what}; }
+    [[noreturn]] static void fail(const std::string& what) {
+        throw std::system_error{errno, std::generic_category(), what};
+    }
 
     [[nodiscard]] static listener listen(const server_options& options) {
         auto made = listener::open(options.path, options.backlog);
@@ -166,8 +174,10 @@ private:
 
     /// Whether the device, which is open, has a deadline.
     [[nodiscard]] bool has_due() const {
-        if constexpr (has_deadline<Device>) return device_.deadline().has_value();
-        else return false;
+        if constexpr (has_deadline<Device>)
+            return device_.deadline().has_value();
+        else
+            return false;
     }
 
     [[nodiscard]] std::optional<std::uint64_t> deadline() const {

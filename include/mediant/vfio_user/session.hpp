@@ -6,6 +6,7 @@
 #include <mediant/core/result.hpp>
 #include <mediant/vfio_user/client_memory.hpp>
 #include <mediant/vfio_user/inbox.hpp>
+#include <mediant/vfio_user/irq_set.hpp>
 #include <mediant/vfio_user/options.hpp>
 #include <mediant/vfio_user/outbox.hpp>
 #include <mediant/vfio_user/servable.hpp>
@@ -37,8 +38,9 @@ class session {
 public:
     /// Takes over a connected stream socket. The device is opened when the client's VERSION is accepted.
     session(Device& device, unique_fd socket, const server_options& options)
-        : device_{device}, socket_{std::move(socket)}, limits_{options},
-          max_data_{std::clamp<std::uint32_t>(options.max_data_xfer, 64 * 1024, 1u << 30)},
+        : device_{device}, socket_{std::move(socket)}, limits_{options}, max_data_{std::clamp<std::uint32_t>(
+                                                                             options.max_data_xfer, 64 * 1024,
+                                                                             1u << 30)},
           max_fds_{std::min(options.max_msg_fds, most_fds)}, in_{access_size + max_data_},
           out_{access_size + max_data_ + 64 * 1024}, memory_{options.max_dma_maps} {}
     session(const session&) = delete;
@@ -92,7 +94,6 @@ private:
     static constexpr std::size_t small_reply = header_size + sizeof(wire::version) + capabilities_room;
     /// How often the buffer of replies may fill up before others have their turn.
     static constexpr int share = 8;
-    static constexpr std::uint32_t most_vectors = 2048; // of MSI-X
 
     struct shape {
         std::uint64_t size = 0;
@@ -149,10 +150,14 @@ private:
             }
         }
         const auto command = wire::command{header.command};
-        if (command == wire::command::region_read) [[likely]] return region_read(what);
-        if (!out_.has_room(small_reply)) [[unlikely]] return false;
-        if (command == wire::command::region_write) [[likely]] region_write(what);
-        else return handle_other(what, command);
+        if (command == wire::command::region_read) [[likely]]
+            return region_read(what);
+        if (!out_.has_room(small_reply)) [[unlikely]]
+            return false;
+        if (command == wire::command::region_write) [[likely]]
+            region_write(what);
+        else
+            return handle_other(what, command);
         return true;
     }
 
@@ -174,8 +179,8 @@ private:
         case wire::command::mig_data_write: reply_error(what, ENOTSUP); return true;
         case wire::command::region_read: // those two are served already
         case wire::command::region_write:
-        case wire::command::version:   // once is enough
-        case wire::command::dma_read:  // these two are the server's to send
+        case wire::command::version:  // once is enough
+        case wire::command::dma_read: // these two are the server's to send
         case wire::command::dma_write: break;
         }
         reply_error(what, EINVAL);
@@ -221,8 +226,10 @@ private:
     }
 
     void reply_result(const message& to, result<void> what) noexcept {
-        if (what) commit(to, 0);
-        else reply_error(to, what.error());
+        if (what)
+            commit(to, 0);
+        else
+            reply_error(to, what.error());
     }
 
     // Accesses
@@ -234,17 +241,21 @@ private:
 
     [[nodiscard]] bool region_read(const message& what) {
         wire::region_access access{};
-        if (what.payload.size() == sizeof access) [[likely]] access = wire::load<wire::region_access>(what.payload);
+        if (what.payload.size() == sizeof access) [[likely]]
+            access = wire::load<wire::region_access>(what.payload);
         if (what.payload.size() != sizeof access || !valid(access, region_flags::read)) [[unlikely]] {
             if (!out_.has_room(small_reply)) return false;
             reply_error(what, EINVAL);
             return true;
         }
-        if (!out_.has_room(small_reply + access.count)) [[unlikely]] return false;
-        if (access.count == 0) [[unlikely]] return commit(what, 0), true;
+        if (!out_.has_room(small_reply + access.count)) [[unlikely]]
+            return false;
+        if (access.count == 0) [[unlikely]]
+            return commit(what, 0), true;
         const auto came = device_.read(
             read_access{region_index{access.region}, access.offset, {out_.tail() + access_size, access.count}});
-        if (came.count == 0 && came.error != error::none) [[unlikely]] return reply_error(what, came.error), true;
+        if (came.count == 0 && came.error != error::none) [[unlikely]]
+            return reply_error(what, came.error), true;
         access.count = static_cast<std::uint32_t>(std::min<std::uint64_t>(came.count, access.count));
         wire::store(out_.tail() + header_size, access);
         commit(what, sizeof access + access.count);
@@ -332,7 +343,8 @@ private:
         if (what.payload.size() < sizeof(wire::dma_unmap)) return reply_error(what, EINVAL);
         auto request = wire::load<wire::dma_unmap>(what.payload);
         if (request.argsz < sizeof request) return reply_error(what, EINVAL);
-        if ((request.flags & ~(wire::dma_unmap_all | wire::dma_unmap_dirty_bitmap)) != 0) return reply_error(what, EINVAL);
+        if ((request.flags & ~(wire::dma_unmap_all | wire::dma_unmap_dirty_bitmap)) != 0)
+            return reply_error(what, EINVAL);
         if ((request.flags & wire::dma_unmap_dirty_bitmap) != 0) return reply_error(what, ENOTSUP);
         if ((request.flags & wire::dma_unmap_all) != 0) {
             if (request.address != 0 || request.size != 0) return reply_error(what, EINVAL);
@@ -360,7 +372,8 @@ private:
 
     void get_info(const message& what) {
         if (what.payload.size() < sizeof(wire::device_info)) return reply_error(what, EINVAL);
-        if (wire::load<wire::device_info>(what.payload).argsz < sizeof(wire::device_info)) return reply_error(what, EINVAL);
+        if (wire::load<wire::device_info>(what.payload).argsz < sizeof(wire::device_info))
+            return reply_error(what, EINVAL);
         reply(what, wire::device_info{sizeof(wire::device_info),
                                       static_cast<std::uint32_t>(VFIO_DEVICE_FLAGS_PCI) |
                                           (can_reset_ ? static_cast<std::uint32_t>(VFIO_DEVICE_FLAGS_RESET) : 0u),
@@ -394,7 +407,8 @@ private:
                 ++areas;
             }
         }
-        const std::size_t caps = areas == 0 || whole ? 0 : sizeof(wire::sparse_mmap) + areas * sizeof(wire::sparse_area);
+        const std::size_t caps = areas == 0 || whole ? 0
+                                                     : sizeof(wire::sparse_mmap) + areas * sizeof(wire::sparse_area);
         const bool mappable = areas != 0 && header_size + fixed + caps <= out_.capacity();
         if (!mappable) info.flags &= ~static_cast<std::uint32_t>(VFIO_REGION_INFO_FLAG_MMAP);
         if (mappable && caps != 0) info.flags |= static_cast<std::uint32_t>(VFIO_REGION_INFO_FLAG_CAPS);
@@ -406,9 +420,9 @@ private:
         if (!out_.empty() && !make_room()) return false;
         if (caps != 0) {
             info.cap_offset = fixed;
-            auto* to = wire::store(out_.tail() + header_size + fixed,
-                                   wire::sparse_mmap{VFIO_REGION_INFO_CAP_SPARSE_MMAP, 1, 0,
-                                                     static_cast<std::uint32_t>(areas), 0});
+            auto* to = wire::store(
+                out_.tail() + header_size + fixed,
+                wire::sparse_mmap{VFIO_REGION_INFO_CAP_SPARSE_MMAP, 1, 0, static_cast<std::uint32_t>(areas), 0});
             for (auto area = next_area(index, region, 0); !area.empty(); area = next_area(index, region, area.end())) {
                 to = wire::store(to, wire::sparse_area{area.offset, area.size});
             }
@@ -435,7 +449,8 @@ private:
         if (request.argsz < sizeof request || request.index >= irqs_) return reply_error(what, EINVAL);
         const auto info = device_.ioctl(get_irq_info{mediant::irq_index{request.index}});
         if (!info) return reply_error(what, info.error());
-        reply(what, wire::irq_info{sizeof request, static_cast<std::uint32_t>(info->flags), request.index, info->count});
+        reply(what,
+              wire::irq_info{sizeof request, static_cast<std::uint32_t>(info->flags), request.index, info->count});
     }
 
     [[nodiscard]] static set_irqs disable(std::uint32_t index) noexcept {
@@ -445,69 +460,11 @@ private:
     [[nodiscard]] result<void> irq_set(const message& what) {
         if (what.payload.size() < sizeof(wire::irq_set)) return error::invalid;
         const auto request = wire::load<wire::irq_set>(what.payload);
-        const auto data = what.payload.subspan(sizeof request);
-        if (request.argsz < sizeof request || request.index >= irqs_) return error::invalid;
+        if (request.index >= irqs_) return error::invalid;
         const auto info = device_.ioctl(get_irq_info{mediant::irq_index{request.index}});
         if (!info) return info.error();
-        const auto able = [&](irq_flags flag) {
-            return (static_cast<std::uint32_t>(info->flags) & static_cast<std::uint32_t>(flag)) != 0;
-        };
-
-        set_irqs set{mediant::irq_index{request.index}, {}, {}, request.start, request.count, {}, {}};
-        switch (request.flags & VFIO_IRQ_SET_ACTION_TYPE_MASK) {
-        case VFIO_IRQ_SET_ACTION_MASK: set.what = set_irqs::action::mask; break;
-        case VFIO_IRQ_SET_ACTION_UNMASK: set.what = set_irqs::action::unmask; break;
-        case VFIO_IRQ_SET_ACTION_TRIGGER: set.what = set_irqs::action::trigger; break;
-        default: return error::invalid;
-        }
-        if (set.what != set_irqs::action::trigger && !able(irq_flags::maskable)) return error::invalid;
-        constexpr auto known = static_cast<std::uint32_t>(VFIO_IRQ_SET_ACTION_TYPE_MASK | VFIO_IRQ_SET_DATA_TYPE_MASK);
-        if ((request.flags & ~known) != 0) return error::invalid;
-        if (request.start > info->count || request.count > info->count - request.start) return error::invalid;
-
-        std::size_t length = 0; // of the data in the message
-        switch (request.flags & VFIO_IRQ_SET_DATA_TYPE_MASK) {
-        case VFIO_IRQ_SET_DATA_NONE:
-            set.how = set_irqs::data::none;
-            if (request.count == 0 && (request.start != 0 || set.what != set_irqs::action::trigger)) return error::invalid;
-            break;
-        case VFIO_IRQ_SET_DATA_BOOL:
-            set.how = set_irqs::data::bools;
-            length = request.count;
-            if (request.count == 0 || data.size() < length) return error::invalid;
-            set.bools = {reinterpret_cast<const std::uint8_t*>(data.data()), length};
-            break;
-        case VFIO_IRQ_SET_DATA_EVENTFD:
-            set.how = set_irqs::data::eventfds;
-            if (request.count == 0 || !able(irq_flags::eventfd)) return error::invalid;
-            if (const auto given = eventfds(what.fds, request.count); given) set.eventfds = *given;
-            else return given.error();
-            break;
-        default: return error::invalid;
-        }
-        if (request.argsz < sizeof request + length) return error::invalid;
-        return device_.ioctl(set);
-    }
-
-    /// The descriptors for `count` vectors: as many as came, or -1 for each where none came.
-    [[nodiscard]] static result<std::span<const int>> eventfds(std::span<const int> came, std::uint32_t count) noexcept {
-        static constexpr auto none = [] {
-            std::array<int, most_vectors> fds{};
-            fds.fill(-1);
-            return fds;
-        }();
-        if (came.empty()) {
-            if (count > none.size()) return error::invalid;
-            return std::span<const int>{none.data(), count};
-        }
-        if (came.size() != count) return error::invalid;
-        for (const int fd : came) {
-            if (!may_be_eventfd(fd)) return error::invalid;
-            // A counter that the client has filled up must not stop the server.
-            const int flags = ::fcntl(fd, F_GETFL);
-            if (flags < 0 || ::fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0) return error{errno};
-        }
-        return came;
+        const auto set = checked_irq_set(request, what.payload.subspan(sizeof request), what.fds, *info);
+        return set ? device_.ioctl(*set) : set.error();
     }
 
     Device& device_;

@@ -70,7 +70,8 @@ class listener {
 public:
     listener() noexcept = default;
     listener(listener&& other) noexcept
-        : fd_{std::move(other.fd_)}, path_{std::exchange(other.path_, {})}, device_{other.device_}, inode_{other.inode_} {}
+        : fd_{std::move(other.fd_)}, path_{std::exchange(other.path_, {})}, device_{other.device_}, inode_{
+                                                                                                        other.inode_} {}
     listener& operator=(listener&&) = delete;
     ~listener() {
         if (!fd_ || path_.empty()) return;

@@ -33,8 +33,8 @@ namespace detail {
 
 /// Reads object[name] into `to` if it is there; false where it is no integer of [least, most].
 template <class Integer>
-[[nodiscard]] bool read_integer(const nlohmann::json& object, const char* name, std::uint64_t least,
-                                std::uint64_t most, Integer& to) {
+[[nodiscard]] bool read_integer(const nlohmann::json& object, const char* name, std::uint64_t least, std::uint64_t most,
+                                Integer& to) {
     const auto found = object.find(name);
     if (found == object.end()) return true;
     const auto* const value = found->get_ptr<const nlohmann::json::number_unsigned_t*>();
@@ -92,12 +92,12 @@ inline constexpr std::size_t capabilities_room = 256;
 
 /// Writes the JSON text with its NUL to `to`, of at least capabilities_room bytes, and returns its size.
 [[nodiscard]] inline std::size_t write_capabilities(std::span<char, capabilities_room> to, const capabilities& what) {
-    const int length =
-        std::snprintf(to.data(), to.size(),
-                      R"({"capabilities":{"max_msg_fds":%u,"max_data_xfer_size":%llu,"max_dma_maps":%u,"pgsizes":%llu%s%s}})",
-                      what.max_msg_fds, static_cast<unsigned long long>(what.max_data_xfer_size), what.max_dma_maps,
-                      static_cast<unsigned long long>(what.pgsizes), what.write_multiple ? R"(,"write_multiple":true)" : "",
-                      what.twin_socket ? R"(,"twin_socket":{"supported":true})" : "");
+    const int length = std::snprintf(
+        to.data(), to.size(),
+        R"({"capabilities":{"max_msg_fds":%u,"max_data_xfer_size":%llu,"max_dma_maps":%u,"pgsizes":%llu%s%s}})",
+        what.max_msg_fds, static_cast<unsigned long long>(what.max_data_xfer_size), what.max_dma_maps,
+        static_cast<unsigned long long>(what.pgsizes), what.write_multiple ? R"(,"write_multiple":true)" : "",
+        what.twin_socket ? R"(,"twin_socket":{"supported":true})" : "");
     return std::min(static_cast<std::size_t>(std::max(length, 0)) + 1, to.size());
 }
 

@@ -57,7 +57,7 @@ struct header {
     std::uint16_t command; ///< an enum command, or anything that a peer may send
     std::uint32_t size;    ///< of the whole message, this header included
     std::uint32_t flags;
-    std::uint32_t error;   ///< errno, in a reply with error_flag
+    std::uint32_t error; ///< errno, in a reply with error_flag
 };
 
 /// VERSION both ways; JSON text with its NUL may follow.
@@ -143,7 +143,7 @@ struct region_access {
 };
 
 template <class T>
-inline constexpr bool layout = std::is_trivially_copyable_v<T> && std::is_standard_layout_v<T>;
+inline constexpr bool layout = std::is_trivially_copyable_v<T>&& std::is_standard_layout_v<T>;
 static_assert(layout<header> && sizeof(header) == 16);
 static_assert(layout<version> && sizeof(version) == 4);
 static_assert(layout<dma_map> && sizeof(dma_map) == 32);

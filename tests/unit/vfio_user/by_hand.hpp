@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include "vfio_user_device.hpp"
+#include "fake_device.hpp"
 
 #include <mediant/vfio_user/client.hpp>
 #include <mediant/vfio_user/server.hpp>
@@ -67,27 +67,29 @@ struct outgoing {
 };
 
 template <class T>
-    requires std::is_class_v<T>
-bytes message_of(wire::command what, const T& fixed, std::span<const std::byte> more = {}, std::uint16_t id = 7,
-              std::uint32_t flags = 0) {
-    return client::compose({id, static_cast<std::uint16_t>(what), 0, flags, 0}, fixed, more);
-}
+    requires std::is_class_v<T> bytes message_of(wire::command what, const T& fixed,
+                                                 std::span<const std::byte> more = {}, std::uint16_t id = 7,
+                                                 std::uint32_t flags = 0) {
+        return client::compose({id, static_cast<std::uint16_t>(what), 0, flags, 0}, fixed, more);
+    }
 inline bytes message_of(wire::command what, std::uint16_t id = 7, std::uint32_t flags = 0) {
     return client::compose({id, static_cast<std::uint16_t>(what), 0, flags, 0});
 }
 inline bytes version(std::string text = {}, wire::version what = {0, 2}) {
-    return message_of(wire::command::version, what, std::as_bytes(std::span{text.c_str(), text.empty() ? 0 : text.size() + 1}));
+    return message_of(wire::command::version, what,
+                      std::as_bytes(std::span{text.c_str(), text.empty() ? 0 : text.size() + 1}));
 }
 inline bytes read_of(region_index region, std::uint64_t offset, std::uint32_t count, std::uint16_t id = 7,
                      std::uint32_t flags = 0) {
-    return message_of(wire::command::region_read, wire::region_access{offset, static_cast<std::uint32_t>(region), count}, {},
-                   id, flags);
+    return message_of(wire::command::region_read,
+                      wire::region_access{offset, static_cast<std::uint32_t>(region), count}, {}, id, flags);
 }
 inline bytes write_of(region_index region, std::uint64_t offset, std::span<const std::byte> data, std::uint16_t id = 7,
                       std::uint32_t flags = 0) {
-    return message_of(wire::command::region_write,
-                   wire::region_access{offset, static_cast<std::uint32_t>(region), static_cast<std::uint32_t>(data.size())},
-                   data, id, flags);
+    return message_of(
+        wire::command::region_write,
+        wire::region_access{offset, static_cast<std::uint32_t>(region), static_cast<std::uint32_t>(data.size())}, data,
+        id, flags);
 }
 inline bytes operator+(bytes first, const bytes& second) {
     first.insert(first.end(), second.begin(), second.end());
@@ -140,8 +142,10 @@ public:
             if (server->wants_to_read()) what.events |= POLLIN;
             if (server->wants_to_write()) what.events |= POLLOUT;
             if (::poll(&what, 1, 0) <= 0) return;
-            if ((what.revents & POLLOUT) != 0 || !server->wants_to_read()) server->resume();
-            else server->receive();
+            if ((what.revents & POLLOUT) != 0 || !server->wants_to_read())
+                server->resume();
+            else
+                server->receive();
         }
     }
 
@@ -155,7 +159,8 @@ public:
             auto came = peer.receive();
             if (!came) break;
             auto& it = *came;
-            all.push_back({it.header.id, it.header.command, it.header.flags, it.header.error, it.payload, it.fds.size()});
+            all.push_back(
+                {it.header.id, it.header.command, it.header.flags, it.header.error, it.payload, it.fds.size()});
         }
         return all;
     }

@@ -27,16 +27,18 @@ using namespace mediant;
 
 class fake_device {
 public:
-    static constexpr std::uint64_t bar0_size = 16 * 1024;  // memory in a file; its second page is not mappable
-    static constexpr std::uint64_t bar1_size = 2 << 20;    // plain memory
-    static constexpr std::uint64_t bar2_size = 64 * 1024;  // memory in a file, mappable whole
-    static constexpr std::uint64_t bar3_size = 64;         // faults from offset 8 on
-    static constexpr std::uint64_t bar4_size = 16;         // a write of n arms a deadline n ns ahead; reads: expiries
-    static constexpr std::uint64_t bar5_size = 1 << 20;    // in a file; every other page is mappable
-    static constexpr std::uint64_t rom_size = 2048;        // read only
+    static constexpr std::uint64_t bar0_size = 16 * 1024; // memory in a file; its second page is not mappable
+    static constexpr std::uint64_t bar1_size = 2 << 20;   // plain memory
+    static constexpr std::uint64_t bar2_size = 64 * 1024; // memory in a file, mappable whole
+    static constexpr std::uint64_t bar3_size = 64;        // faults from offset 8 on
+    static constexpr std::uint64_t bar4_size = 16;        // a write of n arms a deadline n ns ahead; reads: expiries
+    static constexpr std::uint64_t bar5_size = 1 << 20;   // in a file; every other page is mappable
+    static constexpr std::uint64_t rom_size = 2048;       // read only
     static constexpr std::uint64_t config_size = 256;
 
-    fake_device() : bar0_{memory_file(bar0_size)}, bar2_{memory_file(bar2_size)}, bar5_{memory_file(bar5_size)}, bar1_(bar1_size) {
+    fake_device()
+        : bar0_{memory_file(bar0_size)}, bar2_{memory_file(bar2_size)}, bar5_{memory_file(bar5_size)},
+          bar1_(bar1_size) {
         host.irqs.provide(irq_index::intx, 1, irq_flags::eventfd | irq_flags::maskable | irq_flags::automasked);
         host.irqs.provide(irq_index::msi, 4, irq_flags::eventfd | irq_flags::noresize);
         host.irqs.provide(irq_index::msix, 2048, irq_flags::eventfd | irq_flags::noresize);
@@ -120,7 +122,9 @@ public:
         }
     }
 
-    result<get_device_info::answer> ioctl(const get_device_info&) { return get_device_info::answer{fixed_regions, fixed_irqs, true}; }
+    result<get_device_info::answer> ioctl(const get_device_info&) {
+        return get_device_info::answer{fixed_regions, fixed_irqs, true};
+    }
     result<get_region_info::answer> ioctl(const get_region_info& what) {
         constexpr auto rw = region_flags::read | region_flags::write;
         switch (what.region) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The server around a connection: its socket file, clients that come and go, the loop.
-#include "vfio_user_wire.hpp"
+#include "by_hand.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -135,7 +135,8 @@ TEST_CASE("vfio-user server: a client that is gone, at any byte, leaves nothing 
         // The same map and vectors again: nothing of the other client is in the way.
         if (stop % 16 == 0) {
             REQUIRE(next.map_dma(0x1000, 0x1000, 3, memory.get()));
-            REQUIRE(next.set_irqs({irq_index::msi, set_irqs::action::trigger, set_irqs::data::eventfds, 0, 2, {}, two}));
+            REQUIRE(
+                next.set_irqs({irq_index::msi, set_irqs::action::trigger, set_irqs::data::eventfds, 0, 2, {}, two}));
         }
     }
     CHECK(eventually([&] { return device.opens == device.releases && open_files() == before; }));

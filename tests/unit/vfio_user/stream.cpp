@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Framing: a message may be split anywhere, many may come at once, descriptors belong to the right one, and whatever
 // is refused leaves the stream in step.
-#include "vfio_user_wire.hpp"
+#include "by_hand.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -55,7 +55,7 @@ public:
         add(message_of(command{77}, wire::device_info{}), {event.get()}); // unknown, with a stray file
         add(write_of(region_index::bar1, 3, data, 22));
         add(read_of(region_index::bar1, 2, 7, 23), {memory.get()}); // a stray file
-        add(client::compose({24, 10, 8, 0, 0}));                       // a size below the header's
+        add(client::compose({24, 10, 8, 0, 0}));                    // a size below the header's
         add(write_of(region_index::bar1, 3, data, 25, wire::no_reply));
         add(read_of(region_index::bar1, ~0ull, 7, 26));
         add(message_of(command::device_set_irqs, wire::irq_set{20, 33, 1, 0, 2}));
@@ -199,7 +199,8 @@ TEST_CASE("vfio-user stream: NO_REPLY silences good messages and bad ones") {
                        read_of(region_index::bar1, ~0ull, 4, 3, wire::no_reply) +
                        read_of(region_index::bar3, 8, 4, 3, wire::no_reply) +
                        message_of(command{1234}, 4, wire::no_reply) +
-                       message_of(command::device_get_region_info, wire::region_info{80, 0, 0, 0, 0, 0}, {}, 5, wire::no_reply) +
+                       message_of(command::device_get_region_info, wire::region_info{80, 0, 0, 0, 0, 0}, {}, 5,
+                                  wire::no_reply) +
                        client::compose({5, 9, 3, wire::no_reply, 0});
     const auto all = at.exchange(quiet + read_of(region_index::bar1, 0, 1, 99));
     REQUIRE(all.size() == 1);
@@ -224,7 +225,8 @@ TEST_CASE("vfio-user stream: the body of a message that is too long is thrown aw
     std::size_t left = long_size - 16;
     while (left != 0) { // the body looks like nothing else than messages, and is not taken for any
         const auto now = std::min(left, junk.size());
-        at.send({junk.begin(), junk.begin() + static_cast<std::ptrdiff_t>(now)}, left % 3 == 0 ? std::vector{event.get()} : std::vector<int>{});
+        at.send({junk.begin(), junk.begin() + static_cast<std::ptrdiff_t>(now)},
+                left % 3 == 0 ? std::vector{event.get()} : std::vector<int>{});
         left -= now;
         if (left == 0) at.send(message_of(command::device_reset, 41)); // right behind it
         at.pump();
@@ -245,7 +247,7 @@ TEST_CASE("vfio-user stream: descriptors that do not belong, or are too many, ar
         const std::vector<int> many(most_fds, event.get());
         const auto ask = message_of(command::device_get_info, wire::device_info{16, 0, 0, 0});
         const std::vector<int> allowed(16, event.get());
-        CHECK(at.error_of(ask, allowed) == 0); // not its business
+        CHECK(at.error_of(ask, allowed) == 0);   // not its business
         CHECK(at.error_of(ask, many) == EINVAL); // over what was agreed on
         CHECK(at.error_of(message_of(command::device_set_irqs, wire::irq_set{20, 36, 2, 0, most_fds}), many) == EINVAL);
         // Again and again within one message
