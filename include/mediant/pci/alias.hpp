@@ -18,7 +18,8 @@ using alias_text = text_builder<alias_capacity>;
 }
 
 /// What a variant's ID table gives to modinfo, for override-only matching:
-/// "vfio_pci:v00001234d000011E8sv*sd*bc*sc*i*" (do_pci_entry in scripts/mod/file2alias.c).
+/// "vfio_pci:v00001234d000011E8sv*sd*bc*sc*i*" (do_pci_entry in scripts/mod/file2alias.c). A rule whose class mask
+/// has a byte other than 00 and ff gets no alias there, and a warning.
 [[nodiscard]] constexpr alias_text override_alias(const pci_id& rule) noexcept {
     alias_text out;
     const auto field = [&out](std::string_view name, bool given, std::uint32_t value, unsigned digits) {

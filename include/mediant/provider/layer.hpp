@@ -147,6 +147,7 @@ public:
     template <const auto& Map, std::size_t Index>
     [[nodiscard]] constexpr auto read_backing(entry_tag<Map, Index>, std::size_t element) {
         using value_type = typename entry_tag<Map, Index>::value_type;
+        check_named<Map, Index>();
         if (element >= Map.entries[Index].count) return result<value_type>{error::invalid};
         std::byte bytes[sizeof(value_type)]{};
         answer done;
@@ -163,6 +164,7 @@ public:
     template <const auto& Map, std::size_t Index>
     constexpr result<void> write_backing(entry_tag<Map, Index>, std::size_t element,
                                          typename entry_tag<Map, Index>::value_type value) {
+        check_named<Map, Index>();
         if (element >= Map.entries[Index].count) return error::invalid;
         const detail::trapped_entry& e = backing_of<Map, Index>(element);
         std::byte bytes[sizeof value]{};
@@ -175,6 +177,7 @@ public:
     template <const auto& Map, std::size_t Index>
     constexpr void assign_shadow(entry_tag<Map, Index>, std::size_t element,
                                  typename entry_tag<Map, Index>::value_type value) noexcept {
+        check_named<Map, Index>();
         if (element >= Map.entries[Index].count) return;
         detail::store_bytes(shadow_of<Map>() + backing_of<Map, Index>(element).shadow_at, value);
     }
@@ -225,6 +228,15 @@ private:
     template <const auto& Map>
     constexpr std::byte* shadow_of() noexcept {
         return shadows_ + detail::shadow_base<Map>(detail::maps_of<Policy>());
+    }
+
+    /// What a policy may name in next.read, write and assign.
+    template <const auto& Map, std::size_t Index>
+    static constexpr void check_named() noexcept {
+        static_assert(Map.entries[Index].is_register(),
+                      "mediant: only a register can be read, written or assigned by name, not a block or window");
+        static_assert(detail::lists<Map>(detail::maps_of<Policy>()),
+                      "mediant: the register's map is not in the policy's `regions`");
     }
 
     /// The run-time form of an entry, also of one that is only named.

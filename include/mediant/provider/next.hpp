@@ -107,7 +107,7 @@ public:
     }
 
     /// The device's view of memory: read(iova, bytes), write(iova, bytes), translate.
-    [[nodiscard]] constexpr auto& dma() const {
+    [[nodiscard]] constexpr decltype(auto) dma() const {
         if constexpr (requires { layer_->device().dma(); })
             return layer_->device().dma();
         else
@@ -120,6 +120,7 @@ public:
             return layer_->device().trigger(which.index, which.vector);
         else
             static_assert(detail::never<Layer>, "mediant: this world has no interrupt service");
+        return {}; // not reached; spares a second error
     }
 
     /// A literal text and up to three numbers to the world's log; rate-limited in the kernel.

@@ -86,17 +86,19 @@ template <class A, class B>
 template <class P>
 [[nodiscard]] consteval bool check_provider() {
     static_assert(provider_policy<P>, "mediant: a provider has `static constexpr auto info = provider{name, {rules}}`");
-    constexpr auto& name = provider_name<P>;
-    static_cast<void>(check_provider_name<good_name(P::info.name), name>{});
-    static_cast<void>(check_class_mask<good_rules<P>(), name>{});
-    static_cast<void>(check_duplicate_rule<!repeats_rule<P>(), name>{});
+    if constexpr (provider_policy<P>) { // else one error is enough
+        constexpr auto& name = provider_name<P>;
+        static_cast<void>(check_provider_name<good_name(P::info.name), name>{});
+        static_cast<void>(check_class_mask<good_rules<P>(), name>{});
+        static_cast<void>(check_duplicate_rule<!repeats_rule<P>(), name>{});
+    }
     return valid<P>;
 }
 
 template <class P, class... Others>
 [[nodiscard]] consteval bool check_against() {
-    static_cast<void>((check_unique_provider<(P::info.name != Others::info.name), provider_name<P>>{}, ..., 0));
-    static_cast<void>((check_tie<!ties<P, Others>(), provider_name<P>, provider_name<Others>>{}, ..., 0));
+    (static_cast<void>(check_unique_provider<(P::info.name != Others::info.name), provider_name<P>>{}), ...);
+    (static_cast<void>(check_tie<!ties<P, Others>(), provider_name<P>, provider_name<Others>>{}), ...);
     return true;
 }
 
@@ -132,7 +134,7 @@ struct registry {
         candidates out;
         std::array<unsigned, size == 0 ? 1 : size> ranks{};
         std::size_t index = 0;
-        const auto consider = [&](unsigned rank) {
+        [[maybe_unused]] const auto consider = [&](unsigned rank) {
             if (rank != 0) {
                 std::size_t at = out.count++;
                 for (; at > 0 && ranks[at - 1] < rank; --at) {
@@ -155,7 +157,7 @@ struct registry {
     }
 
     /// The provider of this name, or npos.
-    [[nodiscard]] static constexpr std::size_t find(std::string_view name) noexcept {
+    [[nodiscard]] static constexpr std::size_t find([[maybe_unused]] std::string_view name) noexcept {
         std::size_t index = 0;
         const bool found = ((Providers::info.name == name ? true : (++index, false)) || ...);
         return found ? index : npos;

@@ -36,6 +36,16 @@ constexpr bool visit_map(region_index region, const F& f) {
     });
 }
 
+/// Whether two names are of one map. Maps of different lengths differ in type.
+template <const auto& A, const auto& B>
+inline constexpr bool same_map = static_cast<const void*>(&A) == static_cast<const void*>(&B);
+
+/// Whether `regions` lists a map.
+template <const auto& Map, const auto&... Maps>
+[[nodiscard]] consteval bool lists(regions<Maps...>) {
+    return (same_map<Map, Maps> || ...);
+}
+
 /// Where each map's shadows begin in the layer's storage; the storage's size for Map = none.
 template <const auto&... Maps>
 [[nodiscard]] consteval std::size_t shadow_total(regions<Maps...>) {
@@ -44,7 +54,7 @@ template <const auto&... Maps>
 template <const auto& Map, const auto&... Maps>
 [[nodiscard]] consteval std::size_t shadow_base(regions<Maps...>) {
     std::size_t base = 0;
-    static_cast<void>((((&Map == &Maps) || (base += shadow_bytes<Maps>, false)) || ...));
+    static_cast<void>(((same_map<Map, Maps> || (base += shadow_bytes<Maps>, false)) || ...));
     return base;
 }
 

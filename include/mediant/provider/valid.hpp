@@ -4,10 +4,8 @@
 #include <mediant/provider/traits.hpp>
 #include <mediant/registers/checks.hpp>
 
-#include <algorithm>
 #include <concepts>
 #include <cstddef>
-#include <iterator>
 #include <type_traits>
 #include <utility>
 
@@ -82,6 +80,12 @@ struct check_map_listed {
     static_assert(Ok, "mediant: the policy has a region map that its `regions` does not list");
 };
 
+template <bool Ok, class Policy, class Request>
+struct check_ioctl {
+    static_assert(Ok, "mediant: an ioctl op takes (const R&, auto& next), R a request, and returns result<R::answer>; "
+                      "the request is the last argument of check_ioctl");
+};
+
 /// Stands for a device in checks: has every service.
 struct probe_lower {
     unsigned max_access() const noexcept;
@@ -91,9 +95,12 @@ struct probe_lower {
     result<void> trigger(irq_index, std::uint32_t);
     probe_lower& dma();
 };
-/// Converts to anything, or to one type only, for asking which parameters a function takes.
+/// Convert to anything, or to one type only, for asking which parameters a function takes. (One type with both
+/// conversions would be ambiguous for every parameter.)
 struct anything {
     template <class T> operator T() const;
+};
+struct any_reference {
     template <class T> operator T&() const;
 };
 template <class T>
@@ -107,6 +114,7 @@ template <class P, class... A> concept calls_write = requires(P& p, A&... a) { p
 template <class P, class... A> concept calls_open = requires(P& p, A&... a) { p.open(a...); };
 template <class P, class... A> concept calls_release = requires(P& p, A&... a) { p.release(a...); };
 template <class P, class... A> concept calls_reset = requires(P& p, A&... a) { p.reset(a...); };
+template <class P, class... A> concept calls_ioctl = requires(P& p, A&... a) { p.ioctl(a...); };
 
 template <class P, class... A> concept calls_written = requires(P& p, A&... a) { p.written(a...); };
 
@@ -131,11 +139,13 @@ concept any_read_hook =
     names_read<P> && (calls_read<P, Tag, Next> || calls_read<P, Tag> || calls_read<P, Tag, Next, anything> ||
                       calls_read<P, Tag, anything, Next>);
 template <class P, class Tag, class Next>
+concept write_hook_of_some_value = calls_write_at<P, Tag, anything, Next> || calls_write_at<P, Tag, any_reference, Next>;
+template <class P, class Tag, class Next>
 concept any_write_hook =
-    names_write<P> && (calls_write<P, Tag, anything, Next> || calls_write<P, Tag, Next> || calls_write<P, Tag> ||
-                       calls_write<P, Tag, anything> || calls_write<P, Tag, Next, anything> ||
-                       calls_write<P, Tag, exactly<typename Tag::value_type>, Next> ||
-                       calls_write<P, Tag, anything, Next, anything> || calls_write<P, Tag, anything, anything, Next>);
+    names_write<P> && (write_hook_of_some_value<P, Tag, Next> || calls_write<P, Tag, anything, Next> ||
+                       calls_write<P, Tag, Next> || calls_write<P, Tag> || calls_write<P, Tag, anything> ||
+                       calls_write<P, Tag, Next, anything> || calls_write<P, Tag, anything, Next, anything> ||
+                       calls_write<P, Tag, anything, anything, Next>);
 template <class P, class Tag, class Next>
 concept any_written_hook =
     names_written<P> && (calls_written<P, Tag, anything, Next> || calls_written<P, Tag, Next> || calls_written<P, Tag> ||
@@ -165,7 +175,7 @@ template <class P, const auto& Map, std::size_t I, class Next>
         if constexpr (plain || in_lanes)
             static_cast<void>(
                 check_write_hook_result<has_write_hook<P, tag, Next> || has_lanes_hook<P, tag, Next>, P, name>{});
-        else if constexpr (calls_write_at<P, tag, anything, Next> || calls_write_at<P, tag, value, Next>)
+        else if constexpr (write_hook_of_some_value<P, tag, Next>)
             static_cast<void>(check_write_hook_value<false, P, name>{});
         else if constexpr (any_write_hook<P, tag, Next>)
             static_cast<void>(check_write_hook_parameters<false, P, name>{});
@@ -184,15 +194,12 @@ template <class P, const auto& Map, class Next>
     return [&]<std::size_t... I>(std::index_sequence<I...>) {
         // An array, since compilers bound how far a fold expression nests.
         const bool each[] = {check_hooks_of_entry<P, Map, I, Next>()..., true};
-        return std::all_of(std::begin(each), std::end(each), [](bool ok) { return ok; });
+        bool all = true;
+        for (const bool ok : each) all &= ok;
+        return all;
     }(std::make_index_sequence<Map.entries.size()>{});
 }
 
-/// Whether `regions` lists a map.
-template <const auto& Map, const auto&... Maps>
-[[nodiscard]] consteval bool lists(regions<Maps...>) {
-    return ((static_cast<const void*>(&Map) == static_cast<const void*>(&Maps)) || ...);
-}
 template <const auto&... Maps>
 [[nodiscard]] consteval bool regions_differ(regions<Maps...>) {
     std::uint64_t seen = 0;
@@ -226,12 +233,25 @@ template <class P, class Next>
     if constexpr (calls_reset<P> || calls_reset<P, Next> || calls_reset<P, anything>)
         static_assert(requires(P& p) { { p.reset() } -> std::same_as<void>; },
                       "mediant: reset takes nothing and returns nothing: it touches no device");
-    if constexpr (calls_read<P, read_access, Next> || calls_read<P, read_access>)
+    if constexpr (calls_read<P, read_access, Next> || calls_read<P, read_access> || calls_read<P, write_access, Next>)
         static_assert(requires(P& p, read_access a, Next& next) { { p.read(a, next) } -> std::same_as<answer>; },
                       "mediant: a read op takes (read_access, auto& next) and returns answer");
-    if constexpr (calls_write<P, write_access, Next> || calls_write<P, write_access>)
+    if constexpr (calls_write<P, write_access, Next> || calls_write<P, write_access> || calls_write<P, read_access, Next>)
         static_assert(requires(P& p, write_access a, Next& next) { { p.write(a, next) } -> std::same_as<answer>; },
                       "mediant: a write op takes (write_access, auto& next) and returns answer");
+    static_assert(!(has_read<P, Next> || has_write<P, Next>) || !std::is_same_v<decltype(maps_of<P>()), regions<>>,
+                  "mediant: a read or write op sees the regions that the policy has maps of, and it has none");
+    return true;
+}
+
+template <class P, class R, class Next>
+concept good_ioctl = requires(P& p, const R& what, Next& next) {
+    { p.ioctl(what, next) } -> std::same_as<result<typename R::answer>>;
+};
+template <class P, class Next, request... R>
+[[nodiscard]] consteval bool check_ioctls() {
+    (static_cast<void>(
+         check_ioctl<good_ioctl<P, R, Next> || !(calls_ioctl<P, R, Next> || calls_ioctl<P, R>), P, R>{}), ...);
     return true;
 }
 
@@ -241,7 +261,9 @@ template <class P>
     static_assert(std::is_trivially_copyable_v<P>,
                   "mediant: a policy is trivially copyable: its state is one blob that a kernel can hold");
     using next = next_of<layer<P, bottom<probe_lower>>>;
-    bool ok = check_ops<P, next>() && check_listed<P>();
+    bool ok = check_ops<P, next>() && check_listed<P>() &&
+              check_ioctls<P, next, get_device_info, get_region_info, get_irq_info, set_irqs, reset_device, map_dma,
+                           unmap_dma>();
     static_assert(regions_differ(maps_of<P>()), "mediant: a policy has one map of each region");
     any_map(maps_of<P>(), [&]<const auto& Map>() {
         ok = ok && check_map<Map>() && check_hooks<P, Map, next>();

@@ -2,9 +2,9 @@
 #pragma once
 
 #include <mediant/registers/field_plan.hpp>
+#include <mediant/registers/order.hpp>
 #include <mediant/registers/trap_table.hpp>
 
-#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -156,7 +156,7 @@ template <const auto& Map>
         for (const entry& e : Map.entries) n += e.count;
         return n;
     }();
-    std::array<stretch, most + 1> stretches{};
+    std::array<stretch, most> stretches{};
     stretch* const all = stretches.data();
     std::size_t count = 0;
     for (std::size_t i = 0; i < Map.entries.size(); ++i) {
@@ -168,10 +168,13 @@ template <const auto& Map>
             all[count++] = {at, at + size, i};
         }
     }
-    const auto before = [](const stretch& a, const stretch& b) { return a.offset < b.offset; };
-    if (!std::is_sorted(all, all + count, before)) std::sort(all, all + count, before);
-    for (std::size_t i = 1; i < count; ++i)
-        if (all[i].offset < all[i - 1].end) return {all[i - 1].index, all[i].index};
+    for (std::size_t i = count; i < most; ++i) all[i].offset = all[i].end = ~std::uint64_t{0};
+    const auto order = ordered<most>([all](std::size_t a, std::size_t b) { return all[a].offset < all[b].offset; });
+    for (std::size_t i = 1; i < count; ++i) {
+        const stretch& before = all[order.data()[i - 1]];
+        const stretch& after = all[order.data()[i]];
+        if (after.offset < before.end) return {before.index, after.index};
+    }
     return {Map.npos, Map.npos};
 }
 
@@ -276,7 +279,7 @@ template <const auto& Map>
         return target == Map.npos || !Map.entries.data()[target].is_register() || Map.entries.data()[target].count != 1;
     })>();
     ok &= report<check_not_empty, Map, first_bad<Map>([](const entry& e) {
-        return e.size == 0 && e.what != shape::alias;
+        return e.size == 0 && e.what != shape::alias && !e.is_register();
     })>();
     ok &= report<check_inside_region, Map, first_bad<Map>([](const entry& e) {
         const std::uint64_t last = e.count == 0 ? 0 : e.count - 1;

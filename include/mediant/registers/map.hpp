@@ -78,7 +78,7 @@ struct reg : map_item<1, Fields> {
                   reg_options facts = {})
         : map_item<1, Fields>{entry{.name = the_name,
                                     .offset = the_offset,
-                                    .size = facts.bits / 8,
+                                    .size = facts.bits % 8 == 0 ? facts.bits / 8 : 0u, // 0 for a width that check_width refuses
                                     .kind = the_kind,
                                     .backing = facts.backing,
                                     .hook = facts.hook,
@@ -107,7 +107,7 @@ reg(std::string_view, std::uint64_t, fields<N>) -> reg<N>;
 template <std::size_t N>
 reg(std::string_view, std::uint64_t, fields<N>, reg_options) -> reg<N>;
 
-/// A block's facts. It has no hooks: name the registers in it that need one.
+/// A block's facts. It has no hooks: a register that needs one stands beside the block, not in it.
 struct block_options {
     mediant::kind kind = mediant::kind::rw;
     from backing = from::device;

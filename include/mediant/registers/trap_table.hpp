@@ -2,8 +2,8 @@
 #pragma once
 
 #include <mediant/registers/map.hpp>
+#include <mediant/registers/order.hpp>
 
-#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -174,9 +174,10 @@ inline constexpr auto trapped_entries = [] {
             ++n;
         }
     }
-    const auto before = [](const trapped_entry& a, const trapped_entry& b) { return a.offset < b.offset; };
-    if (!std::is_sorted(all, all + n, before)) std::sort(all, all + n, before);
-    return out;
+    const auto order = ordered<count>([all](std::size_t a, std::size_t b) { return all[a].offset < all[b].offset; });
+    std::array<trapped_entry, count> sorted{};
+    for (std::size_t i = 0; i < count; ++i) sorted.data()[i] = all[order.data()[i]];
+    return sorted;
 }();
 
 template <const auto& Map>
@@ -404,9 +405,9 @@ private:
             if (key >> 16 != chunk) continue;
             std::size_t at = tables.dwords[key & 0xffff][(offset % detail::chunk_bytes) / 4];
             if constexpr (whole_dwords) return at - 1; // none for 0
-            // Narrow registers share a dword: at most four, in the order of offsets.
+            // Narrow registers, and blocks, share a dword: at most four, in the order of offsets.
             for (; at != 0 && at <= entries.size() && entries[at - 1].offset <= offset; ++at)
-                if (detail::is_register<Map>(entries[at - 1]) && offset < entries[at - 1].end) return at - 1;
+                if (offset < entries[at - 1].end) return at - 1;
             return none;
         }
         return none;

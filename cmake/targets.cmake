@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# The libraries, all header-only:
+#
+#   mediant::mediant    core, pci, provider, registers, device, kernel, migration   no dependency
+#   mediant::vfio_user  vfio_user                                                   nlohmann_json
+#   mediant::tool       tool                                                        fmt, CLI11, mediant::vfio_user
+#
+# The last two are defined where their dependencies are found.
+
+set(mediant_include ${CMAKE_CURRENT_SOURCE_DIR}/include)
+
+# Headers of the given folders, relative names; FILE_SET wants them listed.
+function(mediant_headers out)
+    set(found)
+    foreach(folder IN LISTS ARGN)
+        file(GLOB_RECURSE headers CONFIGURE_DEPENDS
+            ${mediant_include}/mediant/${folder}/*.hpp ${mediant_include}/mediant/${folder}/*.h)
+        # Not for C++: what goes into emitted module trees as it is.
+        list(FILTER headers EXCLUDE REGEX "/kernel/module/")
+        list(APPEND found ${headers})
+    endforeach()
+    set(${out} ${found} PARENT_SCOPE)
+endfunction()
+
+# mediant_library(NAME FOLDERS folder... [FILES file...] [LINK library...])
+function(mediant_library name)
+    cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "FOLDERS;FILES;LINK")
+    mediant_headers(headers ${arg_FOLDERS})
+    add_library(mediant_${name} INTERFACE)
+    add_library(mediant::${name} ALIAS mediant_${name})
+    set_target_properties(mediant_${name} PROPERTIES EXPORT_NAME ${name})
+    target_compile_features(mediant_${name} INTERFACE cxx_std_20)
+    target_link_libraries(mediant_${name} INTERFACE ${arg_LINK})
+    target_sources(mediant_${name} INTERFACE
+        FILE_SET HEADERS BASE_DIRS ${mediant_include} FILES ${headers} ${arg_FILES})
+endfunction()
+
+mediant_library(mediant
+    FOLDERS core pci provider registers device kernel migration
+    FILES ${mediant_include}/mediant/mediant.hpp)
+
+find_package(nlohmann_json 3.10 QUIET)
+if(nlohmann_json_FOUND)
+    mediant_library(vfio_user FOLDERS vfio_user LINK mediant::mediant nlohmann_json::nlohmann_json)
+else()
+    message(STATUS "mediant: no mediant::vfio_user and no mediant::tool: nlohmann_json is missing")
+endif()
+
+find_package(fmt 9 QUIET)
+find_package(CLI11 2.1 QUIET)
+if(TARGET mediant::vfio_user)
+    if(fmt_FOUND AND CLI11_FOUND)
+        mediant_library(tool FOLDERS tool LINK mediant::vfio_user fmt::fmt CLI11::CLI11)
+    else()
+        message(STATUS "mediant: no mediant::tool: it needs fmt (found: ${fmt_FOUND}) and CLI11 (found: ${CLI11_FOUND})")
+    endif()
+endif()

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <mediant/core/access.hpp>
+#include <mediant/core/little_endian.hpp>
+#include <mediant/core/lower.hpp>
+#include <mediant/core/requests.hpp>
+#include <mediant/core/result.hpp>
+#include <mediant/device/config_space.hpp>
+#include <mediant/device/host.hpp>
+
+#include <array>
+#include <concepts>
+#include <cstdint>
+#include <cstdio>
+#include <functional>
+#include <span>
+#include <stdexcept>
+#include <string_view>
+#include <utility>
+
+namespace mediant::device {
+
+/// Where a device's log goes: a literal text and up to three numbers.
+using log_sink = std::function<void(std::string_view text, std::span<const std::uint64_t> numbers)>;
+
+/// Base of PCI devices that are simulated in user space: `class edu : public simulated<edu>`. Makes a lower of
+///   std::uint64_t bar_load(std::uint32_t bar, std::uint64_t offset, unsigned width)
+///   void bar_store(std::uint32_t bar, std::uint64_t offset, unsigned width, std::uint64_t value)
+/// which are called for naturally aligned accesses inside a BAR while memory is enabled in COMMAND; of what a load
+/// gives the low `width` bytes count. It may also have
+///   void reset_registers()                          on reset_device; config space stays, as behind vfio-pci
+///   std::span<std::byte> memory(region_index)       and int memory_fd(region_index): what clients may map
+///   std::optional<std::uint64_t> deadline() const   and void advance(std::uint64_t now_ns): work by itself
+///
+/// Answers are those of vfio-pci 6.1 for a device that can be reset. A device outlives its opens: release() takes
+/// mappings and eventfds away and open() restores config space, but registers stay. Not thread-safe.
+template <class Device>
+class simulated {
+public:
+    simulated(const simulated&) = delete;
+    simulated& operator=(const simulated&) = delete;
+
+    // The lower.
+
+    [[nodiscard]] unsigned max_access() const noexcept { return max_access_; }
+
+    /// error::invalid outside a region, error::fault outside config space, error::io while memory is disabled.
+    result<std::uint64_t> load(region_index region, std::uint64_t offset, unsigned width) {
+        if (const error refused = check(region, offset, width); refused != error::none) return refused;
+        if (region == region_index::config) return config_.load(offset, width);
+        return self().bar_load(static_cast<std::uint32_t>(region), offset, width) & low_bytes(width);
+    }
+
+    /// As load.
+    result<void> store(region_index region, std::uint64_t offset, unsigned width, std::uint64_t value) {
+        if (const error refused = check(region, offset, width); refused != error::none) return refused;
+        if (region != region_index::config) {
+            self().bar_store(static_cast<std::uint32_t>(region), offset, width, value);
+        } else {
+            config_.store(offset, width, value);
+            update_intx(); // COMMAND can disable it
+        }
+        return {};
+    }
+
+    result<void> open() {
+        config_.restore();
+        update_intx();
+        return {};
+    }
+    void release() noexcept { host_.release(); }
+
+    [[nodiscard]] result<get_device_info::answer> ioctl(const get_device_info&) const {
+        return get_device_info::answer{fixed_regions, fixed_irqs, true};
+    }
+
+    /// error::invalid for VGA and device regions, which it has none of; size 0 for a BAR that is not there.
+    [[nodiscard]] result<get_region_info::answer> ioctl(const get_region_info& what) const {
+        if (what.region >= region_index::vga) return error::invalid;
+        const std::uint64_t size = size_of(what.region);
+        if (size == 0) return get_region_info::answer{};
+        region_flags flags = region_flags::read | region_flags::write;
+        if constexpr (requires { self().memory(what.region); })
+            if (!self().memory(what.region).empty()) flags = flags | region_flags::mmap;
+        return get_region_info::answer{size, flags};
+    }
+
+    /// error::invalid for kinds that vfio-pci does not offer for a conventional device (ERR) or at all.
+    [[nodiscard]] result<get_irq_info::answer> ioctl(const get_irq_info& what) const {
+        if (what.index == irq_index::err) return error::invalid;
+        return host_.ioctl(what);
+    }
+
+    result<void> ioctl(const set_irqs& what) {
+        const result<void> done = host_.ioctl(what);
+        if (done && msi_active()) set_intx(false); // a function that sends messages asserts no line
+        return done;
+    }
+    result<void> ioctl(const map_dma& what) { return host_.ioctl(what); }
+    result<void> ioctl(const unmap_dma& what) { return host_.ioctl(what); }
+    result<void> ioctl(const reset_device&) {
+        if constexpr (requires { self().reset_registers(); }) self().reset_registers();
+        return {};
+    }
+
+    // Services for policies.
+
+    [[nodiscard]] dma_map& dma() noexcept { return host_.dma; }
+    result<void> trigger(irq_index index, std::uint32_t vector) { return host_.irqs.trigger(index, vector); }
+
+    template <std::same_as<std::uint64_t>... Numbers>
+        requires(sizeof...(Numbers) <= 3)
+    void log(const char* text, Numbers... numbers) const {
+        const std::array<std::uint64_t, sizeof...(Numbers)> all{numbers...};
+        log_(text, std::span<const std::uint64_t>{all.data(), all.size()});
+    }
+
+    // For those who drive the device.
+
+    /// Until it is called, lines go to standard error.
+    void set_log(log_sink sink) { log_ = std::move(sink); }
+    [[nodiscard]] const interrupts& irqs() const noexcept { return host_.irqs; }
+
+protected:
+    explicit simulated(const pci_function& what, unsigned max_access = 4)
+        : sizes_{what.bar_sizes}, max_access_{max_access}, config_{what} {
+        if (max_access != 4 && max_access != 8) throw std::invalid_argument{"a device's widest access is 4 or 8 bytes"};
+        const auto level = irq_flags::eventfd | irq_flags::maskable | irq_flags::automasked;
+        const auto message = irq_flags::eventfd | irq_flags::noresize;
+        host_.irqs.provide(irq_index::intx, what.intx ? 1 : 0, level);
+        host_.irqs.provide(irq_index::msi, what.msi_vectors, message);
+        host_.irqs.provide(irq_index::msix, 0, message);
+        host_.irqs.provide(irq_index::req, 1, message);
+    }
+    ~simulated() = default;
+
+    [[nodiscard]] const config_space& config() const noexcept { return config_; }
+
+    /// Whether the user has set MSI up; a device then sends messages and asserts no line.
+    [[nodiscard]] bool msi_active() const noexcept { return host_.irqs.bound(irq_index::msi, 0); }
+
+    /// Drives INTA#.
+    void set_intx(bool asserted) {
+        intx_ = asserted;
+        update_intx();
+    }
+
+private:
+    [[nodiscard]] Device& self() noexcept { return static_cast<Device&>(*this); }
+    [[nodiscard]] const Device& self() const noexcept { return static_cast<const Device&>(*this); }
+
+    [[nodiscard]] std::uint64_t size_of(region_index region) const noexcept {
+        if (region == region_index::config) return config_space::size;
+        return region <= region_index::bar5 ? sizes_[static_cast<std::size_t>(region)] : 0;
+    }
+
+    [[nodiscard]] error check(region_index region, std::uint64_t offset, unsigned width) const noexcept {
+        const bool natural = width != 0 && width <= max_access_ && (width & (width - 1)) == 0 && offset % width == 0;
+        if (!natural) return error::invalid;
+        const bool inside = fits(offset, width, size_of(region));
+        if (region == region_index::config) return inside ? error::none : error::fault;
+        if (!inside) return error::invalid;
+        return config_.memory_enabled() ? error::none : error::io;
+    }
+
+    void update_intx() {
+        config_.set_interrupt_status(intx_);
+        // error::invalid: the function has no INTx
+        static_cast<void>(host_.irqs.set_level(irq_index::intx, 0, intx_ && !config_.intx_disabled()));
+    }
+
+    static void log_to_stderr(std::string_view text, std::span<const std::uint64_t> numbers) {
+        std::fprintf(stderr, "%.*s", static_cast<int>(text.size()), text.data());
+        for (const std::uint64_t n : numbers) std::fprintf(stderr, " 0x%llx", static_cast<unsigned long long>(n));
+        std::fputc('\n', stderr);
+    }
+
+    std::array<std::uint64_t, 6> sizes_;
+    unsigned max_access_;
+    config_space config_;
+    host host_;
+    bool intx_ = false;
+    log_sink log_ = log_to_stderr;
+};
+
+} // namespace mediant::device

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-3-Clause
+#pragma once
+
+#include <mediant/core/access.hpp>
+#include <mediant/core/requests.hpp>
+#include <mediant/core/result.hpp>
+#include <mediant/kernel/abi.h>
+
+#include <concepts>
+#include <cstdint>
+
+namespace mediant::kernel {
+
+/// What the C half answered, as one of the core's errors. A number that the core does not know is error::io.
+[[nodiscard]] constexpr error from_errno(int negative) noexcept {
+    // In 64 bits, where the least int has a negative.
+    const std::int64_t number = -std::int64_t{negative};
+    for (const error known :
+         {error::none, error::not_permitted, error::not_found, error::io, error::no_address, error::too_big,
+          error::again, error::no_memory, error::denied, error::fault, error::busy, error::exists, error::no_device,
+          error::invalid, error::not_a_request, error::no_space, error::out_of_range, error::not_supported})
+        if (number == to_errno(known)) return known;
+    return error::io;
+}
+
+/// The device below a policy in the kernel: a lower over what the C half offers. Its services: log.
+class below_device {
+public:
+    /// `below` must outlive it.
+    constexpr explicit below_device(const mediant_below& below) noexcept : below_{&below} {}
+
+    /// Whether the C half is one that this policy object was made for.
+    [[nodiscard]] constexpr bool speaks_our_abi() const noexcept {
+        return below_->version == MEDIANT_ABI_VERSION && below_->size >= sizeof(mediant_below) &&
+               (below_->max_access == 4 || below_->max_access == 8);
+    }
+
+    [[nodiscard]] constexpr unsigned max_access() const noexcept { return below_->max_access; }
+
+    [[nodiscard]] result<std::uint64_t> load(region_index region, std::uint64_t offset, unsigned width) const noexcept {
+        unsigned long long value = 0;
+        const int done = below_->load(below_->device, number(region), offset, width, &value);
+        if (done != 0) return from_errno(done);
+        return std::uint64_t{value};
+    }
+
+    result<void> store(region_index region, std::uint64_t offset, unsigned width, std::uint64_t value) const noexcept {
+        return from_errno(below_->store(below_->device, number(region), offset, width, value));
+    }
+
+    [[nodiscard]] std::uint64_t region_size(region_index region) const noexcept {
+        return below_->region_size(below_->device, number(region));
+    }
+
+    /// Size, and whether it can be read and written. What can be mapped is the C half's to say.
+    [[nodiscard]] result<get_region_info::answer> ioctl(const get_region_info& what) const noexcept {
+        get_region_info::answer out{.size = region_size(what.region)};
+        if (out.size != 0)
+            out.flags = what.region == region_index::rom ? region_flags::read
+                                                         : region_flags::read | region_flags::write;
+        return out;
+    }
+
+    template <std::same_as<std::uint64_t>... Numbers>
+        requires(sizeof...(Numbers) <= 3)
+    void log(const char* literal, Numbers... numbers) const noexcept {
+        const unsigned long long all[3]{numbers...};
+        below_->log(below_->device, literal, sizeof...(Numbers), all[0], all[1], all[2]);
+    }
+
+private:
+    [[nodiscard]] static constexpr unsigned number(region_index region) noexcept {
+        return static_cast<unsigned>(region);
+    }
+
+    const mediant_below* below_;
+};
+
+} // namespace mediant::kernel

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <mediant/tool/client_command.hpp>
+#include <mediant/tool/identity.hpp>
+#include <mediant/tool/list.hpp>
+#include <mediant/tool/lookup.hpp>
+#include <mediant/tool/program.hpp>
+#include <mediant/tool/serve.hpp>
+#include <mediant/tool/shim_command.hpp>
+#include <mediant/tool/version.hpp>
+
+#include <CLI/CLI.hpp>
+#include <fmt/core.h>
+#include <fmt/ostream.h>
+
+#include <exception>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <ostream>
+#include <string>
+#include <vector>
+
+namespace mediant::command_line {
+
+/// The command line of a program: the commands and their options.
+class commands {
+public:
+    commands(const program& what, std::ostream& out, std::ostream& err) : what_{what}, out_{out}, err_{err} {
+        app_.set_version_flag("--version", fmt::format("mediant {}", version), "print mediant's version");
+        app_.set_help_flag("-h,--help", "print this help");
+        app_.require_subcommand(0, 1); // none is complained of below: CLI11 would say so of a misspelt one too
+        app_.get_formatter()->column_width(30);
+        app_.footer("Exit codes: 0 done, 1 failed or the answer is no, 2 wrong usage.\n"
+                    "COMMAND --help says more of each.");
+        add_list();
+        add_lookup();
+        add_shim();
+        add_serve();
+        add_client();
+    }
+
+    int run(int argc, const char* const* argv) {
+        const std::string name = argc > 0 ? std::filesystem::path{argv[0]}.filename().string() : "mediant";
+        app_.name(name);
+        const auto complain = [&](const std::string& why) { fmt::print(err_, "{}: error: {}\n", name, why); };
+        try {
+            app_.parse(argc, argv);
+            return action_();
+        } catch (const CLI::Success& asked) { // --help, --version
+            return app_.exit(asked, out_, err_);
+        } catch (const CLI::ParseError& wrong) {
+            complain(wrong.what());
+        } catch (const usage_error& wrong) {
+            complain(wrong.what());
+        } catch (const std::exception& wrong) {
+            complain(wrong.what());
+            return failure;
+        }
+        std::string hint = name;
+        for (const CLI::App* const chosen : app_.get_subcommands()) hint += ' ' + chosen->get_name();
+        fmt::print(err_, "See {} --help.\n", hint);
+        return usage;
+    }
+
+private:
+    static constexpr const char* identity_type = "VID:DID[:SUBVID:SUBDID]";
+
+    CLI::App& add(const std::string& name, const std::string& about) {
+        CLI::App& command = *app_.add_subcommand(name, about);
+        command.set_help_flag("-h,--help", "print this help");
+        command.get_formatter()->column_width(30);
+        return command;
+    }
+    /// Runs after the whole command line was understood.
+    void does(CLI::App& command, std::function<int()> action) {
+        command.callback([this, action] { action_ = action; });
+    }
+
+    void add_list() {
+        does(add("list", "the providers, their devices and module aliases"),
+             [this] { return run_list(what_, out_); });
+    }
+
+    void add_lookup() {
+        CLI::App& command = add("lookup", "who serves a device, and by which rule");
+        command.add_option("ID", id_, "vendor, device, maybe subsystem; hexadecimal")
+            ->required()
+            ->option_text(identity_type);
+        command.add_option("--class", class_, "the device's class, as in 020000")->option_text("CLASS");
+        does(command, [this] { return run_lookup(what_, identity_of(id_, class_), out_); });
+    }
+
+    void add_shim() {
+        CLI::App& command = add("shim", "writes the source tree of a kernel module");
+        command.add_option("PROVIDER", shim_.providers, "names, or VID:DID that they serve; none: all")
+            ->option_text("...");
+        command.add_option("--target", shim_.options.target, "the kind of module: a vfio-pci variant driver")
+            ->required()->option_text("variant");
+        command.add_option("--out", shim_.out, "the tree: a new folder, or one that shim made")->option_text("DIR");
+        command.add_option("--check", check_, "writes nothing; exits with 0 if DIR is up to date")->option_text("DIR");
+        command.add_option("--header", shim_.options.headers, "what defines the providers; can be repeated")
+            ->option_text("FILE")->expected(1)->take_all();
+        command.add_option("-I", shim_.options.include_dirs, "where its #includes are; can be repeated")
+            ->option_text("DIR")->expected(1)->take_all();
+        command.add_option("--name", shim_.options.name, "the module's; PROVIDER_vfio_pci if there is one")
+            ->option_text("NAME");
+        command.add_option("--module-version", shim_.options.version, "the module's; else the providers' own")
+            ->option_text("TEXT");
+        command.add_option("--mediant", shim_.options.own_root, "where <mediant/...> is, if it has moved")
+            ->option_text("DIR");
+        command.footer("The tree is made of the providers' headers and all that they include. The same\n"
+                       "input gives the same tree; files that would not change are not touched.");
+        does(command, [this] {
+            if (shim_.out.empty() == check_.empty())
+                throw usage_error{"shim: one of --out DIR and --check DIR is needed"};
+            shim_.check = shim_.out.empty();
+            if (shim_.check) shim_.out = check_;
+            return run_shim(what_, shim_, out_);
+        });
+    }
+
+    void add_serve() {
+        CLI::App& command = add("serve", "serves a device over vfio-user");
+        command.add_option("ID", id_, "vendor, device, maybe subsystem; hexadecimal")
+            ->required()
+            ->option_text(identity_type);
+        command.add_option("--class", class_, "the device's class, as in 020000")->option_text("CLASS");
+        command.add_option("--socket", serve_.socket, "the Unix socket to listen on")->required()->option_text("PATH");
+        command.add_flag("--once", serve_.once, "end after one client");
+        command.footer("The device is the program's model of it, or plain memory where there is none.\n"
+                       "Prints \"listening on PATH\" when clients can connect. SIGINT and SIGTERM end it\n"
+                       "and remove the socket.");
+        does(command, [this] { return run_serve(what_, identity_of(id_, class_), serve_, out_); });
+    }
+
+    void add_client() {
+        CLI::App& command = add("client", "talks to a vfio-user server");
+        command.add_option("--socket", serve_.socket, "the server's Unix socket")->required()->option_text("PATH");
+        command.add_option("STEP", steps_, "what to do, see below")->required()->option_text("...");
+        command.footer("Steps, all in one connection; a line is printed for each:\n"
+                       "  info                               the device, its regions and interrupts\n"
+                       "  read REGION OFFSET WIDTH           WIDTH is 1, 2, 4 or 8 bytes\n"
+                       "  write REGION OFFSET WIDTH VALUE\n"
+                       "  reset\n"
+                       "REGION is bar0 to bar5, rom, config, vga or a number; numbers are decimal, or\n"
+                       "hexadecimal after 0x. Example: client --socket S read bar0 0 4 write bar0 4 4 1");
+        does(command, [this] { return run_client(serve_.socket, steps_, out_); });
+    }
+
+    const program& what_;
+    std::ostream& out_;
+    std::ostream& err_;
+    CLI::App app_{"Mediation providers for PCI devices, as kernel modules and vfio-user servers."};
+    std::function<int()> action_ = []() -> int { throw usage_error{"a command is needed"}; };
+
+    std::string id_;
+    std::string class_;
+    std::filesystem::path check_;
+    shim_request shim_;
+    serve_options serve_;
+    std::vector<std::string> steps_;
+};
+
+} // namespace mediant::command_line

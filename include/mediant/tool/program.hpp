@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <mediant/kernel/provider_facts.hpp>
+#include <mediant/pci/id.hpp>
+
+#include <cstddef>
+#include <iosfwd>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+/// What the commands of a vendor's program know of its registry, without the registry's type: so that they are
+/// compiled once.
+namespace mediant::command_line {
+
+/// What a program's commands end with.
+enum exit_code : int {
+    success = 0,
+    failure = 1, ///< what was asked for cannot be done, or the answer is no
+    usage = 2,   ///< the command line cannot be understood
+};
+
+/// Ends a command with exit_code::failure; what() says what is wrong and where.
+class command_error : public std::runtime_error {
+public:
+    using std::runtime_error::runtime_error;
+};
+
+/// Ends a command with exit_code::usage.
+class usage_error : public std::runtime_error {
+public:
+    using std::runtime_error::runtime_error;
+};
+
+struct serve_options {
+    std::string socket;
+    bool once = false; ///< ends after one client
+};
+
+inline constexpr std::size_t no_model = ~std::size_t{0};
+
+struct program_provider {
+    kernel::provider_facts facts;
+    /// Serves the provider on the model with this index, or on plain memory (no_model) for a device of this identity,
+    /// until it is stopped; false where the provider declines the device.
+    bool (*serve)(std::size_t model, const device_id& id, const serve_options& options, std::ostream& out);
+};
+
+struct program {
+    std::vector<program_provider> providers; ///< in the registry's order
+    std::vector<device_id> models;
+};
+
+} // namespace mediant::command_line

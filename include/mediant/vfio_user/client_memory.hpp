@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <mediant/core/requests.hpp>
+#include <mediant/core/result.hpp>
+#include <mediant/vfio_user/wire.hpp>
+
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <utility>
+#include <vector>
+
+namespace mediant::vfio_user {
+
+/// The DMA maps of one client, with the memory that it shares mapped into this process while they last.
+///
+/// A client can cut a file short after it was mapped; touching what is gone then raises SIGBUS. A server that must
+/// survive that asks its clients for sealed memory (F_SEAL_SHRINK) or handles the signal.
+class client_memory {
+public:
+    struct region {
+        std::uint64_t iova;
+        std::uint64_t size;
+        std::uint32_t flags;  // wire::dma_map_*
+        bool shared;          // came with a file
+        std::uint64_t offset; // in the file
+        dev_t device;         // the file
+        ino_t inode;
+        std::byte* memory; // null where nothing is mapped
+    };
+
+    /// What DMA maps are a multiple of, in address, size and file offset.
+    static constexpr std::uint64_t page = 4096;
+
+    explicit client_memory(std::size_t most) : most_{most} {}
+    client_memory(const client_memory&) = delete;
+    client_memory& operator=(const client_memory&) = delete;
+    ~client_memory() { clear(); }
+
+    /// What came of add(): the new region, or null for one that was there already, in every detail.
+    using added = region*;
+
+    /// Checks a DMA_MAP and takes it up; `fd` is -1 where no file came. The caller keeps the descriptor: a mapping
+    /// needs none. The specification: what overlaps is error::exists. error::invalid: unknown or no flags, empty,
+    /// misaligned, wraps, or past the file's end; error::no_space: too many; else what mmap(2) says.
+    [[nodiscard]] result<added> add(const wire::dma_map& what, int fd) {
+        if ((what.flags & ~(wire::dma_map_read | wire::dma_map_write)) != 0 || what.flags == 0) return error::invalid;
+        if (what.size == 0 || ((what.address | what.size) & (page - 1)) != 0) return error::invalid;
+        if (what.size - 1 > std::numeric_limits<std::uint64_t>::max() - what.address) return error::invalid;
+
+        region fresh{what.address, what.size, what.flags, fd >= 0, fd >= 0 ? what.offset : 0, 0, 0, nullptr};
+        if (fd >= 0) {
+            struct stat file {};
+            if (::fstat(fd, &file) != 0) return error{errno};
+            fresh.device = file.st_dev;
+            fresh.inode = file.st_ino;
+            constexpr std::uint64_t most = std::numeric_limits<off_t>::max();
+            if ((what.offset & (page - 1)) != 0 || what.offset > most || what.size > most - what.offset) {
+                return error::invalid;
+            }
+            if (S_ISREG(file.st_mode) && !fits(what.offset, what.size, static_cast<std::uint64_t>(file.st_size))) {
+                return error::invalid;
+            }
+        }
+
+        const auto next = after(what.address);
+        if (next != regions_.begin()) {
+            const auto& before = *(next - 1);
+            if (what.address - before.iova < before.size) {
+                return same(before, fresh) ? result<added>{nullptr} : error::exists;
+            }
+        }
+        if (next != regions_.end() && next->iova - what.address < what.size) return error::exists;
+        if (regions_.size() >= most_) return error::no_space;
+
+        if (fd >= 0) {
+            const int how = ((what.flags & wire::dma_map_read) != 0 ? PROT_READ : 0) |
+                            ((what.flags & wire::dma_map_write) != 0 ? PROT_WRITE : 0);
+            void* const at = ::mmap(nullptr, what.size, how, MAP_SHARED | MAP_NORESERVE, fd,
+                                    static_cast<off_t>(what.offset));
+            if (at == MAP_FAILED) return error{errno};
+            fresh.memory = static_cast<std::byte*>(at);
+        }
+        return &*regions_.insert(next, fresh);
+    }
+
+    /// The region that is exactly [iova, iova + size), or null.
+    [[nodiscard]] region* find(std::uint64_t iova, std::uint64_t size) noexcept {
+        const auto next = after(iova);
+        if (next == regions_.begin()) return nullptr;
+        auto& found = *(next - 1);
+        return found.iova == iova && found.size == size ? &found : nullptr;
+    }
+
+    void remove(region* which) noexcept {
+        unmap(*which);
+        regions_.erase(regions_.begin() + (which - regions_.data()));
+    }
+
+    /// Gives the mapping back and keeps the entry: for a device that does no DMA.
+    static void unmap(region& which) noexcept {
+        if (auto* const memory = std::exchange(which.memory, nullptr)) ::munmap(memory, which.size);
+    }
+
+    [[nodiscard]] std::span<region> all() noexcept { return regions_; }
+
+    void clear() noexcept {
+        for (auto& each : regions_) unmap(each);
+        regions_.clear();
+    }
+
+private:
+    [[nodiscard]] static bool same(const region& a, const region& b) noexcept {
+        return a.iova == b.iova && a.size == b.size && a.flags == b.flags && a.shared == b.shared &&
+               a.offset == b.offset && a.device == b.device && a.inode == b.inode;
+    }
+
+    [[nodiscard]] std::vector<region>::iterator after(std::uint64_t iova) noexcept {
+        return std::upper_bound(regions_.begin(), regions_.end(), iova,
+                                [](std::uint64_t at, const region& each) { return at < each.iova; });
+    }
+
+    std::size_t most_;
+    std::vector<region> regions_; // sorted by iova, never overlapping
+};
+
+} // namespace mediant::vfio_user

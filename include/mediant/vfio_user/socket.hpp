@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <mediant/core/result.hpp>
+#include <mediant/device/unique_fd.hpp>
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstddef>
+#include <cstring>
+#include <ctime>
+#include <string>
+#include <utility>
+
+namespace mediant::vfio_user {
+
+using device::unique_fd;
+
+namespace detail {
+
+/// error::invalid: empty, holds a NUL, or longer than a socket's address.
+[[nodiscard]] inline result<sockaddr_un> socket_address(const std::string& path) {
+    sockaddr_un address{};
+    if (path.empty() || path.size() >= sizeof address.sun_path || path.find('\0') != std::string::npos) {
+        return error::invalid;
+    }
+    address.sun_family = AF_UNIX;
+    std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+    return address;
+}
+
+[[nodiscard]] inline unique_fd stream_socket(int flags = 0) noexcept {
+    return unique_fd{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0)};
+}
+
+} // namespace detail
+
+/// A connection to the server that listens at `path`.
+[[nodiscard]] inline result<unique_fd> connect_to(const std::string& path) {
+    const auto address = detail::socket_address(path);
+    if (!address) return address.error();
+    auto fd = detail::stream_socket();
+    if (!fd) return error{errno};
+    while (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address) != 0) {
+        if (errno != EINTR) return error{errno};
+    }
+    return fd;
+}
+
+/// Whether writing eight bytes to `fd` can do no harm: true for an eventfd, false for a pipe or socket (which raise
+/// SIGPIPE) and for a file. Other anonymous inodes pass; a write to those fails.
+[[nodiscard]] inline bool may_be_eventfd(int fd) noexcept {
+    struct stat what {};
+    return ::fstat(fd, &what) == 0 && (what.st_mode & S_IFMT) == 0;
+}
+
+/// A listening socket with a path of its own.
+///
+/// A socket file at the path that nobody listens on is replaced; anything else there stays and is EADDRINUSE. The
+/// check and the replacement are done under a lock (flock(2)) on the folder, so that of two servers that start at
+/// once on one stale file only one wins. The file is unlinked at the end if it is still ours.
+class listener {
+public:
+    listener() noexcept = default;
+    listener(listener&& other) noexcept
+        : fd_{std::move(other.fd_)}, path_{std::exchange(other.path_, {})}, device_{other.device_}, inode_{
+                                                                                                        other.inode_} {}
+    listener& operator=(listener&&) = delete;
+    ~listener() {
+        if (!fd_ || path_.empty()) return;
+        struct stat there {};
+        if (::lstat(path_.c_str(), &there) == 0 && there.st_dev == device_ && there.st_ino == inode_) {
+            ::unlink(path_.c_str());
+        }
+    }
+
+    /// Binds and listens, without blocking. Errors are those of bind(2) and listen(2); error::invalid: a bad path.
+    [[nodiscard]] static result<listener> open(const std::string& path, int backlog) {
+        const auto address = detail::socket_address(path);
+        if (!address) return address.error();
+        listener made;
+        made.fd_ = detail::stream_socket(SOCK_NONBLOCK);
+        if (!made.fd_) return error{errno};
+
+        const auto folder = lock_folder(path);
+        if (!folder) return folder.error();
+        const auto* const to = reinterpret_cast<const sockaddr*>(&*address);
+        if (::bind(made.fd_.get(), to, sizeof *address) != 0) {
+            if (errno != EADDRINUSE || !stale(path, *address)) return error{errno};
+            if (::unlink(path.c_str()) != 0 && errno != ENOENT) return error{errno};
+            if (::bind(made.fd_.get(), to, sizeof *address) != 0) return error{errno};
+        }
+        struct stat there {};
+        if (::lstat(path.c_str(), &there) != 0) return error{errno};
+        made.path_ = path;
+        made.device_ = there.st_dev;
+        made.inode_ = there.st_ino;
+        if (::listen(made.fd_.get(), backlog) != 0) return error{errno};
+        return made;
+    }
+
+    [[nodiscard]] int fd() const noexcept { return fd_.get(); }
+
+private:
+    /// A lock that lasts as long as the descriptor. Others hold it for a moment; who holds it longer is not one of us.
+    [[nodiscard]] static result<unique_fd> lock_folder(const std::string& path) {
+        const auto slash = path.rfind('/');
+        const auto folder = slash == std::string::npos ? std::string{"."} : path.substr(0, slash + 1);
+        unique_fd fd{::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+        if (!fd) return error{errno};
+        for (int tries = 0; ::flock(fd.get(), LOCK_EX | LOCK_NB) != 0; ++tries) {
+            if ((errno != EWOULDBLOCK && errno != EINTR) || tries == 200) return error{errno};
+            const timespec pause{0, 10'000'000};
+            ::nanosleep(&pause, nullptr);
+        }
+        return fd;
+    }
+
+    /// Whether the path is a socket that nobody listens on; else errno says EADDRINUSE.
+    [[nodiscard]] static bool stale(const std::string& path, const sockaddr_un& address) {
+        struct stat there {};
+        bool free = ::lstat(path.c_str(), &there) == 0 && S_ISSOCK(there.st_mode);
+        if (free) {
+            const auto probe = detail::stream_socket(SOCK_NONBLOCK);
+            free = probe && ::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 &&
+                   errno == ECONNREFUSED;
+        }
+        errno = EADDRINUSE;
+        return free;
+    }
+
+    unique_fd fd_;
+    std::string path_;
+    dev_t device_ = 0;
+    ino_t inode_ = 0;
+};
+
+} // namespace mediant::vfio_user

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <mediant/core/requests.hpp>
+
+#include <linux/vfio.h>
+
+#include <bit>
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <type_traits>
+
+/// The messages of vfio-user as they lie on the wire, after docs/interop/vfio-user.rst in QEMU's source. All
+/// integers are in the host's order, and mediant's hosts are little-endian. Nothing on the wire is aligned: structs
+/// are copied out and in (load, store), never aliased.
+namespace mediant::vfio_user::wire {
+
+static_assert(std::endian::native == std::endian::little);
+
+/// What this implementation speaks; the minor of a connection is the lesser of both sides'.
+inline constexpr std::uint16_t major_version = 0;
+inline constexpr std::uint16_t minor_version = 2;
+
+enum class command : std::uint16_t {
+    version = 1,
+    dma_map = 2,
+    dma_unmap = 3,
+    device_get_info = 4,
+    device_get_region_info = 5,
+    device_get_region_io_fds = 6,
+    device_get_irq_info = 7,
+    device_set_irqs = 8,
+    region_read = 9,
+    region_write = 10,
+    dma_read = 11,  ///< server to client
+    dma_write = 12, ///< server to client
+    device_reset = 13,
+    region_write_multi = 15,
+    device_feature = 16,
+    mig_data_read = 17,
+    mig_data_write = 18,
+};
+
+/// Bits of header::flags.
+inline constexpr std::uint32_t type_mask = 0xf;
+inline constexpr std::uint32_t type_command = 0;
+inline constexpr std::uint32_t type_reply = 1;
+inline constexpr std::uint32_t no_reply = 1u << 4;
+inline constexpr std::uint32_t error_flag = 1u << 5;
+
+/// Before every message.
+struct header {
+    std::uint16_t id;      ///< the sender's; echoed in the reply
+    std::uint16_t command; ///< an enum command, or anything that a peer may send
+    std::uint32_t size;    ///< of the whole message, this header included
+    std::uint32_t flags;
+    std::uint32_t error; ///< errno, in a reply with error_flag
+};
+
+/// VERSION both ways; JSON text with its NUL may follow.
+struct version {
+    std::uint16_t major;
+    std::uint16_t minor;
+};
+
+/// DMA_MAP; the reply has no payload.
+struct dma_map {
+    std::uint32_t argsz;
+    std::uint32_t flags;
+    std::uint64_t offset; ///< in the file that comes with it
+    std::uint64_t address;
+    std::uint64_t size;
+};
+inline constexpr std::uint32_t dma_map_read = 1u << 0;
+inline constexpr std::uint32_t dma_map_write = 1u << 1;
+
+/// DMA_UNMAP both ways.
+struct dma_unmap {
+    std::uint32_t argsz;
+    std::uint32_t flags;
+    std::uint64_t address;
+    std::uint64_t size;
+};
+inline constexpr std::uint32_t dma_unmap_dirty_bitmap = 1u << 0; ///< protocol 0.1
+inline constexpr std::uint32_t dma_unmap_all = 1u << 1;          ///< with address and size 0
+
+/// DEVICE_GET_INFO both ways.
+struct device_info {
+    std::uint32_t argsz;
+    std::uint32_t flags; ///< VFIO_DEVICE_FLAGS_*
+    std::uint32_t regions;
+    std::uint32_t irqs;
+};
+
+/// DEVICE_GET_REGION_INFO both ways (struct vfio_region_info); capabilities may follow in the reply.
+struct region_info {
+    std::uint32_t argsz;
+    std::uint32_t flags; ///< VFIO_REGION_INFO_FLAG_*
+    std::uint32_t index;
+    std::uint32_t cap_offset;
+    std::uint64_t size;
+    std::uint64_t offset;
+};
+
+/// VFIO_REGION_INFO_CAP_SPARSE_MMAP with its header; `areas` of sparse_area follow.
+struct sparse_mmap {
+    std::uint16_t id;
+    std::uint16_t version;
+    std::uint32_t next; ///< from the start of the region info, 0 at the end
+    std::uint32_t areas;
+    std::uint32_t reserved;
+};
+struct sparse_area {
+    std::uint64_t offset;
+    std::uint64_t size;
+};
+
+/// DEVICE_GET_IRQ_INFO both ways.
+struct irq_info {
+    std::uint32_t argsz;
+    std::uint32_t flags; ///< VFIO_IRQ_INFO_*
+    std::uint32_t index;
+    std::uint32_t count;
+};
+
+/// DEVICE_SET_IRQS; booleans, one byte each, may follow. The reply has no payload.
+struct irq_set {
+    std::uint32_t argsz;
+    std::uint32_t flags; ///< VFIO_IRQ_SET_*
+    std::uint32_t index;
+    std::uint32_t start;
+    std::uint32_t count;
+};
+
+/// REGION_READ and REGION_WRITE both ways; data follows in a write and in a read's reply.
+struct region_access {
+    std::uint64_t offset;
+    std::uint32_t region;
+    std::uint32_t count;
+};
+
+template <class T>
+inline constexpr bool layout = std::is_trivially_copyable_v<T>&& std::is_standard_layout_v<T>;
+static_assert(layout<header> && sizeof(header) == 16);
+static_assert(layout<version> && sizeof(version) == 4);
+static_assert(layout<dma_map> && sizeof(dma_map) == 32);
+static_assert(layout<dma_unmap> && sizeof(dma_unmap) == 24);
+static_assert(layout<device_info> && sizeof(device_info) == 16);
+static_assert(layout<region_info> && sizeof(region_info) == 32 && sizeof(region_info) == sizeof(vfio_region_info));
+static_assert(layout<sparse_mmap> && sizeof(sparse_mmap) == 16 &&
+              sizeof(sparse_mmap) == sizeof(vfio_region_info_cap_sparse_mmap));
+static_assert(layout<sparse_area> && sizeof(sparse_area) == 16 &&
+              sizeof(sparse_area) == sizeof(vfio_region_sparse_mmap_area));
+static_assert(layout<irq_info> && sizeof(irq_info) == 16 && sizeof(irq_info) == sizeof(vfio_irq_info));
+static_assert(layout<irq_set> && sizeof(irq_set) == 20 && sizeof(irq_set) == sizeof(vfio_irq_set));
+static_assert(layout<region_access> && sizeof(region_access) == 16);
+
+// The core mirrors linux/vfio.h and errno without including them; here it is checked.
+static_assert(static_cast<std::uint32_t>(region_flags::read) == VFIO_REGION_INFO_FLAG_READ);
+static_assert(static_cast<std::uint32_t>(region_flags::write) == VFIO_REGION_INFO_FLAG_WRITE);
+static_assert(static_cast<std::uint32_t>(region_flags::mmap) == VFIO_REGION_INFO_FLAG_MMAP);
+static_assert(static_cast<std::uint32_t>(irq_flags::eventfd) == VFIO_IRQ_INFO_EVENTFD);
+static_assert(static_cast<std::uint32_t>(irq_flags::maskable) == VFIO_IRQ_INFO_MASKABLE);
+static_assert(static_cast<std::uint32_t>(irq_flags::automasked) == VFIO_IRQ_INFO_AUTOMASKED);
+static_assert(static_cast<std::uint32_t>(irq_flags::noresize) == VFIO_IRQ_INFO_NORESIZE);
+static_assert(static_cast<int>(region_index::config) == VFIO_PCI_CONFIG_REGION_INDEX);
+static_assert(fixed_regions == VFIO_PCI_NUM_REGIONS && fixed_irqs == VFIO_PCI_NUM_IRQS);
+static_assert(to_errno(error::not_permitted) == EPERM && to_errno(error::not_found) == ENOENT);
+static_assert(to_errno(error::io) == EIO && to_errno(error::no_address) == ENXIO && to_errno(error::too_big) == E2BIG);
+static_assert(to_errno(error::again) == EAGAIN && to_errno(error::no_memory) == ENOMEM);
+static_assert(to_errno(error::denied) == EACCES && to_errno(error::fault) == EFAULT && to_errno(error::busy) == EBUSY);
+static_assert(to_errno(error::exists) == EEXIST && to_errno(error::no_device) == ENODEV);
+static_assert(to_errno(error::invalid) == EINVAL && to_errno(error::not_a_request) == ENOTTY);
+static_assert(to_errno(error::no_space) == ENOSPC && to_errno(error::out_of_range) == ERANGE);
+static_assert(to_errno(error::not_supported) == EOPNOTSUPP);
+
+/// Copies a T out of the start of `from`, which has at least sizeof(T) bytes.
+template <class T>
+    requires layout<T>
+[[nodiscard]] inline T load(std::span<const std::byte> from) noexcept {
+    T value;
+    std::memcpy(&value, from.data(), sizeof value);
+    return value;
+}
+
+/// Copies `value` to `to` and returns where it ends.
+template <class T>
+    requires layout<T>
+inline std::byte* store(std::byte* to, const T& value) noexcept {
+    std::memcpy(to, &value, sizeof value);
+    return to + sizeof value;
+}
+
+} // namespace mediant::vfio_user::wire

@@ -1,0 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// flags: -ftls-model=local-exec
+
+thread_local int a_thread_local_zero = 0;

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// expect: mediant: a register is not aligned to its width; its name is the argument of check_alignment
+// expect: check_alignment<false
+// expect: QUAD
+#include <mediant/mediant.hpp>
+
+namespace acme {
+using namespace mediant;
+
+struct edu {
+#ifndef MEDIANT_CORRECT
+    static constexpr auto bar0 = region_map{bar{0}, 4_KiB, reg{"QUAD", 0x04, rw, {.bits = 64}}};
+#else
+    static constexpr auto bar0 = region_map{bar{0}, 4_KiB, reg{"QUAD", 0x08, rw, {.bits = 64}}};
+#endif
+    static constexpr auto regions = mediant::regions<bar0>{};
+};
+static_assert(valid<edu>);
+
+} // namespace acme

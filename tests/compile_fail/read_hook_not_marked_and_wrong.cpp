@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// expect: mediant: the policy has a read hook for a register that the map does not mark with on::read; the name is the last argument of check_read_mark
+// expect: check_read_mark<false
+// expect: LIVE
+#include <mediant/mediant.hpp>
+
+namespace acme {
+using namespace mediant;
+
+struct edu {
+    static constexpr auto bar0 = region_map{bar{0}, 4_KiB, reg{"IDENT", 0x00, ro, {.hook = on::read}}, reg{"START", 0x04, rw, {.hook = on::write}}, reg{"LIVE", 0x08}};
+    static constexpr auto regions = mediant::regions<bar0>{};
+#ifndef MEDIANT_CORRECT
+    std::uint64_t read(at<bar0, "LIVE">) { return 1; }
+#else
+
+#endif
+    result<std::uint32_t> read(at<bar0, "IDENT">, auto&) { return 1u; }
+    result<void> write(at<bar0, "START">, std::uint32_t, auto&) { return {}; }
+};
+static_assert(valid<edu>);
+
+} // namespace acme

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// expect: mediant: two providers tie for some device: their rules rank alike and both can match it; the providers' names are the arguments of check_tie
+// expect: check_tie<false
+// expect: first
+// expect: second
+#include <mediant/mediant.hpp>
+
+namespace acme {
+using namespace mediant;
+
+struct a {
+    static constexpr auto info = provider{"first", {pci_id{0x1234}}};
+};
+#ifndef MEDIANT_CORRECT
+struct b {
+    static constexpr auto info = provider{"second", {pci_id{any_id, 0x11e8}}};
+};
+#else
+struct b {
+    static constexpr auto info = provider{"second", {pci_id{any_id, 0x11e8, 0x1af4}}};
+};
+#endif
+using devices = registry<a, b>;
+static_assert(devices::size > 0);
+
+} // namespace acme

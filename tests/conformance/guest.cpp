@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+/// \file
+/// Random accesses to QEMU's edu device through /dev/vfio, compared answer by answer with those of the example
+/// provider on the simulated edu device in this process. For a static program that runs in a guest, on a device
+/// that the module made from that provider holds; with --plain on one that vfio-pci holds, without a provider.
+///
+///   guest [--plain] [--seed N|random] [--count N] [--max-access 4|8] [ADDRESS]
+
+#include "compare.hpp"
+
+#include "../../examples/edu/edu.hpp"
+#include "../guest/vfio_client.hpp"
+
+#include <mediant/provider/stack.hpp>
+
+#include <ctime>
+#include <exception>
+
+namespace {
+
+using namespace mediant;
+using namespace mediant::conformance;
+
+/// A device that the kernel hands out.
+class kernel {
+public:
+    explicit kernel(const std::string& address) : device_{space_, address} {}
+
+    outcome perform(const operation& what) {
+        if (what.what == operation::kind::reset) return {0, error{guest::error_of([&] { device_.reset(); })}, {}};
+        auto bytes = what.bytes;
+        const auto region = static_cast<std::uint32_t>(what.region);
+        const auto part = std::span{bytes}.first(what.size);
+        const guest::outcome came = what.what == operation::kind::read ? device_.read(region, what.offset, part)
+                                                                       : device_.write(region, what.offset, part);
+        return settle(what, {came.count < 0 ? 0 : static_cast<std::uint64_t>(came.count), error{came.error}}, bytes);
+    }
+
+    static void pass_time() {
+        constexpr timespec millisecond{0, 1'000'000};
+        ::nanosleep(&millisecond, nullptr);
+    }
+
+    [[nodiscard]] const guest::device& device() const { return device_; }
+
+private:
+    guest::container space_;
+    guest::device device_;
+};
+
+/// What of BAR 0 can be mapped must be what the map says.
+template <class Stack>
+bool same_areas(const Stack& expected, const guest::device& got) {
+    const auto page = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+    std::vector<guest::area> areas;
+    const auto next = [&](std::uint64_t from) { return expected.next_area(bar{0}, page, from); };
+    for (range area = next(0); !area.empty(); area = next(area.end())) areas.push_back({area.offset, area.size});
+    const guest::region_info info = got.region(VFIO_PCI_BAR0_REGION_INDEX);
+    const bool whole = areas == std::vector<guest::area>{{0, info.size}};
+    const bool same = info.sparse ? *info.sparse == areas : whole;
+    std::printf("mappable areas: %zu, %s\n", areas.size(), same ? "equal" : "DIFFERENT");
+    return same;
+}
+
+template <class... Policies>
+bool compare(const char* title, const territory& where, const options& how, const std::string& address) {
+    using stack_type = stack<device::edu, Policies...>;
+    const rules& front = how.max_access == 8 ? kernel_wide : kernel_6_1;
+    device::edu here{front.max_access};
+    stack_type local{here};
+    if (!local.open()) throw std::runtime_error{"the simulated device does not open"};
+
+    in_process<stack_type> expected{local, front};
+    kernel got{address};
+    settle_edu(expected);
+    settle_edu(got);
+
+    const auto all = generator{where, how.seed}.make(how.count);
+    describe(where, all);
+    const std::string name = std::string{title} + ", " + std::string{front.name};
+    bool same = equal(name, how.seed, all, perform(expected, all), perform(got, all));
+
+    std::vector<operation> steps;
+    const transcript polled = polled_script(expected, steps);
+    steps.clear();
+    const transcript polled_there = polled_script(got, steps);
+    same &= equal(name + ", script", how.seed, steps, polled, polled_there);
+    same &= same_areas(local, got.device());
+    local.release();
+    return same;
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+    // Line by line, so that a guest that dies shows how far it came.
+    std::setvbuf(stdout, nullptr, _IOLBF, 0);
+    try {
+        const options how = parse(argc, argv);
+        std::string address = how.device;
+        if (address.empty()) {
+            const auto found = guest::find_pci(device::edu::id.vendor, device::edu::id.device);
+            if (!found) throw std::runtime_error{"there is no edu device"};
+            address = *found;
+        }
+        std::printf("%s, held by %s\n", address.c_str(), guest::driver_of(address).c_str());
+        if (how.plain) return compare<>("no provider", edu_territory(), how, address) ? 0 : 1;
+
+        territory mediated = edu_territory();
+        mediated.around<acme::edu::bar0>();
+        mediated.untouched = {{device::edu::factorial, 4}}; // the DMA block is virtual
+        return compare<acme::edu>("acme::edu", mediated, how, address) ? 0 : 1;
+    } catch (const std::exception& e) {
+        std::printf("error: %s\n", e.what());
+        return 2;
+    }
+}

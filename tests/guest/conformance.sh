@@ -1,0 +1,20 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# Runs in a guest: the random accesses through plain vfio-pci against the simulated device, then through the module
+# against the same policy in process.
+set -e
+
+cd /sys/bus/pci/devices
+edu=$(grep -l 0x11e8 -- */device | head -n 1)
+edu=${edu%/device}
+bind() {
+    [ ! -e "$edu/driver" ] || echo "$edu" > "$edu/driver/unbind"
+    echo "$1" > "$edu/driver_override"
+    echo "$edu" > /sys/bus/pci/drivers_probe
+    [ "$(basename "$(readlink "$edu/driver")")" = "$1" ]
+}
+bind vfio-pci
+/conformance --plain "$@"
+bind edu_vfio_pci
+/conformance "$@"

@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "generated_map.hpp"
+#include "naive_model.hpp"
+#include "recorder.hpp"
+
+#include <mediant/provider/stack.hpp>
+
+#include <catch2/catch.hpp>
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdlib>
+#include <iostream>
+#include <string>
+
+// The engine against a deliberately naive model: the same random accesses must give the same {count, error, bytes},
+// the same accesses below in the same order, and the same calls of hooks with the same values. Set MEDIANT_SEED to
+// repeat a run, which the failure's message names.
+
+using namespace mediant;
+using namespace mediant::test;
+
+namespace {
+
+countdown hook_failures;
+
+/// The bodies of all hooks.
+template <class Tag>
+result<typename Tag::value_type> hooked_read(Tag which, auto& next) {
+    using value = typename Tag::value_type;
+    journal->push_back({"read " + std::string{Tag::facts().name}});
+    if (hook_failures.fails()) return error::busy;
+    const result<value> held = next.read(which);
+    if (!held) return held;
+    return static_cast<value>(*held ^ static_cast<value>(read_salt));
+}
+template <class Tag>
+result<void> hooked_write(Tag which, typename Tag::value_type written, auto& next) {
+    using value = typename Tag::value_type;
+    journal->push_back({"write " + std::string{Tag::facts().name}, 0, 0, written});
+    if (hook_failures.fails()) return error::busy;
+    return next.write(which, static_cast<value>(written ^ static_cast<value>(write_salt)));
+}
+template <class Tag>
+result<void> hooked_write(Tag which, lanes<typename Tag::value_type> written, auto& next) {
+    using value = typename Tag::value_type;
+    journal->push_back({"write " + std::string{Tag::facts().name}, 0, 0, written.value, written.mask});
+    if (hook_failures.fails()) return error::busy;
+    if constexpr (Tag::facts().backing == from::shadow)
+        next.assign(which, static_cast<value>((*next.read(which) & static_cast<value>(~written.mask)) | written.value));
+    return {};
+}
+
+/// 32-bit registers of every kind and backing, with every set of hooks that makes sense, and open ground between.
+struct dwords {
+    static constexpr auto bar0 = region_map{
+        bar{0}, 1_KiB,
+        reg{"ro d", 0x00, ro}, reg{"wo d", 0x04, wo}, reg{"w1c d", 0x08, w1c}, reg{"named", 0x0c},
+        reg{"rw s", 0x10, rw, {.backing = from::shadow, .value = 0x12345678}},
+        reg{"ro s", 0x14, ro, {.backing = from::shadow, .value = 0x23456789}},
+        reg{"wo s", 0x18, wo, {.backing = from::shadow, .value = 0x3456789a}},
+        reg{"w1c s", 0x1c, w1c, {.backing = from::shadow, .value = 0xffffffff}},
+        reg{"rw c", 0x24, rw, {.backing = from::constant, .value = 0x456789ab}},
+        reg{"ro c", 0x28, ro, {.backing = from::constant, .value = 0x56789abc}},
+        reg{"wo c", 0x2c, wo, {.backing = from::constant, .value = 0x6789abcd}},
+        reg{"w1c c", 0x30, w1c, {.backing = from::constant, .value = 0x789abcde}},
+        // read hooks
+        reg{"rw d r", 0x40, rw, {.hook = on::read}}, reg{"ro d r", 0x44, ro, {.hook = on::read}},
+        reg{"w1c d r", 0x48, w1c, {.hook = on::read}},
+        reg{"rw s r", 0x50, rw, {.backing = from::shadow, .hook = on::read}},
+        reg{"w1c s r", 0x54, w1c, {.backing = from::shadow, .hook = on::read, .value = 0xffffffff}},
+        reg{"ro c r", 0x58, ro, {.backing = from::constant, .hook = on::read, .value = 0xa5a5a5a5}},
+        // write hooks that take full widths
+        reg{"rw d w", 0x60, rw, {.hook = on::write}}, reg{"wo d w", 0x64, wo, {.hook = on::write}},
+        reg{"w1c d w", 0x68, w1c, {.hook = on::write}},
+        reg{"rw s w", 0x70, rw, {.backing = from::shadow, .hook = on::write}},
+        reg{"wo s w", 0x74, wo, {.backing = from::shadow, .hook = on::write}},
+        reg{"w1c s w", 0x78, w1c, {.backing = from::shadow, .hook = on::write, .value = 0xffffffff}},
+        reg{"rw c w", 0x7c, rw, {.backing = from::constant, .hook = on::write, .value = 0x5a5a5a5a}},
+        // write hooks that take lanes
+        reg{"rw d l", 0x84, rw, {.hook = on::write}}, reg{"wo d l", 0x88, wo, {.hook = on::write}},
+        reg{"w1c d l", 0x8c, w1c, {.hook = on::write}},
+        reg{"rw s l", 0x90, rw, {.backing = from::shadow, .hook = on::write}},
+        reg{"wo s l", 0x94, wo, {.backing = from::shadow, .hook = on::write}},
+        reg{"w1c s l", 0x98, w1c, {.backing = from::shadow, .hook = on::write}},
+        // both
+        reg{"rw d rw", 0xa0, rw, {.hook = on::read | on::write}},
+        reg{"rw s rl", 0xa4, rw, {.backing = from::shadow, .hook = on::read | on::write}},
+        block{"block", 0xb0, 0x20, {.backing = from::shadow, .value = 0x11}}, hide{"hidden", 0xe0, 0x10},
+        reg{"last", 0xfc, ro}};
+    static constexpr auto regions = mediant::regions<bar0>{};
+    static inline const std::set<std::string> lane_hooks{"rw d l", "wo d l", "w1c d l", "rw s l", "wo s l", "w1c s l", "rw s rl"};
+
+    using v = std::uint32_t;
+    result<v> read(at<bar0, "rw d r"> t, auto& next) { return hooked_read(t, next); }
+    result<v> read(at<bar0, "ro d r"> t, auto& next) { return hooked_read(t, next); }
+    result<v> read(at<bar0, "w1c d r"> t, auto& next) { return hooked_read(t, next); }
+    result<v> read(at<bar0, "rw s r"> t, auto& next) { return hooked_read(t, next); }
+    result<v> read(at<bar0, "w1c s r"> t, auto& next) { return hooked_read(t, next); }
+    result<v> read(at<bar0, "ro c r"> t, auto& next) { return hooked_read(t, next); }
+    result<v> read(at<bar0, "rw d rw"> t, auto& next) { return hooked_read(t, next); }
+    result<v> read(at<bar0, "rw s rl"> t, auto& next) { return hooked_read(t, next); }
+    result<void> write(at<bar0, "rw d w"> t, v x, auto& next) { return hooked_write(t, x, next); }
+    result<void> write(at<bar0, "wo d w"> t, v x, auto& next) { return hooked_write(t, x, next); }
+    result<void> write(at<bar0, "w1c d w"> t, v x, auto& next) { return hooked_write(t, x, next); }
+    result<void> write(at<bar0, "rw s w"> t, v x, auto& next) { return hooked_write(t, x, next); }
+    result<void> write(at<bar0, "wo s w"> t, v x, auto& next) { return hooked_write(t, x, next); }
+    result<void> write(at<bar0, "w1c s w"> t, v x, auto& next) { return hooked_write(t, x, next); }
+    result<void> write(at<bar0, "rw c w"> t, v x, auto& next) { return hooked_write(t, x, next); }
+    result<void> write(at<bar0, "rw d l"> t, lanes<v> x, auto& next) { return hooked_write(t, x, next); }
+    result<void> write(at<bar0, "wo d l"> t, lanes<v> x, auto& next) { return hooked_write(t, x, next); }
+    result<void> write(at<bar0, "w1c d l"> t, lanes<v> x, auto& next) { return hooked_write(t, x, next); }
+    result<void> write(at<bar0, "rw s l"> t, lanes<v> x, auto& next) { return hooked_write(t, x, next); }
+    result<void> write(at<bar0, "wo s l"> t, lanes<v> x, auto& next) { return hooked_write(t, x, next); }
+    result<void> write(at<bar0, "w1c s l"> t, lanes<v> x, auto& next) { return hooked_write(t, x, next); }
+    result<void> write(at<bar0, "rw d rw"> t, v x, auto& next) { return hooked_write(t, x, next); }
+    result<void> write(at<bar0, "rw s rl"> t, lanes<v> x, auto& next) { return hooked_write(t, x, next); }
+};
+
+/// Registers of all widths with hooks, at odd places.
+struct widths {
+    static constexpr auto bar0 = region_map{
+        bar{0}, 1_KiB,
+        reg{"b0", 0x01, rw, {.hook = on::read | on::write, .bits = 8}},
+        reg{"b1", 0x02, w1c, {.backing = from::shadow, .hook = on::write, .value = 0xff, .bits = 8}},
+        reg{"b2", 0x03, ro, {.backing = from::constant, .value = 0x33, .bits = 8}},
+        reg{"w0", 0x06, rw, {.hook = on::read | on::write, .bits = 16}},
+        reg{"w1", 0x08, rw, {.backing = from::shadow, .hook = on::write, .bits = 16}},
+        reg{"w2", 0x0a, wo, {.hook = on::write, .bits = 16}},
+        block{"gap", 0x0d, 6, {.kind = w1c, .backing = from::shadow, .value = 0xff}},
+        reg{"q0", 0x18, rw, {.hook = on::read | on::write, .bits = 64}},
+        reg{"q1", 0x20, rw, {.backing = from::shadow, .hook = on::read | on::write, .value = 0x1122334455667788, .bits = 64}},
+        reg{"q2", 0x28, wo, {.hook = on::write, .bits = 64}},
+        reg{"q3", 0x30, w1c, {.hook = on::write, .bits = 64}},
+        reg{"q4", 0x38, ro, {.backing = from::constant, .hook = on::read, .value = 0x8877665544332211, .bits = 64}},
+        hide{"h", 0x41, 3},
+        reg{"b3", 0x44, rw, {.hook = on::read, .bits = 8}},
+        block{"dev", 0x47, 9, {.kind = ro}}, block{"wod", 0x53, 7, {.kind = wo}},
+        reg{"b4", 0xff, rw, {.backing = from::shadow, .value = 1, .bits = 8}},
+        reg{"b5", 0x100, rw, {.backing = from::shadow, .value = 2, .bits = 8}}};
+    static constexpr auto regions = mediant::regions<bar0>{};
+    static inline const std::set<std::string> lane_hooks{"q1", "q3"};
+
+    result<std::uint8_t> read(at<bar0, "b0"> t, auto& next) { return hooked_read(t, next); }
+    result<std::uint8_t> read(at<bar0, "b3"> t, auto& next) { return hooked_read(t, next); }
+    result<std::uint16_t> read(at<bar0, "w0"> t, auto& next) { return hooked_read(t, next); }
+    result<std::uint64_t> read(at<bar0, "q0"> t, auto& next) { return hooked_read(t, next); }
+    result<std::uint64_t> read(at<bar0, "q1"> t, auto& next) { return hooked_read(t, next); }
+    result<std::uint64_t> read(at<bar0, "q4"> t, auto& next) { return hooked_read(t, next); }
+    result<void> write(at<bar0, "b0"> t, std::uint8_t x, auto& next) { return hooked_write(t, x, next); }
+    result<void> write(at<bar0, "b1"> t, std::uint8_t x, auto& next) { return hooked_write(t, x, next); }
+    result<void> write(at<bar0, "w0"> t, std::uint16_t x, auto& next) { return hooked_write(t, x, next); }
+    result<void> write(at<bar0, "w1"> t, std::uint16_t x, auto& next) { return hooked_write(t, x, next); }
+    result<void> write(at<bar0, "w2"> t, std::uint16_t x, auto& next) { return hooked_write(t, x, next); }
+    result<void> write(at<bar0, "q0"> t, std::uint64_t x, auto& next) { return hooked_write(t, x, next); }
+    result<void> write(at<bar0, "q1"> t, lanes<std::uint64_t> x, auto& next) { return hooked_write(t, x, next); }
+    result<void> write(at<bar0, "q2"> t, std::uint64_t x, auto& next) { return hooked_write(t, x, next); }
+    result<void> write(at<bar0, "q3"> t, lanes<std::uint64_t> x, auto& next) { return hooked_write(t, x, next); }
+};
+
+/// A generated map without hooks.
+template <std::size_t N, map_shape Shape>
+struct generated {
+    static constexpr auto bar0 = generate<N>(Shape);
+    static constexpr auto regions = mediant::regions<bar0>{};
+    static inline const std::set<std::string> lane_hooks{};
+};
+using bytewise = generated<48, map_shape{.seed = 11, .size = 1024, .gap = 9}>;
+using dense = generated<120, map_shape{.seed = 12, .size = 2048, .gap = 2}>;
+using aligned = generated<60, map_shape{.seed = 13, .size = 2048, .gap = 40, .dwords = true}>;
+using only_registers = generated<80, map_shape{.seed = 14, .size = 2048, .gap = 24, .dwords = true, .areas = false}>;
+using spread = generated<30, map_shape{.seed = 15, .size = 32768, .gap = 20, .leap = 3000}>;
+
+/// Offsets at which something begins or ends, where mistakes live.
+template <class... Policies>
+std::vector<std::uint64_t> corners() {
+    std::vector<std::uint64_t> out{0};
+    const auto add = [&](const auto& map) {
+        out.push_back(map.size);
+        for (const entry& e : map.entries) out.insert(out.end(), {e.offset, e.offset + e.size});
+    };
+    (add(Policies::bar0), ...);
+    return out;
+}
+
+template <class... Policies>
+void compare(std::uint64_t seed, unsigned max, int accesses) {
+    const std::vector<std::uint64_t> places = corners<Policies...>();
+    const std::uint64_t size = *std::max_element(places.begin(), places.end());
+    bench<stack<recorder, Policies...>> b{size, max};
+    hook_failures = {};
+
+    model m;
+    (m.layers.push_back(model_layer::of<Policies::bar0>(Policies::lane_hooks)), ...);
+    m.memory = b.device.memory[bar{0}];
+    m.widest = max;
+
+    random_numbers random{seed};
+    for (int i = 0; i < accesses; ++i) {
+        std::uint64_t offset = random.below(8) == 0 ? random.below(size + 4) : places[random.below(places.size())];
+        if (const std::uint64_t before = random.below(12); offset >= before) offset -= before;
+        const std::uint64_t chance = random.below(16);
+        const std::size_t length = static_cast<std::size_t>(chance < 12    ? std::uint64_t{1} << random.below(4)
+                                                            : chance < 15 ? random.below(24)
+                                                                          : random.below(200));
+        // Mostly nothing fails; else a device's access or a hook soon does.
+        const bool faulty = random.below(8) == 0;
+        b.device.faults_after = m.faults_after = faulty ? static_cast<int>(random.below(6)) : -1;
+        hook_failures.left = m.hooks.left = random.below(16) == 0 ? static_cast<int>(random.below(3)) : -1;
+
+        answer expected;
+        answer got;
+        bytes expected_data(length, std::byte{0xcc});
+        bytes got_data = expected_data;
+        const bool writes = random.below(2) == 0;
+        if (writes) {
+            for (std::byte& x : expected_data) x = static_cast<std::byte>(random());
+            got_data = expected_data;
+            expected = m.write(offset, expected_data);
+            got = b.front.write({bar{0}, offset, got_data});
+        } else {
+            expected = m.read(offset, expected_data);
+            got = b.front.read({bar{0}, offset, got_data});
+        }
+        if (random.below(500) == 0) {
+            b.front.reset();
+            m.reset();
+        }
+        const events seen = b.device.happened();
+        const bool same = got == expected && got_data == expected_data && seen == m.log && b.device.memory[bar{0}] == m.memory;
+        if (!same) {
+            CAPTURE(seed, max, i, writes, offset, length);
+            CHECK(got == expected);
+            CHECK(got_data == expected_data);
+            CHECK(seen == m.log);
+            CHECK(b.device.memory[bar{0}] == m.memory);
+            FAIL("access " << i << " with MEDIANT_SEED=" << seed);
+        }
+        m.log.clear();
+    }
+    SUCCEED();
+}
+
+std::uint64_t seed() {
+    static const std::uint64_t value = [] {
+        const char* const given = std::getenv("MEDIANT_SEED");
+        const std::uint64_t s = given != nullptr ? std::strtoull(given, nullptr, 0) : 20240607;
+        std::cout << "MEDIANT_SEED=" << s << '\n';
+        return s;
+    }();
+    return value;
+}
+
+template <class... Policies>
+void both_widths(int accesses) {
+    compare<Policies...>(seed(), 4, accesses);
+    compare<Policies...>(seed() + 1, 8, accesses);
+}
+
+} // namespace
+
+TEST_CASE("dwords of every kind, backing and hook as the model") { both_widths<dwords>(20000); }
+TEST_CASE("registers of every width as the model") { both_widths<widths>(20000); }
+TEST_CASE("generated maps as the model") {
+    both_widths<bytewise>(5000);
+    both_widths<dense>(5000);
+    both_widths<aligned>(5000);
+    both_widths<only_registers>(5000);
+    both_widths<spread>(2500);
+}
+TEST_CASE("stacks of two and three as the model") {
+    both_widths<widths, dwords>(10000);
+    both_widths<bytewise, widths, dwords>(5000);
+    both_widths<dwords, aligned, dense>(5000);
+}

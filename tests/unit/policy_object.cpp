@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+// The policy object as a module's C half calls it, in user space: through the functions of mediant/kernel/abi.h.
+
+#include <mediant/kernel/policy_object.hpp>
+#include <mediant/mediant.hpp>
+
+#include <catch2/catch.hpp>
+
+#include <cerrno>
+#include <climits>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace {
+using namespace mediant;
+
+struct nic {
+    static constexpr auto info = provider{"nic", {pci_id{0x1234, 0x11e8}, pci_id{0x1234, 0x11e8, 0x1af4, 0x1100}}};
+
+    static constexpr auto bar0 = region_map{bar{0}, 16_KiB,
+        reg{"IDENT", 0x00, ro, {.hook = on::read}},
+        reg{"EVENTS", 0x28, w1c, {.backing = from::shadow, .value = 0xff}},
+        block{"DMA", 0x1000, 0x20, {.backing = from::shadow}}};
+    static constexpr auto bar2 = region_map{bar{2}, 4_KiB, hide{"ALL", 0, 4_KiB}};
+    static constexpr auto regions = mediant::regions<bar0, bar2>{};
+
+    result<std::uint32_t> read(at<bar0, "IDENT"> which, auto& next) {
+        const auto ident = next.read(which);
+        if (!ident) return ident;
+        next.log("ident", *ident, ++reads);
+        return *ident ^ 0xffff'0000;
+    }
+    result<void> open(auto& next) {
+        const auto status = next.template load<std::uint32_t>(bar{0}, 0x2000);
+        if (!status) return status.error();
+        if (*status == 0xdead) return error::no_device;
+        const auto size = next.ioctl(get_region_info{bar{0}});
+        if (!size || size->size < 16_KiB) return error::invalid;
+        return {};
+    }
+    void release(auto& next) { next.log("released"); }
+    void reset() { reads = 0; }
+
+    std::uint32_t reads = 0;
+};
+
+/// Mediates nothing and matches a class.
+struct plain {
+    static constexpr auto info = provider{"plain", {pci_id{.class_code = 0x020000, .class_mask = 0xffff00}}};
+};
+
+/// A device as the C half offers it.
+struct hardware {
+    std::vector<std::uint8_t> bar0 = std::vector<std::uint8_t>(16384);
+    std::map<unsigned, unsigned long long> sizes{{0, 16384}, {2, 4096}, {7, 256}};
+    std::vector<std::string> log;
+    unsigned accesses = 0;
+    int fault = 0; ///< what every access answers, if not 0
+    unsigned long long fault_from = 0;
+    mediant_below below{sizeof(mediant_below), MEDIANT_ABI_VERSION, 4, 0, this, load, store, region_size, write_log};
+
+    static hardware& of(void* device) { return *static_cast<hardware*>(device); }
+    static int load(void* device, unsigned region, unsigned long long offset, unsigned width,
+                    unsigned long long* value) {
+        hardware& self = of(device);
+        ++self.accesses;
+        if (self.fault != 0 && offset >= self.fault_from) return self.fault;
+        if (region != 0 || offset % width != 0 || offset + width > self.bar0.size()) return -EINVAL;
+        *value = 0;
+        std::memcpy(value, &self.bar0[offset], width);
+        return 0;
+    }
+    static int store(void* device, unsigned region, unsigned long long offset, unsigned width,
+                     unsigned long long value) {
+        hardware& self = of(device);
+        ++self.accesses;
+        if (self.fault != 0 && offset >= self.fault_from) return self.fault;
+        if (region != 0 || offset % width != 0 || offset + width > self.bar0.size()) return -EINVAL;
+        std::memcpy(&self.bar0[offset], &value, width);
+        return 0;
+    }
+    static unsigned long long region_size(void* device, unsigned region) {
+        const auto found = of(device).sizes.find(region);
+        return found == of(device).sizes.end() ? 0 : found->second;
+    }
+    static void write_log(void* device, const char* text, unsigned count, unsigned long long a, unsigned long long b,
+                          unsigned long long c) {
+        std::string line = text;
+        for (unsigned i = 0; i < count; ++i) line += ' ' + std::to_string(i == 0 ? a : i == 1 ? b : c);
+        of(device).log.push_back(line);
+    }
+};
+
+/// One open as the C half makes it: zeroed memory of the size that is asked for.
+struct opened {
+    const mediant_provider& provider;
+    std::vector<std::uint64_t> memory;
+
+    opened(const mediant_provider& which, hardware& device) : provider{which}, memory(which.state_size / 8 + 1) {
+        provider.construct(state(), &device.below);
+    }
+    void* state() { return memory.data(); }
+    long long read(unsigned region, unsigned long long offset, unsigned char* to, unsigned count) {
+        return provider.read(state(), region, offset, to, count);
+    }
+    std::uint32_t dword(unsigned long long offset) {
+        std::uint32_t value = 0;
+        unsigned char bytes[4]{};
+        REQUIRE(read(0, offset, bytes, 4) == 4);
+        std::memcpy(&value, bytes, 4);
+        return value;
+    }
+    long long write(unsigned long long offset, std::uint32_t value, unsigned count = 4) {
+        unsigned char bytes[4];
+        std::memcpy(bytes, &value, 4);
+        return provider.write(state(), 0, offset, bytes, count);
+    }
+};
+
+} // namespace
+
+// As the generator writes it.
+extern "C" {
+constinit const mediant_provider* const mediant_providers[] = {
+    &mediant::kernel::provider_table<nic>,
+    &mediant::kernel::provider_table<plain>,
+};
+constinit const unsigned int mediant_provider_count = 2;
+}
+
+TEST_CASE("a provider's table says who made it and what it needs") {
+    REQUIRE(mediant_provider_count == 2);
+    for (unsigned i = 0; i < mediant_provider_count; ++i) {
+        const mediant_provider& table = *mediant_providers[i];
+        CHECK(table.size == sizeof(mediant_provider));
+        CHECK(table.version == MEDIANT_ABI_VERSION);
+        CHECK(table.state_size > 0);
+        CHECK(table.state_size <= 64 * 1024);
+        CHECK((table.state_align == 1 || table.state_align == 2 || table.state_align == 4 || table.state_align == 8));
+    }
+    CHECK(mediant_providers[0]->name == std::string{"nic"});
+}
+
+TEST_CASE("match gives the rank of the best rule") {
+    const mediant_device_id bare{0x1234, 0x11e8, 0, 0, 0x00ff00};
+    const mediant_device_id card{0x1234, 0x11e8, 0x1af4, 0x1100, 0x00ff00};
+    const mediant_device_id ethernet{0x8086, 0x10d3, 0, 0, 0x020000};
+    CHECK(mediant_providers[0]->match(&bare) == pci_id{0x1234, 0x11e8}.rank());
+    CHECK(mediant_providers[0]->match(&card) == pci_id{0x1234, 0x11e8, 0x1af4, 0x1100}.rank());
+    CHECK(mediant_providers[0]->match(&ethernet) == 0);
+    CHECK(mediant_providers[1]->match(&ethernet) == 17);
+}
+
+TEST_CASE("accesses through the table are mediated, and pass below") {
+    hardware device;
+    device.bar0[0] = 0xed;
+    device.bar0[4] = 0x11;
+    opened nic_open{*mediant_providers[0], device};
+    REQUIRE(nic_open.provider.open(nic_open.state()) == 0);
+
+    CHECK(nic_open.dword(0) == 0xffff'00ed);
+    CHECK(nic_open.dword(4) == 0x11);
+    CHECK(nic_open.dword(0x28) == 0xff);
+    CHECK(nic_open.write(0x28, 0x0f) == 4);
+    CHECK(nic_open.dword(0x28) == 0xf0);
+    CHECK(device.bar0[0x28] == 0);
+    CHECK(nic_open.write(0x40, 0xabcd, 2) == 2);
+    CHECK(device.bar0[0x40] == 0xcd);
+    CHECK(device.bar0[0x41] == 0xab);
+
+    unsigned char bytes[8]{};
+    CHECK(nic_open.read(2, 0, bytes, 8) == 8); // hidden: ones, though the device has no such load
+    CHECK(bytes[7] == 0xff);
+    CHECK(nic_open.read(0, 2, bytes, 4) == 4); // across the edge of a trap
+    CHECK(bytes[0] == 0xff);
+    CHECK(bytes[2] == 0x11);
+
+    nic_open.provider.reset(nic_open.state());
+    CHECK(nic_open.dword(0x28) == 0xff);
+    nic_open.provider.release(nic_open.state());
+    CHECK(device.log.back() == "released");
+    CHECK(device.log.front() == "ident 237 1");
+}
+
+TEST_CASE("what the device below answers reaches the caller") {
+    hardware device;
+    opened nic_open{*mediant_providers[0], device};
+    REQUIRE(nic_open.provider.open(nic_open.state()) == 0);
+    unsigned char bytes[16]{};
+    device.fault = -EIO;
+    CHECK(nic_open.read(0, 0, bytes, 4) == -EIO);
+    CHECK(nic_open.write(0x40, 1) == -EIO);
+    device.fault = -EAGAIN;
+    CHECK(nic_open.read(0, 0x40, bytes, 4) == -EAGAIN);
+    for (const int unknown : {-512, -ENOSYS, 1, INT_MIN}) {
+        device.fault = unknown;
+        CHECK(nic_open.read(0, 0x40, bytes, 4) == -EIO);
+    }
+    device.fault = -EIO;
+    device.fault_from = 0x48;
+    CHECK(nic_open.read(0, 0x40, bytes, 16) == 8); // partway: what was done
+    device.fault = 0;
+    CHECK(nic_open.read(3, 0, bytes, 4) == -EINVAL); // a region that neither knows
+    CHECK(nic_open.read(77, 0, bytes, 4) == -EINVAL);
+}
+
+TEST_CASE("open declines a device that does not hold the maps") {
+    hardware device;
+    opened nic_open{*mediant_providers[0], device};
+    SECTION("a BAR is missing") { device.sizes.erase(2); }
+    SECTION("a BAR is smaller") { device.sizes[0] = 8192; }
+    CHECK(nic_open.provider.open(nic_open.state()) == -ENODEV);
+    REQUIRE(device.log.size() == 1);
+    CHECK(device.log[0].starts_with("declined: "));
+    CHECK(device.accesses == 0);
+}
+
+TEST_CASE("open passes on what the policy decides") {
+    hardware device;
+    opened nic_open{*mediant_providers[0], device};
+    SECTION("it declines") {
+        device.bar0[0x2000] = 0xad;
+        device.bar0[0x2001] = 0xde;
+        CHECK(nic_open.provider.open(nic_open.state()) == -ENODEV);
+    }
+    SECTION("it fails") {
+        device.fault = -EIO;
+        CHECK(nic_open.provider.open(nic_open.state()) == -EIO);
+    }
+    SECTION("a larger BAR serves") {
+        device.sizes[0] = 1 << 20;
+        CHECK(nic_open.provider.open(nic_open.state()) == 0);
+    }
+}
+
+TEST_CASE("open refuses a C half that it does not know") {
+    hardware device;
+    opened nic_open{*mediant_providers[0], device};
+    SECTION("version") { device.below.version = MEDIANT_ABI_VERSION + 1; }
+    SECTION("size") { device.below.size = sizeof(mediant_below) - 1; }
+    SECTION("widest access") { device.below.max_access = 0; }
+    CHECK(nic_open.provider.open(nic_open.state()) == -EINVAL);
+    CHECK(device.accesses == 0);
+}
+
+TEST_CASE("each open begins afresh in whatever memory it is given") {
+    hardware device;
+    const mediant_provider& provider = *mediant_providers[0];
+    std::vector<std::uint64_t> memory(provider.state_size / 8 + 1, ~std::uint64_t{0});
+    provider.construct(memory.data(), &device.below);
+    REQUIRE(provider.open(memory.data()) == 0);
+    unsigned char bytes[4]{1, 2, 3, 4};
+    CHECK(provider.read(memory.data(), 0, 0x1000, bytes, 4) == 4);
+    CHECK(bytes[0] == 0);
+    CHECK(bytes[3] == 0);
+    CHECK(memory.back() >> 32 == 0xffff'ffff); // and keeps to its size
+}
+
+TEST_CASE("run and next_area follow from the map") {
+    const mediant_provider& provider = *mediant_providers[0];
+    unsigned trapped = 7;
+    CHECK(provider.run(0, 0, 16384, &trapped) == 4);
+    CHECK(trapped == 1);
+    CHECK(provider.run(0, 4, 16384 - 4, &trapped) == 0x24);
+    CHECK(trapped == 0);
+    CHECK(provider.run(0, 0x1010, 4, &trapped) == 4);
+    CHECK(trapped == 1);
+    CHECK(provider.run(5, 0, 4096, &trapped) == 4096); // no map
+    CHECK(trapped == 0);
+
+    unsigned long long offset = 1, size = 1;
+    provider.next_area(0, 16384, 4096, 0, &offset, &size);
+    CHECK(offset == 0x2000);
+    CHECK(size == 0x2000);
+    provider.next_area(0, 16384, 4096, 0x4000, &offset, &size);
+    CHECK(size == 0);
+    provider.next_area(2, 4096, 4096, 0, &offset, &size);
+    CHECK(size == 0);
+    provider.next_area(4, 8192, 4096, 0, &offset, &size);
+    CHECK(offset == 0);
+    CHECK(size == 8192);
+    provider.next_area(0, 16384, 65536, 0, &offset, &size);
+    CHECK(size == 0);
+}
+
+TEST_CASE("a provider without a map passes all") {
+    hardware device;
+    device.bar0[9] = 0x99;
+    opened plain_open{*mediant_providers[1], device};
+    REQUIRE(plain_open.provider.open(plain_open.state()) == 0);
+    CHECK(plain_open.dword(8) == 0x9900);
+    plain_open.provider.reset(plain_open.state());
+    plain_open.provider.release(plain_open.state());
+}
+
+TEST_CASE("errors and errno numbers are each other's inverse") {
+    for (const error known :
+         {error::none, error::io, error::no_device, error::invalid, error::not_supported, error::fault})
+        CHECK(kernel::from_errno(-to_errno(known)) == known);
+    CHECK(kernel::from_errno(-71) == error::io);
+}

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+#include <mediant/mediant.hpp>
+#include <mediant/tool/tool.hpp>
+
+#include <unit/temporary_folder.hpp>
+
+#include <catch2/catch.hpp>
+
+#include <csignal>
+#include <cstddef>
+#include <filesystem>
+#include <sstream>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <unistd.h>
+
+namespace vendor {
+using namespace mediant;
+
+struct nic {
+    static constexpr auto info = provider{"nic", {pci_id{0x8086, 0x10d3}}, {.description = "a card"}};
+    static constexpr auto bar0 = region_map{bar{0}, 8_KiB,
+                                            reg{"VERSION", 0x00, ro, {.backing = from::constant, .value = 7}},
+                                            reg{"MARK", 0x10, rw, {.backing = from::shadow}}};
+    static constexpr auto regions = mediant::regions<bar0>{};
+};
+struct card {
+    static constexpr auto info = provider{"card", {pci_id{0x8086, 0x10d3, 0x1af4, 0x1100}}};
+};
+struct any {
+    static constexpr auto info = provider{"any", {pci_id{.class_code = 0x020000, .class_mask = 0xffffff}}};
+};
+struct shy {
+    static constexpr auto info = provider{"shy", {pci_id{0x1234, 0x0001}}};
+    result<void> open(auto&) { return error::no_device; }
+};
+using devices = registry<nic, card, any, shy>;
+} // namespace vendor
+
+namespace {
+using Catch::Matchers::Contains;
+using Catch::Matchers::StartsWith;
+
+struct outcome {
+    int code;
+    std::string out;
+    std::string err;
+};
+
+outcome run(std::vector<std::string> words) {
+    words.insert(words.begin(), "/opt/acme/bin/acme-nics");
+    std::vector<const char*> argv;
+    for (const std::string& word : words) argv.push_back(word.c_str());
+    std::ostringstream out, err;
+    const int code = mediant::tool<vendor::devices>(static_cast<int>(argv.size()), argv.data(), out, err);
+    return {code, out.str(), err.str()};
+}
+
+} // namespace
+
+TEST_CASE("help fits a screen") {
+    for (const char* const command : {"", "list", "lookup", "shim", "serve", "client"}) {
+        std::vector<std::string> words{"--help"};
+        if (*command != '\0') words.insert(words.begin(), command);
+        const outcome help = run(words);
+        INFO(help.out);
+        CHECK(help.code == 0);
+        CHECK(help.err.empty());
+        std::istringstream lines{help.out};
+        std::size_t count = 0;
+        for (std::string line; std::getline(lines, line); ++count) CHECK(line.size() <= 80);
+        CHECK(count <= 24);
+        CHECK(count >= 5);
+    }
+    CHECK_THAT(run({"--version"}).out, StartsWith("mediant "));
+}
+
+TEST_CASE("what is not understood ends with 2 and says where help is") {
+    for (const std::vector<std::string>& words :
+         std::vector<std::vector<std::string>>{{},
+                                               {"bogus"},
+                                               {"list", "more"},
+                                               {"lookup"},
+                                               {"lookup", "8086"},
+                                               {"lookup", "8086:10d3:1af4"},
+                                               {"lookup", "8086:10d33"},
+                                               {"lookup", "8086:"},
+                                               {"lookup", "8086:10d3", "--class", "network"},
+                                               {"shim", "nic"},
+                                               {"shim", "nic", "--target", "variant"},
+                                               {"serve", "8086:10d3"},
+                                               {"client", "--socket", "s"},
+                                               {"client", "--socket", "s", "look"},
+                                               {"client", "--socket", "s", "read", "bar0", "0"},
+                                               {"client", "--socket", "s", "read", "bar6", "0", "4"},
+                                               {"client", "--socket", "s", "read", "bar0", "zero", "4"},
+                                               {"client", "--socket", "s", "read", "bar0", "0", "3"},
+                                               {"client", "--socket", "s", "write", "bar0", "0", "1", "256"}}) {
+        const outcome what = run(words);
+        INFO(what.err);
+        CHECK(what.code == 2);
+        CHECK(what.out.empty());
+        CHECK_THAT(what.err, StartsWith("acme-nics: error: "));
+        CHECK_THAT(what.err, Contains(" --help.\n"));
+    }
+}
+
+TEST_CASE("list shows providers, devices and aliases") {
+    const outcome all = run({"list"});
+    CHECK(all.code == 0);
+    CHECK_THAT(all.out, Contains("nic  (vendor::nic)  a card\n  8086:10d3\n"
+                                 "    variant  vfio_pci:v00008086d000010D3sv*sd*bc*sc*i*\n"
+                                 "    provider vfio-pci-mediate-8086-10d3\n"));
+    CHECK_THAT(all.out, Contains("any  (vendor::any)\n  any device, class 020000\n"
+                                 "    variant  vfio_pci:v*d*sv*sd*bc02sc00i00*\nshy"));
+}
+
+TEST_CASE("lookup says who serves a device and why") {
+    const outcome bare = run({"lookup", "8086:10d3"});
+    CHECK(bare.code == 0);
+    CHECK(bare.out == "8086:10d3 is served by\n  nic (vendor::nic)  by 8086:10d3, rank 33\n"
+                      "depending on what was not said, also\n"
+                      "  card (vendor::card)  by 8086:10d3, subsystem 1af4:1100, rank 65\n"
+                      "  any (vendor::any)  by any device, class 020000, rank 25\n");
+    const outcome whole = run({"lookup", "8086:10d3:1af4:1100", "--class", "020000"});
+    CHECK(whole.out == "8086:10d3:1af4:1100 class 020000 is served by\n"
+                       "  card (vendor::card)  by 8086:10d3, subsystem 1af4:1100, rank 65\n"
+                       "and, where that declines, in this order by\n"
+                       "  nic (vendor::nic)  by 8086:10d3, rank 33\n"
+                       "  any (vendor::any)  by any device, class 020000, rank 25\n");
+    const outcome none = run({"lookup", "1:2", "--class", "0x030000"});
+    CHECK(none.code == 1);
+    CHECK(none.out == "0001:0002 class 030000: no provider\n");
+}
+
+TEST_CASE("shim writes a tree and checks it") {
+    mediant::test::temporary_folder at;
+    at.put("nic.hpp", "#include <mediant/mediant.hpp>\n");
+    const std::string header = (at / "nic.hpp").string();
+    const std::string tree = (at / "tree").string();
+    const outcome made = run({"shim", "8086:10d3", "--target", "variant", "--out", tree, "--header", header});
+    INFO(made.err);
+    REQUIRE(made.code == 0);
+    CHECK_THAT(made.out, Contains(tree + ": "));
+    CHECK_THAT(at.get("tree/policy.cpp"), Contains("provider_table<vendor::nic>"));
+    CHECK(run({"shim", "nic", "--target", "variant", "--check", tree, "--header", header}).code == 0);
+
+    at.put("tree/policy.cpp", "");
+    const outcome stale = run({"shim", "nic", "--target", "variant", "--check", tree, "--header", header});
+    CHECK(stale.code == 1);
+    CHECK(stale.out == "differs: policy.cpp\n" + tree + ": not up to date\n");
+
+    const outcome both = run({"shim", "card", "nic", "--target", "variant", "--out", (at / "two").string(), "--header",
+                              header, "-I", at.path().string(), "--name", "two_vfio_pci"});
+    CHECK(both.code == 0);
+    CHECK_THAT(at.get("two/module.h"), Contains("\"two_vfio_pci\""));
+
+    const outcome unknown = run({"shim", "nix", "--target", "variant", "--out", tree});
+    CHECK(unknown.code == 1);
+    CHECK(unknown.err ==
+          "acme-nics: error: nix: no provider of this name, and not VID:DID; there are: nic, card, any, shy\n");
+    CHECK(run({"shim", "1:2", "--target", "variant", "--out", tree}).code == 1);
+    CHECK(run({"shim", "nic", "--target", "provider", "--out", tree}).code == 1);
+}
+
+TEST_CASE("the header of a provider is known from where it was compiled") {
+    mediant::test::temporary_folder at;
+    // This file, whose headers no kernel can have.
+    const outcome hosted = run({"shim", "nic", "--target", "variant", "--out", (at / "tree").string()});
+    CHECK(hosted.code == 1);
+    CHECK_THAT(hosted.err, Contains("commands.cpp:"));
+    CHECK_FALSE(std::filesystem::exists(at / "tree"));
+}
+
+TEST_CASE("serve and client talk to each other") {
+    mediant::test::temporary_folder at;
+    const std::string socket = (at / "nic.sock").string();
+    outcome served{};
+    std::thread server{[&] { served = run({"serve", "8086:10d3", "--socket", socket, "--once"}); }};
+    while (!std::filesystem::exists(socket)) std::this_thread::yield();
+    const outcome asked = run({"client", "--socket", socket, "info",   "read", "bar0", "0",    "4", "write",
+                               "bar0",   "0x10",     "4",    "0xabcd", "read", "bar0", "0x11", "1", "read",
+                               "bar0",   "0x10",     "8",    "reset",  "read", "0",    "16",   "2"});
+    server.join();
+    INFO(asked.err);
+    CHECK(asked.code == 0);
+    CHECK_THAT(asked.out, Contains("region  bar0   0x00002000 bytes  rw  mappable 0x1000-0x1fff\n"));
+    CHECK_THAT(asked.out, Contains("read bar0 0x0 4 0x00000007\nwrite bar0 0x10 4 0xabcd\nread bar0 0x11 1 0xab\n"
+                                   "read bar0 0x10 8 0x000000000000abcd\nreset\nread bar0 0x10 2 0x0000\n"));
+    CHECK(served.code == 0);
+    CHECK(served.out == "listening on " + socket + "\n");
+    CHECK_FALSE(std::filesystem::exists(socket));
+}
+
+TEST_CASE("a client says what went wrong, and what was done before") {
+    mediant::test::temporary_folder at;
+    const std::string socket = (at / "nic.sock").string();
+    std::thread server{[&] { static_cast<void>(run({"serve", "8086:10d3", "--socket", socket, "--once"})); }};
+    while (!std::filesystem::exists(socket)) std::this_thread::yield();
+    const outcome asked = run(
+        {"client", "--socket", socket, "read", "bar0", "0", "4", "read", "bar0", "0x2000", "4", "reset"});
+    server.join();
+    CHECK(asked.code == 1);
+    CHECK(asked.out == "read bar0 0x0 4 0x00000007\n");
+    CHECK(asked.err == "acme-nics: error: read bar0 0x2000 4: Invalid argument (errno 22)\n");
+    const outcome nobody = run({"client", "--socket", socket, "info"});
+    CHECK(nobody.code == 1);
+    CHECK_THAT(nobody.err, Contains("nic.sock: No such file or directory"));
+}
+
+TEST_CASE("a signal ends serve cleanly") {
+    mediant::test::temporary_folder at;
+    const std::string socket = (at / "nic.sock").string();
+    for (const int signal : {SIGINT, SIGTERM}) {
+        outcome served{};
+        std::thread server{[&] { served = run({"serve", "8086:10d3", "--socket", socket}); }};
+        while (!std::filesystem::exists(socket)) std::this_thread::yield();
+        ::kill(::getpid(), signal);
+        server.join();
+        CHECK(served.code == 0);
+        CHECK_FALSE(std::filesystem::exists(socket));
+    }
+}
+
+TEST_CASE("serve says what it cannot serve") {
+    mediant::test::temporary_folder at;
+    const std::string socket = (at / "nic.sock").string();
+    CHECK(run({"serve", "1:2", "--socket", socket}).err ==
+          "acme-nics: error: 0001:0002: no provider serves this device\n");
+    CHECK_THAT(run({"serve", "1234:1", "--socket", socket}).err, Contains("1234:0001: declined by shy"));
+    CHECK(run({"serve", "8086:10d3", "--socket", (at / "no/nic.sock").string()}).code == 1);
+}
