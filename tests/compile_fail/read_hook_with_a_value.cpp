@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// expect: mediant: a read hook's parameters are (at<map, "NAME">, auto& next); the name is the last argument of check_read_hook_parameters
+// expect: mediant: a read hook's parameters are (at<map, "NAME">, auto& next), with the element's std::size_t second for an array; the name is the last argument of check_read_hook_parameters
 // expect: check_read_hook_parameters<false
 // expect: IDENT
 #include <mediant/mediant.hpp>

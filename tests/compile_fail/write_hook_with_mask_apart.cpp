@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// expect: mediant: a write hook's parameters are (at<map, "NAME">, value, auto& next); the name is the last argument of check_write_hook_parameters
+// expect: mediant: a write hook's parameters are (at<map, "NAME">, value, auto& next), with the element's std::size_t second for an array; the name is the last argument of check_write_hook_parameters
 // expect: check_write_hook_parameters<false
 // expect: START
 #include <mediant/mediant.hpp>

@@ -25,7 +25,7 @@ constexpr auto names = [] {
 }();
 
 template <std::size_t I>
-consteval reg one() {
+consteval auto one() {
     return reg{std::string_view{names.data() + 3 * I, 3}, 4 * I, rw,
                {.backing = from::shadow, .hook = I % 2 == 0 ? on::read | on::write : on::nothing}};
 }

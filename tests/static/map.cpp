@@ -16,12 +16,12 @@ constexpr auto bar0 = region_map{
     reg{"HALF", 0x42, wo, {.bits = 16}}, reg{"QUAD", 0x48, ro, {.backing = from::constant, .value = 7, .bits = 64}}};
 
 // A register is trapped when its kind, its backing or its hooks differ from rw, device and none.
-static_assert(bar0.entries[bar0.index_of("IDENT")].trapped());
-static_assert(!bar0.entries[bar0.index_of("LIVE")].trapped());
-static_assert(bar0.entries[bar0.index_of("EVENTS")].trapped());
-static_assert(bar0.entries[bar0.index_of("DMA")].trapped());
-static_assert(!bar0.entries[bar0.index_of("PLAIN")].trapped());
-static_assert(bar0.entries[bar0.index_of("HIDDEN")].trapped());
+static_assert(!bar0.entries[bar0.index_of("IDENT")].plain());
+static_assert(bar0.entries[bar0.index_of("LIVE")].plain());
+static_assert(!bar0.entries[bar0.index_of("EVENTS")].plain());
+static_assert(!bar0.entries[bar0.index_of("DMA")].plain());
+static_assert(bar0.entries[bar0.index_of("PLAIN")].plain());
+static_assert(!bar0.entries[bar0.index_of("HIDDEN")].plain());
 static_assert(bar0.index_of("NONE") == bar0.npos);
 static_assert(bar0.region == region_index::bar0 && bar0.size == 0x100000 && bar0.entries.size() == 9);
 
@@ -44,10 +44,10 @@ static_assert(run_of<bar0>(0x41, 100).size == 3 && run_of<bar0>(0x41, 100).trapp
 static_assert(sizeof(detail::tables_of<bar0>) <= 256);
 
 // Kinds.
-static_assert(after_write(rw, 0x1234u, 0x00ffu) == 0x00ff);
-static_assert(after_write(ro, 0x1234u, 0x00ffu) == 0x1234);
-static_assert(after_write(wo, 0x1234u, 0x00ffu) == 0x00ff);
-static_assert(after_write(w1c, 0x1234u, 0x000fu) == 0x1230);
+static_assert(after_write(effect_of_write(rw), 0x1234u, 0x00ffu) == 0x00ff);
+static_assert(after_write(effect_of_write(ro), 0x1234u, 0x00ffu) == 0x1234);
+static_assert(after_write(effect_of_write(wo), 0x1234u, 0x00ffu) == 0x00ff);
+static_assert(after_write(effect_of_write(w1c), 0x1234u, 0x000fu) == 0x1230);
 static_assert(has(on::read | on::write, on::write) && !has(on::read, on::write) && !has(on::nothing, on::read));
 
 } // namespace

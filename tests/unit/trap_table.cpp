@@ -37,7 +37,7 @@ constexpr auto largest = region_map{bar{0}, 4096_GiB, reg{"FIRST", 0, ro}, reg{"
 template <const auto& Map>
 const entry* owner(std::uint64_t offset) {
     for (const entry& e : Map.entries)
-        if (e.trapped() && offset >= e.offset && offset - e.offset < e.size) return &e;
+        if (!e.plain() && offset >= e.offset && offset - e.offset < e.size) return &e;
     return nullptr;
 }
 
@@ -112,7 +112,7 @@ std::vector<range> naive_areas(std::uint64_t page_size) {
     for (std::uint64_t page = 0; page + page_size <= Map.size; page += page_size) {
         bool open = true;
         for (const entry& e : Map.entries)
-            open &= !e.trapped() || e.offset + e.size <= page || e.offset >= page + page_size;
+            open &= e.plain() || e.offset + e.size <= page || e.offset >= page + page_size;
         if (!open) continue;
         if (!out.empty() && out.back().end() == page)
             out.back().size += page_size;
@@ -244,7 +244,7 @@ TEST_CASE("areas of 16 GiB") {
             for (std::uint64_t page = before; page < area.offset; page += page_size)
                 CHECK(run_of<sparse>(page, page_size).size < (run_of<sparse>(page, 1).trapped ? most : page_size));
             for (const entry& e : sparse.entries)
-                CHECK((!e.trapped() || e.offset + e.size <= area.offset || e.offset >= area.end()));
+                CHECK((e.plain() || e.offset + e.size <= area.offset || e.offset >= area.end()));
             before = area.end();
         }
         CHECK(open > 15_GiB);

@@ -66,7 +66,7 @@ template <const auto&... Maps>
 template <const auto& Map, const auto&... Maps>
 [[nodiscard]] consteval std::size_t place_of(regions<Maps...>) {
     std::size_t place = 0;
-    static_cast<void>((((&Map == &Maps) || (++place, false)) || ...));
+    static_cast<void>(((same_map<Map, Maps> || (++place, false)) || ...));
     return place;
 }
 

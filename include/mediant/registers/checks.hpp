@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <mediant/core/little_endian.hpp>
 #include <mediant/registers/field_plan.hpp>
 #include <mediant/registers/order.hpp>
 #include <mediant/registers/trap_table.hpp>
@@ -18,6 +19,7 @@ template <const auto& Map, std::size_t Index>
 inline constexpr auto name_text = [] {
     text<Map.entries[Index].name_size()> out;
     for (std::size_t i = 0; i < Map.entries[Index].name_size(); ++i) out.data[i] = Map.entries[Index].name_at(i);
+    out.data[Map.entries[Index].name_size()] = '\0'; // written out, as in text
     return out;
 }();
 
@@ -253,6 +255,14 @@ template <const auto& Map>
     return ok;
 }
 
+template <const auto& Map>
+[[nodiscard]] consteval std::uint64_t bytes_in_shadows() {
+    std::uint64_t bytes = 0;
+    for (const entry& e : Map.entries)
+        if (has_shadow<Map>(e) && e.size <= Map.size) bytes += e.count * e.size;
+    return bytes;
+}
+
 /// Checks a map; a map that is not sound does not compile.
 template <const auto& Map>
 [[nodiscard]] consteval bool check_map() {
@@ -261,6 +271,7 @@ template <const auto& Map>
     static_assert(Map.size != 0 && Map.size <= (std::uint64_t{1} << 52), "mediant: a region has 1 byte to 4 PiB");
     static_assert(static_cast<std::uint32_t>(Map.region) <= static_cast<std::uint32_t>(region_index::bar5),
                   "mediant: only BARs have region maps");
+    static_assert(bytes_in_shadows<Map>() <= 1_GiB, "mediant: the shadows of a map take at most 1 GiB");
     static_assert((Map.size & (Map.size - 1)) == 0, "mediant: the size of a BAR is a power of two");
     static_assert(first_bad<Map>([n = 0](const entry& e) mutable {
                       return e.what == shape::dynamic && ++n > 8;

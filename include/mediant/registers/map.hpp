@@ -28,7 +28,7 @@ struct reg_options {
 };
 
 namespace detail {
-/// A sum, and a sequence, for more items than a fold expression may nest in some compilers.
+/// A sum, for more items than a fold expression may nest in some compilers.
 template <std::size_t... Counts>
 inline constexpr std::size_t sum = [] {
     std::size_t total = 0;
@@ -54,6 +54,7 @@ struct map_item {
     constexpr void append_all(const Items&... all) {
         std::size_t entry_at = 0;
         std::size_t field_at = 0;
+        // An array, since compilers bound how far a fold expression nests.
         const bool in_order[] = {true, (append(all, entry_at, field_at), true)...};
         static_cast<void>(in_order);
     }
@@ -68,7 +69,19 @@ private:
         }
         for (std::size_t i = 0; i < F; ++i) fields[field_at++] = other.fields[i];
     }
+    constexpr void append(const entry& one, std::size_t& entry_at, std::size_t&) { entries[entry_at++] = one; }
 };
+
+namespace detail {
+template <class Item>
+inline constexpr std::size_t entries_in = Item::entry_count;
+template <>
+inline constexpr std::size_t entries_in<entry> = 1; // computed by the vendor, without fields
+template <class Item>
+inline constexpr std::size_t fields_in = Item::field_count;
+template <>
+inline constexpr std::size_t fields_in<entry> = 0;
+} // namespace detail
 
 /// `reg{"EVENTS", 0x28, w1c, {.backing = from::shadow}}`, or with fields:
 /// `reg{"CTRL", 0x10, fields{field{"ENABLE", 0}, reserved{1, 31}}}`.
@@ -178,7 +191,7 @@ struct repeat : map_item<Entries, Fields> {
 };
 template <class... Items>
 repeat(std::string_view, std::uint32_t, std::uint64_t, const Items&...)
-    -> repeat<detail::sum<Items::entry_count...>, detail::sum<Items::field_count...>>;
+    -> repeat<detail::sum<detail::entries_in<Items>...>, detail::sum<detail::fields_in<Items>...>>;
 
 /// `region_map{bar{0}, 1_MiB, reg{…}, block{…}, …}`: what lies in one region, in any order. Everything that is
 /// not named passes to the device.
@@ -215,7 +228,7 @@ struct region_map {
 };
 template <class... Items>
 region_map(region_index, std::uint64_t, const Items&...)
-    -> region_map<detail::sum<Items::entry_count...>, detail::sum<Items::field_count...>>;
+    -> region_map<detail::sum<detail::entries_in<Items>...>, detail::sum<detail::fields_in<Items>...>>;
 template <std::size_t N>
 region_map(region_index, std::uint64_t, const std::array<entry, N>&) -> region_map<N, 0>;
 
