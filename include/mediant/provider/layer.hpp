@@ -183,6 +183,14 @@ public:
     }
 
     template <const auto& Map, std::size_t Index>
+    [[nodiscard]] constexpr auto held_in_shadow(entry_tag<Map, Index>, std::size_t element) noexcept {
+        using value_type = typename entry_tag<Map, Index>::value_type;
+        check_named<Map, Index>();
+        if (element >= Map.entries[Index].count) return value_type{0};
+        return detail::load_bytes<value_type>(shadow_of<Map>() + backing_of<Map, Index>(element).shadow_at);
+    }
+
+    template <const auto& Map, std::size_t Index>
     constexpr result<void> switch_dynamic(entry_tag<Map, Index>, bool trapped) {
         static_assert(Map.entries[Index].what == entry::shape::dynamic,
                       "mediant: only a dynamic range can be trapped and untrapped");
