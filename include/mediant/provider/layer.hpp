@@ -157,7 +157,7 @@ public:
             const detail::trapped_entry& e = backing_of<Map, Index>(element);
             done = engine_of<Map>().read_backing(e, {Map.region, e.offset, bytes});
         }
-        if (done.count != sizeof bytes) return result<value_type>{done.error};
+        if (done.count != sizeof bytes) return result<value_type>{shortfall(done)};
         return result<value_type>{detail::load_bytes<value_type>(bytes)};
     }
 
@@ -170,7 +170,7 @@ public:
         std::byte bytes[sizeof value]{};
         detail::store_bytes(bytes, value);
         const answer done = engine_of<Map>().write_backing(e, {Map.region, e.offset, bytes});
-        if (done.count != sizeof bytes) return done.error;
+        if (done.count != sizeof bytes) return shortfall(done);
         return {};
     }
 
