@@ -27,7 +27,7 @@ namespace mediant::command_line {
     std::string out = e.name;
     if (e.count > 1) put(out, "[{}]", where.element);
     put(out, "\n{}", range_text({where.begin, where.end - where.begin}, digits));
-    if (e.is_register()) put(out, ", {} bits", 8 * e.size);
+    if (e.is_register()) put(out, ", {} bits{}", 8 * e.size, e.widths == width::any ? ", any width" : "");
     put(out, "\n{}: {}", word(e.what), meaning(e.what));
     if (const std::string kind = kind_text(e); !kind.empty()) {
         put(out, "\nkind {}", kind);
