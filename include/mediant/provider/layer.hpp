@@ -324,6 +324,8 @@ private:
             if (!opened) return opened;
         }
         if constexpr (!std::is_same_v<decltype(detail::maps_of<Policy>()), regions<>>) {
+            const auto space = below_.ioctl(get_region_info{region_index::config});
+            if (!space || space->size < conventional_config_bytes) return {};
             const msix_structures msix =
                 find_msix([this](std::uint32_t offset, std::uint32_t& dword) { return load_config(offset, dword); });
             if (msix.table_size != 0 && (traps_some_of(msix.table_bar, msix.table_offset, msix.table_size) ||
