@@ -2,6 +2,7 @@
 #pragma once
 
 #include <mediant/core/lower.hpp>
+#include <mediant/registers/config_map.hpp>
 #include <mediant/registers/map.hpp>
 #include <mediant/registers/trap_table.hpp>
 
@@ -90,6 +91,14 @@ public:
         static_assert(detail::has_shadow<Map>(Map.entries[Index]),
                       "mediant: only a register with a shadow can be assigned");
         layer_->assign_shadow(which, element, value);
+    }
+
+    /// What a shadow holds, whatever its kind: also of a register that users read as 0. Reading it changes nothing;
+    /// an element beyond the array holds 0.
+    template <const auto& Map, std::size_t Index>
+    [[nodiscard]] constexpr auto held(entry_tag<Map, Index> which, std::size_t element = 0) const {
+        static_assert(detail::has_shadow<Map>(Map.entries[Index]), "mediant: only a register with a shadow holds a value");
+        return layer_->held_in_shadow(which, element);
     }
 
     /// Switches a dynamic range: its pages are passed to the device and may be mapped, or are trapped again. The

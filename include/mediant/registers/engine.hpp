@@ -59,24 +59,29 @@ public:
     /// A read of a part of one entry as if it had no hooks.
     constexpr answer read_backing(const trapped_entry& e, const read_access& part) const {
         const entry& stated = stated_of(e);
-        if (stated.field_count != 0) return read_fields(e, part);
+        if constexpr (field_plan_count<Map>() != 0)
+            if (stated.field_count != 0) return read_fields(e, part);
         const answer done = read_treated(e, part);
-        if (has_shadows && e.read == treatment::shadow && effect_of_read(stated.kind) != read_effect::none)
-            for (std::size_t i = 0; i < part.bytes.size(); ++i) {
-                std::byte& held = shadow_of(e, part.offset)[i];
-                held = std::byte{after_read(effect_of_read(stated.kind), static_cast<std::uint8_t>(held))};
-            }
+        if constexpr (has_shadows) {
+            if (e.read == treatment::shadow && effect_of_read(stated.kind) != read_effect::none)
+                for (std::size_t i = 0; i < part.bytes.size(); ++i) {
+                    std::byte& held = shadow_of(e, part.offset)[i];
+                    held = std::byte{after_read(effect_of_read(stated.kind), static_cast<std::uint8_t>(held))};
+                }
+        }
         return done;
     }
 
     /// A write of a part of one entry as if it had no hooks.
     constexpr answer write_backing(const trapped_entry& e, const write_access& part) const {
-        const entry& stated = stated_of(e);
-        if (stated.field_count != 0) return write_fields(e, part);
-        if (has_shadows && e.write == treatment::shadow && e.effect == write_effect::first_replaces) {
-            std::byte* const held = shadow_of(e, part.offset);
-            write_once(held, held + e.size(), part.bytes);
-            return {part.bytes.size()};
+        if constexpr (field_plan_count<Map>() != 0)
+            if (stated_of(e).field_count != 0) return write_fields(e, part);
+        if constexpr (has_shadows) {
+            if (e.write == treatment::shadow && e.effect == write_effect::first_replaces) {
+                std::byte* const held = shadow_of(e, part.offset);
+                write_once(held, held + e.size(), part.bytes);
+                return {part.bytes.size()};
+            }
         }
         return write_treated(e, part);
     }
@@ -296,18 +301,8 @@ private:
             if (below.count != bytes.size()) return {0, below.error};
             value |= (load_little(bytes) << shift) & plan.read_device;
         }
-        if (has_shadows && plan.shadows != 0) {
-            const std::span<std::byte> held{host_.shadow() + e.shadow_at, static_cast<std::size_t>(e.size())};
-            const std::uint64_t before = load_little(held);
-            value |= before & plan.read_shadow;
-            std::uint64_t after = before;
-            for (const field& f : fields_of(e)) {
-                if (f.backing != from::shadow) continue;
-                const std::uint64_t bits = f.mask() & lanes;
-                after = (after & ~bits) | (after_read(effect_of_read(f.kind), before) & bits);
-            }
-            if (after != before) store_little(held, after);
-        }
+        if constexpr (has_shadows)
+            if (plan.shadows != 0) value |= read_shadow_fields(e, lanes) & plan.read_shadow;
         store_little(part.bytes, value >> shift);
         return {part.bytes.size()};
     }
@@ -332,25 +327,42 @@ private:
             const answer done = host_.below_write({part.region, part.offset, bytes});
             if (done.count != bytes.size()) return {0, done.error};
         }
-        if (has_shadows && plan.shadows != 0) {
-            const std::size_t size = static_cast<std::size_t>(e.size());
-            const std::span<std::byte> held{host_.shadow() + e.shadow_at, size};
-            const std::uint64_t before = load_little(held);
-            std::uint64_t after = before;
-            for (const field& f : fields_of(e)) {
-                if (f.backing != from::shadow) continue;
-                std::uint64_t bits = f.mask() & lanes;
-                if (effect_of_write(f.kind) == write_effect::first_replaces) {
-                    const std::span<std::byte> written{held.data() + size, size};
-                    const std::uint64_t taken = load_little(written);
-                    store_little(written, taken | bits);
-                    bits &= ~taken;
-                }
-                after = (after & ~bits) | (after_write(effect_of_write(f.kind), before, value) & bits);
-            }
-            store_little(held, after);
-        }
+        if constexpr (has_shadows)
+            if (plan.shadows != 0) write_shadow_fields(e, value, lanes);
         return {part.bytes.size()};
+    }
+
+    /// The shadow of a register with fields as it was, and what reading it leaves in it.
+    constexpr std::uint64_t read_shadow_fields(const trapped_entry& e, std::uint64_t lanes) const {
+        const std::span<std::byte> held{host_.shadow() + e.shadow_at, static_cast<std::size_t>(e.size())};
+        const std::uint64_t before = load_little(held);
+        std::uint64_t after = before;
+        for (const field& f : fields_of(e)) {
+            if (f.backing != from::shadow) continue;
+            const std::uint64_t bits = f.mask() & lanes;
+            after = (after & ~bits) | (after_read(effect_of_read(f.kind), before) & bits);
+        }
+        if (after != before) store_little(held, after);
+        return before;
+    }
+
+    constexpr void write_shadow_fields(const trapped_entry& e, std::uint64_t value, std::uint64_t lanes) const {
+        const std::size_t size = static_cast<std::size_t>(e.size());
+        const std::span<std::byte> held{host_.shadow() + e.shadow_at, size};
+        const std::uint64_t before = load_little(held);
+        std::uint64_t after = before;
+        for (const field& f : fields_of(e)) {
+            if (f.backing != from::shadow) continue;
+            std::uint64_t bits = f.mask() & lanes;
+            if (effect_of_write(f.kind) == write_effect::first_replaces) {
+                const std::span<std::byte> written{held.data() + size, size};
+                const std::uint64_t taken = load_little(written);
+                store_little(written, taken | bits);
+                bits &= ~taken;
+            }
+            after = (after & ~bits) | (after_write(effect_of_write(f.kind), before, value) & bits);
+        }
+        store_little(held, after);
     }
 
     [[nodiscard]] static constexpr std::span<const field> fields_of(const trapped_entry& e) noexcept {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <mediant/core/little_endian.hpp>
 #include <mediant/registers/map.hpp>
 
 #include <array>
@@ -95,7 +96,7 @@ inline constexpr write_filling filling_of = [] {
         case neutral::none: out.unknown |= mask; return;
         }
     };
-    if (e.field_count == 0) add(e.kind, e.backing, e.size >= 8 ? ~std::uint64_t{0} : (std::uint64_t{1} << (8 * e.size)) - 1);
+    if (e.field_count == 0) add(e.kind, e.backing, low_bytes(e.size >= 8 ? 8 : static_cast<std::size_t>(e.size)));
     for (std::size_t i = 0; i < e.field_count; ++i) {
         const field& f = Map.fields[e.first_field + i];
         add(f.kind, f.backing, f.mask());

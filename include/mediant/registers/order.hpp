@@ -4,44 +4,37 @@
 #include <array>
 #include <cstddef>
 
-/// Sorting at compile time: a merge sort of the runs that stand in order already, so that it takes few steps, which
-/// compilers bound for a constant expression. A sorted map costs one pass, and register files one for each doubling
-/// of their registers.
+/// Sorting at compile time: a merge sort that takes few steps, since compilers bound how many a
+/// constant expression may take; what stands in order already costs one pass.
 namespace mediant::detail {
 
-/// The numbers from 0 to N - 1 in the order of `less`; what is alike stays as it was.
+/// The numbers from 0 to N - 1 in the order of `less`.
 template <std::size_t N, class Less>
 [[nodiscard]] constexpr std::array<std::size_t, N> ordered(const Less& less) {
-    std::array<std::size_t, N> first{};
-    std::array<std::size_t, N> second{};
-    std::array<std::size_t, N> run_ends{};
-    std::size_t* const ends = run_ends.data();
-    std::size_t* order = first.data();
-    std::size_t* merged = second.data();
-    std::size_t runs = 0;
+    std::array<std::size_t, N> order{};
+    std::size_t* from = order.data(); // pointers, since a call of operator[] is a step
+    bool sorted = true;
     for (std::size_t i = 0; i < N; ++i) {
-        order[i] = i;
-        if (i + 1 == N || less(i + 1, i)) ends[runs++] = i + 1;
+        from[i] = i;
+        if (i != 0 && less(i, i - 1)) sorted = false;
     }
-    while (runs > 1) {
-        std::size_t from = 0;
-        std::size_t left_over = 0;
-        for (std::size_t run = 0; run < runs; run += 2) {
-            const std::size_t middle = ends[run];
-            const std::size_t end = run + 1 < runs ? ends[run + 1] : middle;
-            std::size_t left = from;
+    if (sorted) return order;
+    std::array<std::size_t, N> other{};
+    std::size_t* to = other.data();
+    for (std::size_t width = 1; width < N; width *= 2) {
+        for (std::size_t begin = 0; begin < N; begin += 2 * width) {
+            const std::size_t middle = begin + width < N ? begin + width : N;
+            const std::size_t end = middle + width < N ? middle + width : N;
+            std::size_t left = begin;
             std::size_t right = middle;
-            for (std::size_t at = from; at < end; ++at)
-                merged[at] = left < middle && (right == end || !less(order[right], order[left])) ? order[left++]
-                                                                                               : order[right++];
-            ends[left_over++] = from = end;
+            for (std::size_t at = begin; at < end; ++at)
+                to[at] = left < middle && (right == end || !less(from[right], from[left])) ? from[left++] : from[right++];
         }
-        runs = left_over;
-        std::size_t* const sorted = merged;
-        merged = order;
-        order = sorted;
+        std::size_t* const merged = to;
+        to = from;
+        from = merged;
     }
-    return order == first.data() ? first : second;
+    return from == order.data() ? order : other;
 }
 
 } // namespace mediant::detail
