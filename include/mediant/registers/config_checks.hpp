@@ -202,6 +202,12 @@ template <const auto& Map>
     return true;
 }
 
+/// A BAR's number, or 6 for a hidden expansion ROM; a wide one has another behind it.
+[[nodiscard]] constexpr bool good_bar_number(const bar_statement& bar) noexcept {
+    if (bar.number == 6) return bar.what == bar_statement::kind::hidden;
+    return bar.number < (bar.wide ? 5u : 6u);
+}
+
 [[nodiscard]] constexpr bool good_bar_size(const bar_statement& bar) noexcept {
     using kind = bar_statement::kind;
     if (bar.what == kind::hidden || bar.what == kind::half) return true;
@@ -249,9 +255,7 @@ template <const auto& Map>
         return e.what == shape::observe && (e.name.empty() || (e.size != 1 && e.size != 2 && e.size != 4 && e.size != 8));
     })>();
     ok &= report_statement<check_bar_number, Map, first_bad_statement<Map>([](const config_entry& e) {
-        if (e.what != shape::bar) return false;
-        const bool rom = e.bar.number == 6 && e.bar.what == bar_statement::kind::hidden;
-        return (e.bar.number > 5 && !rom) || (e.bar.wide && e.bar.number == 5);
+        return e.what == shape::bar && !good_bar_number(e.bar);
     })>();
     ok &= report_statement<check_bar_size, Map, first_bad_statement<Map>([](const config_entry& e) {
         return e.what == shape::bar && !good_bar_size(e.bar);
