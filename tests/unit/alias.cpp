@@ -40,7 +40,8 @@ TEST_CASE("mediate aliases have four lower-case digits each") {
 }
 
 TEST_CASE("aliases are made at compile time") {
-    static_assert(override_alias({0x1234, 0x11e8}).view() == "vfio_pci:v00001234d000011E8sv*sd*bc*sc*i*");
-    static_assert(mediate_alias({0x1234, 0x11e8}).view() == "vfio-pci-mediate-1234-11e8");
-    SUCCEED();
+    constexpr alias_text overriding = override_alias({0x1234, 0x11e8});
+    constexpr alias_text mediating = mediate_alias({0x1234, 0x11e8});
+    STATIC_REQUIRE(overriding.view() == "vfio_pci:v00001234d000011E8sv*sd*bc*sc*i*");
+    STATIC_REQUIRE(mediating.view() == "vfio-pci-mediate-1234-11e8");
 }

@@ -140,3 +140,24 @@ TEST_CASE("interrupts mask an automasked line at each delivery, and deliver agai
     CHECK_FALSE(host.irqs.bound(irq_index::intx, 0));
     CHECK(host.ioctl(get_irq_info{irq_index::intx})->count == 1);
 }
+
+TEST_CASE("interrupts deliver a line that was high before its eventfd came") {
+    device::host host;
+    host.irqs.provide(irq_index::intx, 1, irq_flags::eventfd | irq_flags::maskable | irq_flags::automasked);
+    CHECK(host.irqs.set_level(irq_index::intx, 0, true)); // before the user set anything up, or as the last one left it
+    CHECK_FALSE(host.irqs.masked(irq_index::intx, 0));
+    auto fd = event_file();
+    REQUIRE(host.ioctl(bind(irq_index::intx, 0, std::array{fd.get()})));
+    CHECK(drain(fd) == 1);
+    CHECK(host.irqs.masked(irq_index::intx, 0));
+    auto other = event_file(); // takes the first one's place, masked as it was
+    REQUIRE(host.ioctl(bind(irq_index::intx, 0, std::array{other.get()})));
+    CHECK(drain(other) == 0);
+    REQUIRE(host.ioctl(none(irq_index::intx, set_irqs::action::trigger, 0, 0)));
+    REQUIRE(host.ioctl(bind(irq_index::intx, 0, std::array{other.get()})));
+    CHECK(drain(other) == 1);
+    CHECK(host.irqs.set_level(irq_index::intx, 0, false));
+    REQUIRE(host.ioctl(none(irq_index::intx, set_irqs::action::trigger, 0, 0)));
+    REQUIRE(host.ioctl(bind(irq_index::intx, 0, std::array{fd.get()})));
+    CHECK(drain(fd) == 0);
+}

@@ -76,6 +76,8 @@ result<void> caller::write(at<bar0, "CALL">, std::uint32_t what, auto& next) {
         CHECK(*next.read(at<bar0, "FIXED">{}) == 0xc0ffee);
         CHECK(*next.read(at<bar0, "HOOKED">{}) == initial_value(0x28, 4));
         CHECK(*next.read(at<bar0, "KEPT">{}) == 0);
+        CHECK(next.held(at<bar0, "KEPT">{}) == 0x55);
+        CHECK(next.held(at<bar0, "BYTE">{}) == 0x5a);
         break;
     case 3:
         CHECK(next.write(at<bar0, "PLAIN">{}, 1u));

@@ -69,6 +69,11 @@ struct [[nodiscard]] answer {
     friend constexpr bool operator==(answer, answer) = default;
 };
 
+/// The error of an access that was not done as a whole, also where what did it names none.
+[[nodiscard]] constexpr error shortfall(const answer& done) noexcept {
+    return done.error == error::none ? error::io : done.error;
+}
+
 /// Sizes as they are written in maps: 4_KiB, 1_MiB, 16_GiB.
 inline namespace literals {
 [[nodiscard]] consteval std::uint64_t operator""_KiB(unsigned long long n) { return std::uint64_t{n} << 10; }

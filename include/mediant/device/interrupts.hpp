@@ -19,7 +19,8 @@ namespace mediant::device {
 
 /// The interrupts of a device that is simulated in user space: for each vector of each kind an eventfd or none, a
 /// mask, and how often it was triggered. Masking follows vfio-pci's INTx: what arrives while masked is kept, once,
-/// and delivered by the unmask; an automasked kind masks itself at each delivery. Not thread-safe.
+/// and delivered by the unmask; an automasked kind masks itself at each delivery; a line that is high when it gets its
+/// first eventfd is delivered to it. Not thread-safe.
 class interrupts {
 public:
     /// States that the device has `count` vectors of this kind; forgets what the kind had.
@@ -129,10 +130,10 @@ private:
     }
 
     static void signal(const lines& in, vector& to) noexcept {
+        if (!to.eventfd) return;
         if ((static_cast<std::uint32_t>(in.flags) & static_cast<std::uint32_t>(irq_flags::automasked)) != 0) {
             to.masked = true;
         }
-        if (!to.eventfd) return;
         const std::uint64_t one = 1;
         ssize_t written = 0;
         do written = ::write(to.eventfd.get(), &one, sizeof one);
@@ -177,7 +178,13 @@ private:
             fresh[i] = unique_fd::duplicate(what.eventfds[i]);
             if (!fresh[i]) return error{errno};
         }
-        for (std::uint32_t i = 0; i < what.count; ++i) in.vectors[what.start + i].eventfd = std::move(fresh[i]);
+        for (std::uint32_t i = 0; i < what.count; ++i) {
+            auto& each = in.vectors[what.start + i];
+            const bool first = !each.eventfd;
+            each.eventfd = std::move(fresh[i]);
+            // As when the kernel enables a line that is high: nobody would unmask what was never delivered.
+            if (first && each.level && !each.masked) signal(in, each);
+        }
         return {};
     }
 

@@ -157,7 +157,7 @@ public:
             const detail::trapped_entry& e = backing_of<Map, Index>(element);
             done = engine_of<Map>().read_backing(e, {Map.region, e.offset, bytes});
         }
-        if (done.count != sizeof bytes) return result<value_type>{done.error};
+        if (done.count != sizeof bytes) return result<value_type>{shortfall(done)};
         return result<value_type>{detail::load_bytes<value_type>(bytes)};
     }
 
@@ -170,7 +170,7 @@ public:
         std::byte bytes[sizeof value]{};
         detail::store_bytes(bytes, value);
         const answer done = engine_of<Map>().write_backing(e, {Map.region, e.offset, bytes});
-        if (done.count != sizeof bytes) return done.error;
+        if (done.count != sizeof bytes) return shortfall(done);
         return {};
     }
 
@@ -180,6 +180,14 @@ public:
         check_named<Map, Index>();
         if (element >= Map.entries[Index].count) return;
         detail::store_bytes(shadow_of<Map>() + backing_of<Map, Index>(element).shadow_at, value);
+    }
+
+    template <const auto& Map, std::size_t Index>
+    [[nodiscard]] constexpr auto held_in_shadow(entry_tag<Map, Index>, std::size_t element) noexcept {
+        using value_type = typename entry_tag<Map, Index>::value_type;
+        check_named<Map, Index>();
+        if (element >= Map.entries[Index].count) return value_type{0};
+        return detail::load_bytes<value_type>(shadow_of<Map>() + backing_of<Map, Index>(element).shadow_at);
     }
 
     template <const auto& Map, std::size_t Index>

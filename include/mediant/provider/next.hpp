@@ -61,13 +61,17 @@ public:
     /// What a read of one of the policy's registers would answer if it had no hook: by its kind and backing. Of an
     /// array's, the element is named.
     template <const auto& Map, std::size_t Index>
-    [[nodiscard]] constexpr auto read(entry_tag<Map, Index> which, std::size_t element = 0) const {
+    [[nodiscard]] constexpr auto read(entry_tag<Map, Index> which) const {
+        return layer_->read_backing(single(which), 0);
+    }
+    template <const auto& Map, std::size_t Index>
+    [[nodiscard]] constexpr auto read(entry_tag<Map, Index> which, std::size_t element) const {
         return layer_->read_backing(which, element);
     }
     /// What a write of the whole register would do if it had no hook.
     template <const auto& Map, std::size_t Index>
     constexpr result<void> write(entry_tag<Map, Index> which, typename entry_tag<Map, Index>::value_type value) const {
-        return layer_->write_backing(which, 0, value);
+        return layer_->write_backing(single(which), 0, value);
     }
     template <const auto& Map, std::size_t Index>
     constexpr result<void> write(entry_tag<Map, Index> which, std::size_t element,
@@ -78,7 +82,7 @@ public:
     /// beyond the array is left out.
     template <const auto& Map, std::size_t Index>
     constexpr void assign(entry_tag<Map, Index> which, typename entry_tag<Map, Index>::value_type value) const {
-        assign(which, 0, value);
+        assign(single(which), 0, value);
     }
     template <const auto& Map, std::size_t Index>
     constexpr void assign(entry_tag<Map, Index> which, std::size_t element,
@@ -86,6 +90,14 @@ public:
         static_assert(detail::has_shadow<Map>(Map.entries[Index]),
                       "mediant: only a register with a shadow can be assigned");
         layer_->assign_shadow(which, element, value);
+    }
+
+    /// What a shadow holds, whatever its kind: also of a register that users read as 0. Reading it changes nothing;
+    /// an element beyond the array holds 0.
+    template <const auto& Map, std::size_t Index>
+    [[nodiscard]] constexpr auto held(entry_tag<Map, Index> which, std::size_t element = 0) const {
+        static_assert(detail::has_shadow<Map>(Map.entries[Index]), "mediant: only a register with a shadow holds a value");
+        return layer_->held_in_shadow(which, element);
     }
 
     /// Switches a dynamic range: its pages are passed to the device and may be mapped, or are trapped again. The
@@ -134,8 +146,10 @@ public:
     }
 
 private:
-    static constexpr error shortfall(const answer& done) noexcept {
-        return done.error == error::none ? error::io : done.error;
+    template <class Tag>
+    [[nodiscard]] static constexpr Tag single(Tag which) noexcept {
+        static_assert(!Tag::is_array, "mediant: which element of an array is read, written or assigned must be said");
+        return which;
     }
 
     Layer* layer_;

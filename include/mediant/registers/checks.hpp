@@ -66,8 +66,18 @@ struct check_write_hook_kind {
 };
 template <bool Ok, text Name>
 struct check_elements {
-    static_assert(Ok, "mediant: an array has at least one element, and its stride is a multiple of the register's "
+    static_assert(Ok, "mediant: an array has 1 to 65,535 elements, and its stride is a multiple of the register's "
                       "width; its name is the argument of check_elements");
+};
+template <bool Ok, text Name>
+struct check_nesting {
+    static_assert(Ok, "mediant: a register file holds single registers, blocks and windows: no arrays, register files, "
+                      "aliases or dynamic ranges; the name of what it cannot hold is the argument of check_nesting");
+};
+template <bool Ok, text Name>
+struct check_hooks_of_registers {
+    static_assert(Ok, "mediant: only a register has hooks, not a block, window or alias; the name of what cannot have "
+                      "any is the argument of check_hooks_of_registers");
 };
 template <bool Ok, text Name>
 struct check_alias {
@@ -137,6 +147,9 @@ struct entry_pair {
     std::size_t second;
 };
 
+/// Elements of an entry that are looked at; none of what check_elements refuses.
+[[nodiscard]] constexpr std::uint32_t elements_in(const entry& e) { return e.count > 0xffff ? 0 : e.count; }
+
 /// Bytes of an element of an entry: those of the register that an alias stands for.
 template <const auto& Map>
 [[nodiscard]] constexpr std::uint64_t element_size(const entry& e) {
@@ -155,7 +168,7 @@ template <const auto& Map>
     };
     constexpr std::size_t most = [] {
         std::size_t n = 0;
-        for (const entry& e : Map.entries) n += e.count;
+        for (const entry& e : Map.entries) n += elements_in(e);
         return n;
     }();
     std::array<stretch, most> stretches{};
@@ -165,7 +178,7 @@ template <const auto& Map>
         const entry& e = Map.entries.data()[i];
         if ((e.what == entry::shape::dynamic) != dynamic) continue;
         const std::uint64_t size = element_size<Map>(e);
-        for (std::uint32_t element = 0; element < e.count; ++element) {
+        for (std::uint32_t element = 0; element < elements_in(e); ++element) {
             const std::uint64_t at = e.offset + element * e.stride;
             all[count++] = {at, at + size, i};
         }
@@ -256,6 +269,13 @@ template <const auto& Map>
 }
 
 template <const auto& Map>
+[[nodiscard]] consteval std::uint64_t element_count() {
+    std::uint64_t count = 0;
+    for (const entry& e : Map.entries) count += elements_in(e);
+    return count;
+}
+
+template <const auto& Map>
 [[nodiscard]] consteval std::uint64_t bytes_in_shadows() {
     std::uint64_t bytes = 0;
     for (const entry& e : Map.entries)
@@ -268,6 +288,9 @@ template <const auto& Map>
 [[nodiscard]] consteval bool check_map() {
     using shape = entry::shape;
     static_assert(Map.entries.size() < 0xffff, "mediant: a map holds at most 65,534 entries");
+    static_assert(element_count<Map>() < 0xffff,
+                  "mediant: a map holds at most 65,534 registers, blocks and windows, each element of an array counted");
+    static_assert(Map.fields.size() < 0xffff, "mediant: a map holds at most 65,534 fields");
     static_assert(Map.size != 0 && Map.size <= (std::uint64_t{1} << 52), "mediant: a region has 1 byte to 4 PiB");
     static_assert(static_cast<std::uint32_t>(Map.region) <= static_cast<std::uint32_t>(region_index::bar5),
                   "mediant: only BARs have region maps");
@@ -282,7 +305,15 @@ template <const auto& Map>
         return e.is_register() && e.size != 1 && e.size != 2 && e.size != 4 && e.size != 8;
     })>();
     ok &= report<check_elements, Map, first_bad<Map>([](const entry& e) {
-        return e.count == 0 || e.count > 0xffff || (e.count > 1 && (e.stride < e.size || e.size == 0 || e.stride % e.size != 0));
+        if (e.count == 0 || e.count > 0xffff) return true;
+        if (e.count == 1 || e.what == shape::alias) return false;
+        return e.stride < e.size || (e.is_register() && (e.size == 0 || e.stride % e.size != 0));
+    })>();
+    ok &= report<check_nesting, Map, first_bad<Map>([](const entry& e) {
+        return e.nested || (e.count != 1 && (e.what == shape::alias || e.what == shape::dynamic));
+    })>();
+    ok &= report<check_hooks_of_registers, Map, first_bad<Map>([](const entry& e) {
+        return !e.is_register() && e.hook != on::nothing;
     })>();
     ok &= report<check_alias, Map, first_bad<Map>([](const entry& e) {
         if (e.what != shape::alias) return false;
@@ -314,7 +345,7 @@ template <const auto& Map>
         if (e.what != shape::dynamic) return false;
         if (e.offset % 4096 != 0 || e.size % 4096 != 0) return true;
         return first_bad<Map>([&e](const entry& other) {
-                   for (std::uint32_t i = 0; other.what != shape::dynamic && i < other.count; ++i) {
+                   for (std::uint32_t i = 0; other.what != shape::dynamic && i < elements_in(other); ++i) {
                        const std::uint64_t begin = other.offset + i * other.stride;
                        const std::uint64_t end = begin + element_size<Map>(other);
                        const bool meets = begin < e.where().end() && end > e.offset;
@@ -330,11 +361,13 @@ template <const auto& Map>
         static_cast<void>(check_overlap<false, name_text<Map, overlap.first>, name_text<Map, overlap.second>>{});
         ok = false;
     }
-    constexpr entry_pair dynamic_overlap = find_overlap<Map>(true);
-    if constexpr (dynamic_overlap.first != Map.npos) {
-        static_cast<void>(
-            check_overlap<false, name_text<Map, dynamic_overlap.first>, name_text<Map, dynamic_overlap.second>>{});
-        ok = false;
+    if constexpr (dynamic_ranges<Map>.size() > 1) {
+        constexpr entry_pair dynamic_overlap = find_overlap<Map>(true);
+        if constexpr (dynamic_overlap.first != Map.npos) {
+            static_cast<void>(
+                check_overlap<false, name_text<Map, dynamic_overlap.first>, name_text<Map, dynamic_overlap.second>>{});
+            ok = false;
+        }
     }
     return ok;
 }

@@ -27,11 +27,15 @@ template <const auto& Map, class Host>
 class engine {
     using table = trap_table<Map>;
 
+    /// Code for shadows is left out where there are none, and the compiler does not see it write past their end.
+    static constexpr bool has_shadows = shadow_bytes<Map> != 0;
+
 public:
     constexpr explicit engine(Host host) noexcept : host_{host} {}
 
     /// Inlined, so that the parts of an access stay in registers.
     [[gnu::always_inline]] constexpr answer read(const read_access& a) const {
+        if (passes_now(a)) return host_.below_read(a);
         const std::size_t at = table::find(a.offset);
         if (at == table::none) {
             if (passes_whole(a)) return host_.below_read(a);
@@ -42,6 +46,7 @@ public:
     }
 
     [[gnu::always_inline]] constexpr answer write(const write_access& a) const {
+        if (passes_now(a)) return host_.below_write(a);
         const std::size_t at = table::find(a.offset);
         if (at == table::none) {
             if (passes_whole(a)) return host_.below_write(a);
@@ -54,24 +59,29 @@ public:
     /// A read of a part of one entry as if it had no hooks.
     constexpr answer read_backing(const trapped_entry& e, const read_access& part) const {
         const entry& stated = stated_of(e);
-        if (stated.field_count != 0) return read_fields(e, part);
+        if constexpr (field_plan_count<Map>() != 0)
+            if (stated.field_count != 0) return read_fields(e, part);
         const answer done = read_treated(e, part);
-        if (e.read == treatment::shadow && effect_of_read(stated.kind) != read_effect::none)
-            for (std::size_t i = 0; i < part.bytes.size(); ++i) {
-                std::byte& held = shadow_of(e, part.offset)[i];
-                held = std::byte{after_read(effect_of_read(stated.kind), static_cast<std::uint8_t>(held))};
-            }
+        if constexpr (has_shadows) {
+            if (e.read == treatment::shadow && effect_of_read(stated.kind) != read_effect::none)
+                for (std::size_t i = 0; i < part.bytes.size(); ++i) {
+                    std::byte& held = shadow_of(e, part.offset)[i];
+                    held = std::byte{after_read(effect_of_read(stated.kind), static_cast<std::uint8_t>(held))};
+                }
+        }
         return done;
     }
 
     /// A write of a part of one entry as if it had no hooks.
     constexpr answer write_backing(const trapped_entry& e, const write_access& part) const {
-        const entry& stated = stated_of(e);
-        if (stated.field_count != 0) return write_fields(e, part);
-        if (e.write == treatment::shadow && e.effect == write_effect::first_replaces) {
-            std::byte* const held = shadow_of(e, part.offset);
-            write_once(held, held + e.size(), part.bytes);
-            return {part.bytes.size()};
+        if constexpr (field_plan_count<Map>() != 0)
+            if (stated_of(e).field_count != 0) return write_fields(e, part);
+        if constexpr (has_shadows) {
+            if (e.write == treatment::shadow && e.effect == write_effect::first_replaces) {
+                std::byte* const held = shadow_of(e, part.offset);
+                write_once(held, held + e.size(), part.bytes);
+                return {part.bytes.size()};
+            }
         }
         return write_treated(e, part);
     }
@@ -106,8 +116,11 @@ private:
         while (done < size) {
             const std::uint64_t offset = from + done;
             const std::size_t left = size - done;
-            const std::size_t at = table::find(offset);
-            const std::uint64_t alike = at == table::none ? table::untrapped(offset, left) : left_in(at, offset);
+            const std::uint64_t passed = self.passed_now(offset);
+            const std::size_t at = passed != 0 ? table::none : table::find(offset);
+            const std::uint64_t alike = passed != 0          ? passed
+                                        : at == table::none ? table::untrapped(offset, left)
+                                                            : left_in(at, offset);
             const std::size_t take = alike < left ? static_cast<std::size_t>(alike) : left;
             const answer part = at == table::none ? self.pass(a.part(done, take)) : self.enter(at, a.part(done, take));
             done += static_cast<std::size_t>(part.count);
@@ -121,24 +134,32 @@ private:
     constexpr answer enter(std::size_t at, const read_access& a) const { return read_entry(at, a); }
     constexpr answer enter(std::size_t at, const write_access& a) const { return write_entry(at, a); }
 
-    /// Whether an entry lies in a dynamic range that is passed now.
-    [[nodiscard]] constexpr bool is_passed(const trapped_entry& e) const noexcept {
+    /// How many bytes from `offset` on lie in a dynamic range that is passed now: the device's, whatever the map names
+    /// there.
+    [[nodiscard]] constexpr std::uint64_t passed_now(std::uint64_t offset) const noexcept {
+        if constexpr (dynamic_ranges<Map>.size() != 0) {
+            const unsigned trapped = host_.trapped_dynamics();
+            for (std::size_t i = 0; i < dynamic_ranges<Map>.size(); ++i)
+                if ((trapped >> i & 1) == 0 && dynamic_ranges<Map>[i].contains(offset))
+                    return dynamic_ranges<Map>[i].end() - offset;
+        }
+        return 0;
+    }
+    [[nodiscard]] constexpr bool passes_now(const auto& a) const noexcept {
         if constexpr (dynamic_ranges<Map>.size() != 0)
-            return e.dynamic != 0 && (host_.trapped_dynamics() >> (e.dynamic - 1) & 1) == 0;
+            return a.bytes.size() - 1 < passed_now(a.offset); // also false for no bytes at all
         else
             return false;
     }
 
     [[gnu::always_inline]] constexpr answer read_entry(std::size_t at, const read_access& part) const {
         const trapped_entry& e = table::entries[at];
-        if (is_passed(e)) return host_.below_read(part);
         if ((e.more & special::any_read) != 0) return read_special(host_, e, part.offset, part.bytes.data(), part.bytes.size());
         return read_treated(e, part);
     }
 
     [[gnu::always_inline]] constexpr answer write_entry(std::size_t at, const write_access& part) const {
         const trapped_entry& e = table::entries[at];
-        if (is_passed(e)) return host_.below_write(part);
         if ((e.more & special::any_write) != 0)
             return write_special(host_, e, part.offset, part.bytes.data(), part.bytes.size());
         return write_treated(e, part);
@@ -147,7 +168,9 @@ private:
     [[gnu::always_inline]] constexpr answer read_treated(const trapped_entry& e, const read_access& part) const {
         switch (e.read) {
         case treatment::pass: return host_.below_read(part);
-        case treatment::shadow: read_shadow(shadow_of(e, part.offset), part.bytes); break;
+        case treatment::shadow:
+            if constexpr (has_shadows) read_shadow(shadow_of(e, part.offset), part.bytes);
+            break;
         case treatment::fill: fill(part.bytes, static_cast<std::byte>(e.value)); break;
         case treatment::value:
         case treatment::ignore: store_little(part.bytes, e.value >> (8 * (part.offset - e.offset))); break;
@@ -158,7 +181,8 @@ private:
     /// Effects act on single bits, so the bytes that are not part of the access count as not written.
     [[gnu::always_inline]] constexpr answer write_treated(const trapped_entry& e, const write_access& part) const {
         if (e.write == treatment::pass) return host_.below_write(part);
-        if (e.write == treatment::shadow) write_shadow(e.effect, shadow_of(e, part.offset), part.bytes);
+        if constexpr (has_shadows)
+            if (e.write == treatment::shadow) write_shadow(e.effect, shadow_of(e, part.offset), part.bytes);
         return {part.bytes.size()};
     }
 
@@ -224,7 +248,7 @@ private:
 
     /// Where an alias's byte lies in the register that it stands for.
     [[nodiscard]] static constexpr std::uint64_t origin_of(const trapped_entry& e, std::uint64_t offset) noexcept {
-        return Map.entries.data()[target_of<Map>(stated_of(e))].offset + (offset - e.offset);
+        return e.value + (offset - e.offset);
     }
 
     /// Calls f<Index>() for the hooked entry that is known at run time.
@@ -237,8 +261,8 @@ private:
     }
 
     /// A hook that takes full widths only gets a partial write filled up: with bits that change nothing where the
-    /// kind has such, else with what the register holds. Where neither can be, as for wo, or where reading has
-    /// effects, the write is refused.
+    /// kind has such, else with what the register holds. Where neither can be, as for wo, wc and w1, or where reading
+    /// any of the register has effects, the write is refused.
     template <std::size_t Index>
     constexpr result<void> full_write(const trapped_entry& e, std::uint64_t value, std::uint64_t mask) const {
         constexpr std::size_t size = Map.entries[Index].size;
@@ -254,7 +278,7 @@ private:
                     if ((filling.held & ~mask) != 0) {
                         std::byte held[size]{};
                         const answer known = read_backing(e, {Map.region, e.offset, held});
-                        if (known.count != size) return known.error;
+                        if (known.count != size) return shortfall(known);
                         value |= load_little(held) & filling.held & ~mask;
                     }
                 }
@@ -271,23 +295,14 @@ private:
         const std::uint64_t lanes = low_bytes(part.bytes.size()) << shift;
         std::uint64_t value = plan.constants;
         if ((plan.read_device & lanes) != 0) {
-            const answer below = host_.below_read(part);
-            if (below.count != part.bytes.size()) return {0, below.error};
-            value |= (load_little(part.bytes) << shift) & plan.read_device;
+            std::byte buffer[8]{}; // not the user's, who gets nothing of what is not read whole
+            const std::span<std::byte> bytes{buffer, part.bytes.size()};
+            const answer below = host_.below_read({part.region, part.offset, bytes});
+            if (below.count != bytes.size()) return {0, below.error};
+            value |= (load_little(bytes) << shift) & plan.read_device;
         }
-        std::byte* const shadow = host_.shadow() + e.shadow_at;
-        if (plan.shadows != 0) {
-            const std::span<std::byte> held{shadow, static_cast<std::size_t>(e.size())};
-            const std::uint64_t before = load_little(held);
-            value |= before & plan.read_shadow;
-            std::uint64_t after = before;
-            for (const field& f : fields_of(e)) {
-                if (f.backing != from::shadow) continue;
-                const std::uint64_t bits = f.mask() & lanes;
-                after = (after & ~bits) | (after_read(effect_of_read(f.kind), before) & bits);
-            }
-            if (after != before) store_little(held, after);
-        }
+        if constexpr (has_shadows)
+            if (plan.shadows != 0) value |= read_shadow_fields(e, lanes) & plan.read_shadow;
         store_little(part.bytes, value >> shift);
         return {part.bytes.size()};
     }
@@ -312,25 +327,42 @@ private:
             const answer done = host_.below_write({part.region, part.offset, bytes});
             if (done.count != bytes.size()) return {0, done.error};
         }
-        if (plan.shadows != 0) {
-            const std::size_t size = static_cast<std::size_t>(e.size());
-            const std::span<std::byte> held{host_.shadow() + e.shadow_at, size};
-            const std::uint64_t before = load_little(held);
-            std::uint64_t after = before;
-            for (const field& f : fields_of(e)) {
-                if (f.backing != from::shadow) continue;
-                std::uint64_t bits = f.mask() & lanes;
-                if (effect_of_write(f.kind) == write_effect::first_replaces) {
-                    const std::span<std::byte> written{held.data() + size, size};
-                    const std::uint64_t taken = load_little(written);
-                    store_little(written, taken | bits);
-                    bits &= ~taken;
-                }
-                after = (after & ~bits) | (after_write(effect_of_write(f.kind), before, value) & bits);
-            }
-            store_little(held, after);
-        }
+        if constexpr (has_shadows)
+            if (plan.shadows != 0) write_shadow_fields(e, value, lanes);
         return {part.bytes.size()};
+    }
+
+    /// The shadow of a register with fields as it was, and what reading it leaves in it.
+    constexpr std::uint64_t read_shadow_fields(const trapped_entry& e, std::uint64_t lanes) const {
+        const std::span<std::byte> held{host_.shadow() + e.shadow_at, static_cast<std::size_t>(e.size())};
+        const std::uint64_t before = load_little(held);
+        std::uint64_t after = before;
+        for (const field& f : fields_of(e)) {
+            if (f.backing != from::shadow) continue;
+            const std::uint64_t bits = f.mask() & lanes;
+            after = (after & ~bits) | (after_read(effect_of_read(f.kind), before) & bits);
+        }
+        if (after != before) store_little(held, after);
+        return before;
+    }
+
+    constexpr void write_shadow_fields(const trapped_entry& e, std::uint64_t value, std::uint64_t lanes) const {
+        const std::size_t size = static_cast<std::size_t>(e.size());
+        const std::span<std::byte> held{host_.shadow() + e.shadow_at, size};
+        const std::uint64_t before = load_little(held);
+        std::uint64_t after = before;
+        for (const field& f : fields_of(e)) {
+            if (f.backing != from::shadow) continue;
+            std::uint64_t bits = f.mask() & lanes;
+            if (effect_of_write(f.kind) == write_effect::first_replaces) {
+                const std::span<std::byte> written{held.data() + size, size};
+                const std::uint64_t taken = load_little(written);
+                store_little(written, taken | bits);
+                bits &= ~taken;
+            }
+            after = (after & ~bits) | (after_write(effect_of_write(f.kind), before, value) & bits);
+        }
+        store_little(held, after);
     }
 
     [[nodiscard]] static constexpr std::span<const field> fields_of(const trapped_entry& e) noexcept {

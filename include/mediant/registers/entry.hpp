@@ -102,6 +102,7 @@ struct entry {
     std::string_view target{};    ///< of an alias
     std::uint16_t first_field = 0;
     std::uint16_t field_count = 0;
+    bool nested = false; ///< stood as an array or a register file in a register file, which cannot be
 
     [[nodiscard]] constexpr range where() const noexcept { return {offset, size}; }
     [[nodiscard]] constexpr range where(std::uint64_t element) const noexcept { return {offset + element * stride, size}; }

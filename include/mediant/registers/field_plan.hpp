@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <mediant/core/little_endian.hpp>
 #include <mediant/registers/map.hpp>
 
 #include <array>
@@ -84,20 +85,25 @@ template <const auto& Map, std::size_t Index>
 inline constexpr write_filling filling_of = [] {
     constexpr const entry& e = Map.entries[Index];
     write_filling out;
+    bool read_has_effect = false; // of the register as a whole, which is what would be read
     const auto add = [&](kind how, from backing, std::uint64_t mask) {
+        if (backing == from::device && !reads_as_zero(how) && e.read_has_effect) read_has_effect = true;
+        if (backing != from::constant && effect_of_read(how) != read_effect::none) read_has_effect = true;
         switch (neutral_bits(effect_of_write(how))) {
         case neutral::zeros: return;
         case neutral::ones: out.ones |= mask; return;
-        case neutral::unknown: break;
+        case neutral::held: (reads_as_zero(how) ? out.unknown : out.held) |= mask; return;
+        case neutral::none: out.unknown |= mask; return;
         }
-        const bool can_be_read = !reads_as_zero(how) && effect_of_read(how) == read_effect::none &&
-                                 !(backing == from::device && e.read_has_effect);
-        (can_be_read ? out.held : out.unknown) |= mask;
     };
-    if (e.field_count == 0) add(e.kind, e.backing, e.size >= 8 ? ~std::uint64_t{0} : (std::uint64_t{1} << (8 * e.size)) - 1);
+    if (e.field_count == 0) add(e.kind, e.backing, low_bytes(e.size >= 8 ? 8 : static_cast<std::size_t>(e.size)));
     for (std::size_t i = 0; i < e.field_count; ++i) {
         const field& f = Map.fields[e.first_field + i];
         add(f.kind, f.backing, f.mask());
+    }
+    if (read_has_effect) {
+        out.unknown |= out.held;
+        out.held = 0;
     }
     return out;
 }();

@@ -154,8 +154,8 @@ template <std::unsigned_integral T>
     return old;
 }
 
-/// The bits that, written to a register, leave it as it is, whatever it holds: all 0 or all 1.
-enum class neutral : std::uint8_t { unknown, zeros, ones };
+/// The bits that, written to a register, leave it as it is: all 0 or all 1, whatever it holds, or what it holds.
+enum class neutral : std::uint8_t { none, zeros, ones, held };
 [[nodiscard]] constexpr neutral neutral_bits(write_effect how) noexcept {
     switch (how) {
     case write_effect::none:
@@ -165,8 +165,12 @@ enum class neutral : std::uint8_t { unknown, zeros, ones };
     case write_effect::zero_clears:
     case write_effect::zero_sets:
     case write_effect::zero_toggles: return neutral::ones;
-    default: return neutral::unknown;
+    case write_effect::replaces: return neutral::held;
+    case write_effect::clears:
+    case write_effect::sets:
+    case write_effect::first_replaces: break; // the bits count as written whatever is written
     }
+    return neutral::none;
 }
 
 } // namespace mediant

@@ -70,6 +70,10 @@ private:
         for (std::size_t i = 0; i < F; ++i) fields[field_at++] = other.fields[i];
     }
     constexpr void append(const entry& one, std::size_t& entry_at, std::size_t&) { entries[entry_at++] = one; }
+    template <std::size_t N>
+    constexpr void append(const std::array<entry, N>& several, std::size_t& entry_at, std::size_t&) {
+        for (std::size_t i = 0; i < N; ++i) entries[entry_at++] = several.data()[i];
+    }
 };
 
 namespace detail {
@@ -77,10 +81,14 @@ template <class Item>
 inline constexpr std::size_t entries_in = Item::entry_count;
 template <>
 inline constexpr std::size_t entries_in<entry> = 1; // computed by the vendor, without fields
+template <std::size_t N>
+inline constexpr std::size_t entries_in<std::array<entry, N>> = N;
 template <class Item>
 inline constexpr std::size_t fields_in = Item::field_count;
 template <>
 inline constexpr std::size_t fields_in<entry> = 0;
+template <std::size_t N>
+inline constexpr std::size_t fields_in<std::array<entry, N>> = 0;
 } // namespace detail
 
 /// `reg{"EVENTS", 0x28, w1c, {.backing = from::shadow}}`, or with fields:
@@ -110,7 +118,12 @@ struct reg : map_item<1, Fields> {
         for (std::size_t i = 0; i < Fields; ++i) this->fields[i] = parts.all[i];
     }
 
-    [[nodiscard]] consteval operator entry() const { return this->entries[0]; }
+    /// For maps whose entries are computed. An entry alone has no fields.
+    [[nodiscard]] consteval operator entry() const
+        requires(Fields == 0)
+    {
+        return this->entries[0];
+    }
 };
 reg(std::string_view, std::uint64_t) -> reg<0>;
 reg(std::string_view, std::uint64_t, kind) -> reg<0>;
@@ -183,6 +196,7 @@ struct repeat : map_item<Entries, Fields> {
     consteval repeat(std::string_view group, std::uint32_t count, std::uint64_t stride, const Items&... all) {
         this->append_all(all...);
         for (entry& e : this->entries) {
+            e.nested = e.nested || e.count != 1 || !e.group.empty();
             e.group = group;
             e.count = count;
             e.stride = stride;
@@ -194,7 +208,7 @@ repeat(std::string_view, std::uint32_t, std::uint64_t, const Items&...)
     -> repeat<detail::sum<detail::entries_in<Items>...>, detail::sum<detail::fields_in<Items>...>>;
 
 /// `region_map{bar{0}, 1_MiB, reg{…}, block{…}, …}`: what lies in one region, in any order. Everything that is
-/// not named passes to the device.
+/// not named passes to the device. Entries that are computed stand among the others, alone or as std::array<entry, N>.
 template <std::size_t N, std::size_t F = 0>
 struct region_map {
     region_index region;
@@ -212,9 +226,6 @@ struct region_map {
             for (std::size_t i = 0; i < F; ++i) fields.data()[i] = together.fields[i];
         }
     }
-    /// A map whose entries are computed.
-    consteval region_map(region_index the_region, std::uint64_t the_size, const std::array<entry, N>& all)
-        : region{the_region}, size{the_size}, entries{all} {}
 
     static constexpr std::size_t npos = ~std::size_t{0};
 
@@ -229,8 +240,6 @@ struct region_map {
 template <class... Items>
 region_map(region_index, std::uint64_t, const Items&...)
     -> region_map<detail::sum<detail::entries_in<Items>...>, detail::sum<detail::fields_in<Items>...>>;
-template <std::size_t N>
-region_map(region_index, std::uint64_t, const std::array<entry, N>&) -> region_map<N, 0>;
 
 /// The unsigned type of a register of `Bytes` bytes.
 template <std::size_t Bytes> struct register_value { using type = std::uint32_t; };

@@ -61,15 +61,14 @@ struct special {
 struct trapped_entry {
     std::uint64_t offset = 0;
     std::uint64_t end = 0;
-    std::uint64_t value = 0;     ///< where reads never change: of the register, or of each byte
+    std::uint64_t value = 0;     ///< where reads never change: of the register, or of each byte; where an alias leads to
     std::uint32_t shadow_at = 0; ///< byte offset in the map's shadow storage
     std::uint32_t element = 0;   ///< of an array
     std::uint16_t index = 0;     ///< in the map's entries
     treatment read = treatment::pass;
     treatment write = treatment::pass;
     write_effect effect = write_effect::replaces;
-    std::uint8_t more = 0;    ///< bits of special
-    std::uint8_t dynamic = 0; ///< 1 + the dynamic range that it lies in
+    std::uint8_t more = 0; ///< bits of special
 
     constexpr trapped_entry() = default;
     constexpr trapped_entry(const entry& e, std::size_t the_index, std::uint32_t the_element) noexcept
@@ -161,16 +160,16 @@ inline constexpr auto trapped_entries = [] {
         if (!is_trapped<Map>(e)) continue;
         for (std::uint32_t element = 0; element < e.count; ++element) {
             all[n] = trapped_entry{e, i, element};
-            if (const std::size_t target = target_of<Map>(e); target != Map.npos)
+            if (const std::size_t target = target_of<Map>(e); target != Map.npos) {
                 all[n].end = all[n].offset + Map.entries.data()[target].size;
+                all[n].value = Map.entries.data()[target].offset;
+            }
             if (has_shadow<Map>(e)) {
                 const std::uint64_t align = e.is_register() ? e.size : 8;
                 shadow = (shadow + align - 1) / align * align;
                 all[n].shadow_at = static_cast<std::uint32_t>(shadow);
                 shadow += counts_writes<Map>(e) ? 2 * e.size : e.size;
             }
-            for (std::size_t d = 0; d < dynamic_ranges<Map>.size(); ++d)
-                if (dynamic_ranges<Map>[d].contains(all[n].offset)) all[n].dynamic = static_cast<std::uint8_t>(d + 1);
             ++n;
         }
     }

@@ -8,6 +8,9 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/types.h>
+#include <sys/vfs.h>
+
+#include <linux/magic.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -34,7 +37,9 @@ public:
         std::uint64_t offset; // in the file
         dev_t device;         // the file
         ino_t inode;
-        std::byte* memory; // null where nothing is mapped
+        std::byte* memory;    // null where nothing is mapped
+        std::uint64_t before; // bytes of the mapping before `memory`, and after its `size`: it is in the file's pages
+        std::uint64_t behind;
     };
 
     /// What DMA maps are a multiple of, in address, size and file offset.
@@ -56,7 +61,7 @@ public:
         if (what.size == 0 || ((what.address | what.size) & (page - 1)) != 0) return error::invalid;
         if (what.size - 1 > std::numeric_limits<std::uint64_t>::max() - what.address) return error::invalid;
 
-        region fresh{what.address, what.size, what.flags, fd >= 0, fd >= 0 ? what.offset : 0, 0, 0, nullptr};
+        region fresh{what.address, what.size, what.flags, fd >= 0, fd >= 0 ? what.offset : 0, 0, 0, nullptr, 0, 0};
         if (fd >= 0) {
             struct stat file {};
             if (::fstat(fd, &file) != 0) return error{errno};
@@ -84,10 +89,13 @@ public:
         if (fd >= 0) {
             const int how = ((what.flags & wire::dma_map_read) != 0 ? PROT_READ : 0) |
                             ((what.flags & wire::dma_map_write) != 0 ? PROT_WRITE : 0);
-            void* const at = ::mmap(nullptr, what.size, how, MAP_SHARED | MAP_NORESERVE, fd,
-                                    static_cast<off_t>(what.offset));
+            const std::uint64_t unit = page_of(fd);
+            fresh.before = what.offset % unit;
+            fresh.behind = (unit - (fresh.before + what.size) % unit) % unit;
+            void* const at = ::mmap(nullptr, fresh.before + what.size + fresh.behind, how, MAP_SHARED | MAP_NORESERVE,
+                                    fd, static_cast<off_t>(what.offset - fresh.before));
             if (at == MAP_FAILED) return error{errno};
-            fresh.memory = static_cast<std::byte*>(at);
+            fresh.memory = static_cast<std::byte*>(at) + fresh.before;
         }
         return &*regions_.insert(next, fresh);
     }
@@ -107,7 +115,8 @@ public:
 
     /// Gives the mapping back and keeps the entry: for a device that does no DMA.
     static void unmap(region& which) noexcept {
-        if (auto* const memory = std::exchange(which.memory, nullptr)) ::munmap(memory, which.size);
+        if (auto* const memory = std::exchange(which.memory, nullptr))
+            ::munmap(memory - which.before, which.before + which.size + which.behind);
     }
 
     [[nodiscard]] std::span<region> all() noexcept { return regions_; }
@@ -118,6 +127,14 @@ public:
     }
 
 private:
+    /// What a mapping of the file is a multiple of. The kernel maps huge pages whole whatever it is asked for, and
+    /// takes back whole ones alone: a client that maps a part of one would leave it mapped here for good.
+    [[nodiscard]] static std::uint64_t page_of(int fd) noexcept {
+        struct statfs where {};
+        if (::fstatfs(fd, &where) != 0 || where.f_type != HUGETLBFS_MAGIC) return page;
+        return std::max(page, static_cast<std::uint64_t>(where.f_bsize));
+    }
+
     [[nodiscard]] static bool same(const region& a, const region& b) noexcept {
         return a.iova == b.iova && a.size == b.size && a.flags == b.flags && a.shared == b.shared &&
                a.offset == b.offset && a.device == b.device && a.inode == b.inode;

@@ -6,10 +6,25 @@
 
 #include <cerrno>
 #include <fcntl.h>
+#include <fstream>
 #include <limits>
+#include <linux/memfd.h>
+#include <string>
 
 using namespace vfio_user_test;
 using wire::command;
+
+namespace {
+
+/// How many mappings of files with this name the process has.
+int mappings_of(const std::string& name) {
+    std::ifstream maps{"/proc/self/maps"};
+    int count = 0;
+    for (std::string line; std::getline(maps, line);) count += line.find(name) != std::string::npos ? 1 : 0;
+    return count;
+}
+
+} // namespace
 
 TEST_CASE("vfio-user: DMA_MAP and DMA_UNMAP") {
     by_hand at;
@@ -63,6 +78,23 @@ TEST_CASE("vfio-user: DMA_MAP and DMA_UNMAP") {
         CHECK(dma.size() == 1);
         CHECK(at.error_of(map_of(0xf000, 0x1000), one) == 0);
         CHECK(at.error_of(map_of(0x12000, 0x1000), one) == 0);
+    }
+    SECTION("a part of a huge page is mapped, and its mapping does not stay") {
+        constexpr std::uint64_t huge = 2 << 20;
+        const unique_fd pages{::memfd_create("huge", MFD_CLOEXEC | MFD_HUGETLB | MFD_HUGE_2MB)};
+        if (!pages || ::ftruncate(pages.get(), 2 * huge) != 0) return; // this kernel has none of that size
+        const std::array given{pages.get()};
+        const auto before = mappings_of("/memfd:huge");
+        REQUIRE(at.error_of(map_of(0, 0xa0000), given) == 0);
+        REQUIRE(at.error_of(map_of(0xc0000, 2 * huge - 0xc0000, 3, 0xc0000), given) == 0);
+        CHECK(mappings_of("/memfd:huge") == before + 2);
+        const auto part = dma.translate(0xc0000, 0x1000, device::dma_map::direction::both);
+        REQUIRE(part);
+        CHECK(reinterpret_cast<std::uintptr_t>((*part).data()) % huge == 0xc0000);
+        CHECK(at.error_of(unmap_of(0, 0xa0000)) == 0);
+        CHECK(mappings_of("/memfd:huge") == before + 1);
+        CHECK(at.error_of(unmap_of(0, 0, wire::dma_unmap_all)) == 0);
+        CHECK(mappings_of("/memfd:huge") == before);
     }
     SECTION("malformed maps") {
         CHECK(at.error_of(map_of(0, 0)) == EINVAL);

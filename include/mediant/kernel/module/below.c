@@ -139,7 +139,9 @@ static unsigned long long mediant_below_region_size(void *device, unsigned int r
 	struct pci_dev *pdev = mdev->core.pdev;
 
 	switch (region) {
-	case VFIO_PCI_BAR0_REGION_INDEX ... VFIO_PCI_ROM_REGION_INDEX:
+	case VFIO_PCI_BAR0_REGION_INDEX ... VFIO_PCI_BAR5_REGION_INDEX:
+		return mediant_bar_size(pdev, region);
+	case VFIO_PCI_ROM_REGION_INDEX:
 		return pci_resource_len(pdev, region);
 	case VFIO_PCI_CONFIG_REGION_INDEX:
 		return pdev->cfg_size;

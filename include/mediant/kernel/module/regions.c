@@ -17,7 +17,7 @@ void mediant_find_traps(struct mediant_device *mdev)
 	unsigned int bar;
 
 	for (bar = 0; bar < PCI_STD_NUM_BARS; bar++) {
-		u64 size = pci_resource_len(mdev->core.pdev, bar);
+		u64 size = mediant_bar_size(mdev->core.pdev, bar);
 		unsigned int trapped = 0;
 		u64 offset = 0;
 

@@ -45,6 +45,12 @@ struct mediant_device {
 	bool reset_pending;
 };
 
+/* Bytes of a BAR that can be reached: none where it has no address, to which the core says EINVAL. */
+static inline u64 mediant_bar_size(struct pci_dev *pdev, unsigned int bar)
+{
+	return pci_resource_start(pdev, bar) ? pci_resource_len(pdev, bar) : 0;
+}
+
 static inline struct mediant_device *mediant_of_core(struct vfio_pci_core_device *core)
 {
 	return container_of(core, struct mediant_device, core);
