@@ -11,4 +11,5 @@
 #include <mediant/provider/next.hpp>
 #include <mediant/provider/registry.hpp>
 #include <mediant/provider/valid.hpp>
+#include <mediant/registers/config_map.hpp>
 #include <mediant/registers/map.hpp>

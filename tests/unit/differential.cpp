@@ -35,6 +35,28 @@ result<typename Tag::value_type> hooked_read(Tag which, auto& next) {
     return static_cast<value>(*held ^ static_cast<value>(read_salt));
 }
 template <class Tag>
+result<typename Tag::value_type> hooked_read(Tag which, std::size_t element, auto& next) {
+    using value = typename Tag::value_type;
+    journal->push_back({"read " + std::string{Tag::facts().name}, element});
+    if (hook_failures.fails()) return error::busy;
+    const result<value> held = next.read(which, element);
+    if (!held) return held;
+    return static_cast<value>(*held ^ static_cast<value>(read_salt));
+}
+template <class Tag>
+result<void> hooked_write(Tag which, std::size_t element, typename Tag::value_type written, auto& next) {
+    using value = typename Tag::value_type;
+    journal->push_back({"write " + std::string{Tag::facts().name}, element, 0, written});
+    if (hook_failures.fails()) return error::busy;
+    return next.write(which, element, static_cast<value>(written ^ static_cast<value>(write_salt)));
+}
+template <class Tag>
+result<void> hooked_written(Tag, std::size_t element, lanes<typename Tag::value_type> written, auto&) {
+    journal->push_back({"written " + std::string{Tag::facts().name}, element, 0, written.value, written.mask});
+    if (hook_failures.fails()) return error::busy;
+    return {};
+}
+template <class Tag>
 result<void> hooked_write(Tag which, typename Tag::value_type written, auto& next) {
     using value = typename Tag::value_type;
     journal->push_back({"write " + std::string{Tag::facts().name}, 0, 0, written});
@@ -158,10 +180,97 @@ struct widths {
     result<void> write(at<bar0, "q3"> t, lanes<std::uint64_t> x, auto& next) { return hooked_write(t, x, next); }
 };
 
+/// Hooks of registers with fields, of arrays, of other kinds, and those that are told after a write.
+struct shapes {
+    static constexpr auto bar0 = region_map{
+        bar{0}, 1_KiB,
+        reg{"f0", 0x00, fields{field{"D", 0, 12}, field{"S", 12, 12, rw, {.backing = from::shadow, .value = 0xabc}}, reserved{24, 8}},
+            {.hook = on::read | on::write}},
+        reg{"f1", 0x04, fields{field{"A", 0, 12, w1c}, field{"B", 12, 20, w0s, {.backing = from::shadow, .value = 0x12345, .device = toward::ones}}},
+            {.hook = on::write | on::written}},
+        reg{"f2", 0x08, fields{field{"A", 0, 16, rw, {.backing = from::shadow, .value = 0x5678}}, field{"B", 16, 16, rc, {.backing = from::shadow, .value = 0xffff}}},
+            {.hook = on::write}},
+        reg{"f3", 0x0c, fields{field{"A", 0, 8, w1, {.backing = from::shadow}}, field{"B", 8, 24, w1t}}, {.hook = on::written}},
+        reg{"a0", 0x10, rw, {.hook = on::read | on::write | on::written, .bits = 16, .count = 3, .stride = 4}},
+        reg{"a1", 0x20, w1t, {.backing = from::shadow, .hook = on::write, .value = 0xff, .bits = 64, .count = 2}},
+        reg{"t0", 0x30, rw, {.hook = on::written}},
+        reg{"t1", 0x34, wrs, {.backing = from::shadow, .hook = on::written, .value = 0x77}},
+        reg{"t2", 0x39, w1s, {.backing = from::shadow, .hook = on::written, .bits = 8}},
+        reg{"k0", 0x3c, wrc, {.backing = from::shadow, .hook = on::write, .value = 0x1234, .bits = 16}},
+        reg{"k1", 0x3e, w0c, {.hook = on::write, .bits = 16}},
+        reg{"k2", 0x40, wc, {.backing = from::shadow, .hook = on::read | on::write, .value = 0xffff}},
+        reg{"k3", 0x44, w1, {.backing = from::shadow, .hook = on::write}},
+        reg{"w0", 0x48, rw, {.hook = on::read | on::write, .widths = width::bits32}},
+        reg{"w1", 0x4c, rw, {.backing = from::shadow, .hook = on::read | on::written, .widths = width::bits8 | width::bits32, .otherwise = otherwise::swallow}},
+        alias{"alias of f0", 0x50, "f0"}, alias{"alias of t0", 0x54, "t0"}, alias{"alias of w1", 0x58, "w1"}, alias{"alias of p", 0x5c, "p"},
+        reg{"p", 0x60}, deny{"denied", 0x66, 5},
+        reg{"e0", 0x70, rw, {.hook = on::write, .read_has_effect = true}},
+        repeat{"file", 3, 0x20, reg{"r", 0x80, rw, {.backing = from::shadow, .hook = on::read | on::write | on::written}}, block{"b", 0x86, 10, {.kind = w1crs, .backing = from::shadow}},
+               reg{"g", 0x94, fields{field{"D", 0, 4, wo}, field{"S", 4, 28, wsrc, {.backing = from::shadow, .value = 5, .device = toward::zeros}}}}}};
+    static constexpr auto regions = mediant::regions<bar0>{};
+    static inline const std::set<std::string> lane_hooks{};
+
+    using v = std::uint32_t;
+    result<v> read(at<bar0, "f0"> t, auto& next) { return hooked_read(t, next); }
+    result<std::uint16_t> read(at<bar0, "a0"> t, std::size_t i, auto& next) { return hooked_read(t, i, next); }
+    result<v> read(at<bar0, "k2"> t, auto& next) { return hooked_read(t, next); }
+    result<v> read(at<bar0, "w0"> t, auto& next) { return hooked_read(t, next); }
+    result<v> read(at<bar0, "w1"> t, auto& next) { return hooked_read(t, next); }
+    result<v> read(at<bar0, "file.r"> t, std::size_t i, auto& next) { return hooked_read(t, i, next); }
+    result<void> write(at<bar0, "f0"> t, v x, auto& next) { return hooked_write(t, x, next); }
+    result<void> write(at<bar0, "f1"> t, v x, auto& next) { return hooked_write(t, x, next); }
+    result<void> write(at<bar0, "f2"> t, v x, auto& next) { return hooked_write(t, x, next); }
+    result<void> write(at<bar0, "a0"> t, std::size_t i, std::uint16_t x, auto& next) { return hooked_write(t, i, x, next); }
+    result<void> write(at<bar0, "a1"> t, std::size_t i, std::uint64_t x, auto& next) { return hooked_write(t, i, x, next); }
+    result<void> write(at<bar0, "k0"> t, std::uint16_t x, auto& next) { return hooked_write(t, x, next); }
+    result<void> write(at<bar0, "k1"> t, std::uint16_t x, auto& next) { return hooked_write(t, x, next); }
+    result<void> write(at<bar0, "k2"> t, v x, auto& next) { return hooked_write(t, x, next); }
+    result<void> write(at<bar0, "k3"> t, v x, auto& next) { return hooked_write(t, x, next); }
+    result<void> write(at<bar0, "w0"> t, v x, auto& next) { return hooked_write(t, x, next); }
+    result<void> write(at<bar0, "e0"> t, v x, auto& next) { return hooked_write(t, x, next); }
+    result<void> write(at<bar0, "file.r"> t, std::size_t i, v x, auto& next) { return hooked_write(t, i, x, next); }
+    result<void> written(at<bar0, "f1"> t, lanes<v> x, auto& next) { return hooked_written(t, 0, x, next); }
+    result<void> written(at<bar0, "f3"> t, lanes<v> x, auto& next) { return hooked_written(t, 0, x, next); }
+    result<void> written(at<bar0, "a0"> t, std::size_t i, lanes<std::uint16_t> x, auto& next) { return hooked_written(t, i, x, next); }
+    result<void> written(at<bar0, "t0"> t, lanes<v> x, auto& next) { return hooked_written(t, 0, x, next); }
+    result<void> written(at<bar0, "t1"> t, lanes<v> x, auto& next) { return hooked_written(t, 0, x, next); }
+    result<void> written(at<bar0, "t2"> t, lanes<std::uint8_t> x, auto& next) { return hooked_written(t, 0, x, next); }
+    result<void> written(at<bar0, "w1"> t, lanes<v> x, auto& next) { return hooked_written(t, 0, x, next); }
+    result<void> written(at<bar0, "file.r"> t, std::size_t i, lanes<v> x, auto& next) { return hooked_written(t, i, x, next); }
+};
+
+/// Ranges that are switched by the bits of a register.
+struct switched {
+    static constexpr auto bar0 = region_map{
+        bar{0}, 16_KiB, reg{"switch", 0x04, rw, {.backing = from::shadow, .hook = on::write}}, dynamic{"first", 0x1000, 4_KiB},
+        dynamic{"second", 0x2000, 4_KiB}, reg{"before", 0x0ffc, rw, {.backing = from::shadow, .value = 1}},
+        reg{"a", 0x1000, rw, {.backing = from::shadow, .value = 0x1234}}, reg{"b", 0x1004, ro}, hide{"c", 0x1009, 5},
+        reg{"d", 0x1ffe, rw, {.backing = from::shadow, .bits = 16}}, reg{"e", 0x2000, w1t, {.backing = from::shadow, .bits = 64}},
+        deny{"f", 0x200c, 4}, block{"g", 0x2ff0, 16, {.backing = from::shadow}}, reg{"h", 0x3000, wo},
+        alias{"i", 0x10, "a"}, alias{"j", 0x2010, "before"}};
+    static constexpr auto regions = mediant::regions<bar0>{};
+    static inline const std::set<std::string> lane_hooks{};
+
+    result<void> write(at<bar0, "switch"> t, std::uint32_t x, auto& next) {
+        journal->push_back({"write switch", 0, 0, x});
+        if (hook_failures.fails()) return error::busy;
+        CHECK(((x & 1) != 0 ? next.untrap(at<bar0, "first">{}) : next.trap(at<bar0, "first">{})));
+        CHECK(((x & 2) != 0 ? next.untrap(at<bar0, "second">{}) : next.trap(at<bar0, "second">{})));
+        return next.write(t, x ^ static_cast<std::uint32_t>(write_salt));
+    }
+};
+
+/// A device whose mappings can be taken back.
+struct revocable : recorder {
+    using recorder::recorder;
+    result<void> revoke(region_index, range) { return {}; }
+    void regions_changed() {}
+};
+
 /// A generated map without hooks.
 template <std::size_t N, map_shape Shape>
 struct generated {
-    static constexpr auto bar0 = generate<N>(Shape);
+    static constexpr auto bar0 = generate<N, Shape.everything ? N * detail_of_maps::fields_each : 0>(Shape);
     static constexpr auto regions = mediant::regions<bar0>{};
     static inline const std::set<std::string> lane_hooks{};
 };
@@ -169,6 +278,9 @@ using bytewise = generated<48, map_shape{.seed = 11, .size = 1024, .gap = 9}>;
 using dense = generated<120, map_shape{.seed = 12, .size = 2048, .gap = 2}>;
 using aligned = generated<60, map_shape{.seed = 13, .size = 2048, .gap = 40, .dwords = true}>;
 using only_registers = generated<80, map_shape{.seed = 14, .size = 2048, .gap = 24, .dwords = true, .areas = false}>;
+using everything = generated<60, map_shape{.seed = 21, .size = 2048, .gap = 9, .everything = true}>;
+using every_dword = generated<60, map_shape{.seed = 22, .size = 2048, .gap = 16, .dwords = true, .everything = true}>;
+using every_register = generated<120, map_shape{.seed = 23, .size = 4096, .gap = 4, .areas = false, .everything = true}>;
 using spread = generated<30, map_shape{.seed = 15, .size = 32768, .gap = 20, .leap = 3000}>;
 
 /// Offsets at which something begins or ends, where mistakes live.
@@ -177,7 +289,9 @@ std::vector<std::uint64_t> corners() {
     std::vector<std::uint64_t> out{0};
     const auto add = [&](const auto& map) {
         out.push_back(map.size);
-        for (const entry& e : map.entries) out.insert(out.end(), {e.offset, e.offset + e.size});
+        for (const entry& e : map.entries)
+            for (std::uint32_t i = 0; i < e.count; ++i)
+                out.insert(out.end(), {e.offset + i * e.stride, e.offset + i * e.stride + e.size});
     };
     (add(Policies::bar0), ...);
     return out;
@@ -187,7 +301,7 @@ template <class... Policies>
 void compare(std::uint64_t seed, unsigned max, int accesses) {
     const std::vector<std::uint64_t> places = corners<Policies...>();
     const std::uint64_t size = *std::max_element(places.begin(), places.end());
-    bench<stack<recorder, Policies...>> b{size, max};
+    bench<stack<revocable, Policies...>, revocable> b{size, max};
     hook_failures = {};
 
     model m;
@@ -261,6 +375,15 @@ void both_widths(int accesses) {
 
 TEST_CASE("dwords of every kind, backing and hook as the model") { both_widths<dwords>(20000); }
 TEST_CASE("registers of every width as the model") { both_widths<widths>(20000); }
+TEST_CASE("fields, arrays, aliases, widths and hooks after writes as the model") { both_widths<shapes>(40000); }
+TEST_CASE("ranges that are switched as the model") { both_widths<switched>(20000); }
+TEST_CASE("generated maps of everything as the model") {
+    both_widths<everything>(20000);
+    both_widths<every_dword>(20000);
+    both_widths<every_register>(20000);
+    both_widths<shapes, everything>(5000);
+    both_widths<every_register, shapes, every_dword>(5000);
+}
 TEST_CASE("generated maps as the model") {
     both_widths<bytewise>(5000);
     both_widths<dense>(5000);

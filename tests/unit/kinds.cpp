@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "generated_map.hpp"
+#include "kind_table.hpp"
 #include "recorder.hpp"
 
 #include <mediant/provider/stack.hpp>
@@ -10,66 +11,13 @@
 #include <cstdint>
 #include <string_view>
 
-// Every access kind against a table of its own: IEEE 1800.2, the access policies of uvm_reg_field::configure.
+// Every access kind against the table of kind_table.hpp.
 
 using namespace mediant;
 using namespace mediant::test;
 
 namespace {
 
-struct policy {
-    kind what;
-    const char* name;
-    const char* write; ///< what a bit holds after (held, written) = (0, 0), (0, 1), (1, 0), (1, 1)
-    const char* read;  ///< what a bit holds after a read of 0, of 1
-    bool readable = true;
-    bool once = false; ///< only the first write counts
-
-    [[nodiscard]] constexpr std::uint64_t written(std::uint64_t held, std::uint64_t value) const {
-        std::uint64_t out = 0;
-        for (unsigned i = 0; i < 64; ++i) {
-            const bool bit = write[2 * (held >> i & 1) + (value >> i & 1)] == '1';
-            out |= std::uint64_t{bit} << i;
-        }
-        return out;
-    }
-    [[nodiscard]] constexpr std::uint64_t after_read(std::uint64_t held) const {
-        std::uint64_t out = 0;
-        for (unsigned i = 0; i < 64; ++i) out |= std::uint64_t{read[held >> i & 1] == '1'} << i;
-        return out;
-    }
-    /// Whether a write can ever change something.
-    [[nodiscard]] constexpr bool takes_writes() const { return std::string_view{write} != "0011"; }
-    [[nodiscard]] constexpr bool read_changes() const { return std::string_view{read} != "01"; }
-};
-
-constexpr policy policies[] = {
-    {kind::ro, "RO", "0011", "01"},
-    {kind::rw, "RW", "0101", "01"},
-    {kind::rc, "RC", "0011", "00"},
-    {kind::rs, "RS", "0011", "11"},
-    {kind::wrc, "WRC", "0101", "00"},
-    {kind::wrs, "WRS", "0101", "11"},
-    {kind::wc, "WC", "0000", "01"},
-    {kind::ws, "WS", "1111", "01"},
-    {kind::wsrc, "WSRC", "1111", "00"},
-    {kind::wcrs, "WCRS", "0000", "11"},
-    {kind::w1c, "W1C", "0010", "01"},
-    {kind::w1s, "W1S", "0111", "01"},
-    {kind::w1t, "W1T", "0110", "01"},
-    {kind::w0c, "W0C", "0001", "01"},
-    {kind::w0s, "W0S", "1011", "01"},
-    {kind::w0t, "W0T", "1001", "01"},
-    {kind::w1src, "W1SRC", "0111", "00"},
-    {kind::w1crs, "W1CRS", "0010", "11"},
-    {kind::w0src, "W0SRC", "1011", "00"},
-    {kind::w0crs, "W0CRS", "0001", "11"},
-    {kind::wo, "WO", "0101", "01", false},
-    {kind::woc, "WOC", "0000", "01", false},
-    {kind::wos, "WOS", "1111", "01", false},
-    {kind::w1, "W1", "0101", "01", true, true},
-    {kind::wo1, "WO1", "0101", "01", false, true},
-};
 constexpr std::size_t kinds = std::size(policies);
 static_assert(kinds == 25);
 
@@ -138,7 +86,7 @@ void for_each_part(unsigned bytes, const F& f) {
 
 TEST_CASE("a shadow is written as its kind says, in the lanes that are written") {
     kinds_bench b;
-    for_each_kind([&](const policy& p, std::uint64_t offset, unsigned bytes) {
+    for_each_kind([&](const access_policy& p, std::uint64_t offset, unsigned bytes) {
         for (const std::uint64_t value : values)
             for_each_part(bytes, [&](unsigned first, unsigned size, std::uint64_t mask) {
                 b.front.reset();
@@ -153,7 +101,7 @@ TEST_CASE("a shadow is written as its kind says, in the lanes that are written")
 
 TEST_CASE("a second write finds what the first left; of kinds that take one write, only new lanes are taken") {
     kinds_bench b;
-    for_each_kind([&](const policy& p, std::uint64_t offset, unsigned bytes) {
+    for_each_kind([&](const access_policy& p, std::uint64_t offset, unsigned bytes) {
         for (const std::uint64_t second : values)
             for_each_part(bytes, [&](unsigned first, unsigned size, std::uint64_t mask) {
                 b.front.reset();
@@ -171,7 +119,7 @@ TEST_CASE("a second write finds what the first left; of kinds that take one writ
 
 TEST_CASE("a read changes a shadow as its kind says, in the lanes that are read") {
     kinds_bench b;
-    for_each_kind([&](const policy& p, std::uint64_t offset, unsigned bytes) {
+    for_each_kind([&](const access_policy& p, std::uint64_t offset, unsigned bytes) {
         for_each_part(bytes, [&](unsigned first, unsigned size, std::uint64_t mask) {
             b.front.reset();
             const std::uint64_t held = held_at_first & low_bytes(bytes);
@@ -187,7 +135,7 @@ TEST_CASE("a read changes a shadow as its kind says, in the lanes that are read"
 
 TEST_CASE("reset brings back what a shadow held, and the first write") {
     kinds_bench b;
-    for_each_kind([&](const policy& p, std::uint64_t offset, unsigned bytes) {
+    for_each_kind([&](const access_policy& p, std::uint64_t offset, unsigned bytes) {
         const std::uint64_t all = low_bytes(bytes);
         for (int times = 0; times < 2; ++times) {
             b.front.reset();
@@ -215,7 +163,7 @@ TEST_CASE("neighbours of a register that is written or read stay as they are") {
 
 TEST_CASE("the device has the effects of its registers: accesses pass as they are, or not at all") {
     kinds_bench b;
-    for_each_kind([&](const policy& p, std::uint64_t offset, unsigned bytes) {
+    for_each_kind([&](const access_policy& p, std::uint64_t offset, unsigned bytes) {
         for_each_part(bytes, [&](unsigned first, unsigned size, std::uint64_t) {
             const std::uint64_t at = offset + first;
             const bool natural = (size & (size - 1)) == 0 && at % size == 0;
@@ -249,7 +197,7 @@ TEST_CASE("the device has the effects of its registers: accesses pass as they ar
 
 TEST_CASE("a constant stays what it is under every kind, and the device is not touched") {
     kinds_bench b;
-    for_each_kind([&](const policy& p, std::uint64_t offset, unsigned bytes) {
+    for_each_kind([&](const access_policy& p, std::uint64_t offset, unsigned bytes) {
         for (int times = 0; times < 2; ++times) {
             for_each_part(bytes, [&](unsigned first, unsigned size, std::uint64_t mask) {
                 CHECK(b.write(offset + first, little(values[0], size), bar{2}) == answer{size});
@@ -266,7 +214,7 @@ TEST_CASE("a block's bytes each behave as their kind says, at any width") {
     for (std::size_t k = 0; k < kinds; ++k)
         for (unsigned first = 0; first < 12; ++first)
             for (unsigned size = 1; first + size <= 12; ++size) {
-                const policy& p = policies[k];
+                const access_policy& p = policies[k];
                 CAPTURE(p.name, first, size);
                 bytes expected(12, std::byte{0x69});
                 bytes data;

@@ -165,3 +165,119 @@ TEST_CASE("a 64-bit register at the edge of the tables' chunks") {
     CHECK(b.read(0xff, 1).value() == 0);
     CHECK(b.device.happened().empty());
 }
+
+namespace {
+
+/// Registers that take some widths only.
+struct stated {
+    static constexpr auto bar0 = region_map{
+        bar{0}, 4_KiB, reg{"DWORD", 0x00, rw, {.backing = from::shadow, .value = 0x11223344, .widths = width::bits32}},
+        reg{"SWALLOWS", 0x04, rw, {.backing = from::shadow, .value = 0x55667788, .widths = width::bits32, .otherwise = otherwise::swallow}},
+        reg{"HALVES", 0x08, rw, {.backing = from::shadow, .value = 0x99aabbcc, .widths = width::bits8 | width::bits16}},
+        reg{"DEVICE", 0x0c, rw, {.widths = width::bits32}},
+        reg{"WIDE", 0x10, rw, {.backing = from::shadow, .value = 0x1122334455667788, .bits = 64, .widths = width::bits32 | width::bits64}},
+        reg{"HOOKED", 0x18, rw, {.hook = on::read | on::write, .widths = width::bits32}},
+        reg{"QUIET", 0x1c, rw, {.hook = on::read | on::write, .widths = width::bits32, .otherwise = otherwise::swallow}},
+        reg{"BYTE", 0x21, rw, {.backing = from::shadow, .value = 0x21, .bits = 8, .widths = width::bits8}},
+        reg{"CLEARS", 0x24, rc, {.backing = from::shadow, .value = 0x77, .widths = width::bits32, .otherwise = otherwise::swallow}},
+        reg{"FIELDS", 0x28, fields{field{"D", 0, 16}, field{"S", 16, 16, rw, {.backing = from::shadow, .value = 0x1234}}},
+            {.widths = width::bits16}},
+        reg{"ARRAY", 0x30, rw, {.backing = from::shadow, .value = 0x30, .count = 2, .widths = width::bits32}}};
+    static constexpr auto regions = mediant::regions<bar0>{};
+
+    result<std::uint32_t> read(at<bar0, "HOOKED">, auto&) { return noted("read"); }
+    result<std::uint32_t> read(at<bar0, "QUIET">, auto&) { return noted("read"); }
+    result<void> write(at<bar0, "HOOKED">, std::uint32_t, auto&) { return noted("write").error(); }
+    result<void> write(at<bar0, "QUIET">, std::uint32_t, auto&) { return noted("write").error(); }
+    static result<std::uint32_t> noted(const char* what) {
+        journal->push_back({what});
+        return 0x12345678u;
+    }
+};
+
+} // namespace
+
+TEST_CASE("a register refuses the widths that it does not take, whatever its backing and hooks") {
+    bench<stack<recorder, stated>> b;
+    const std::uint64_t takes_32[] = {0x00, 0x0c, 0x18};
+    for (const std::uint64_t offset : takes_32)
+        for (unsigned from = 0; from < 4; ++from)
+            for (unsigned size = 1; from + size <= 4 && size < 4; ++size) {
+                CAPTURE(offset, from, size);
+                const auto got = b.read(offset + from, size);
+                CHECK(got.done == answer{0, error::invalid});
+                CHECK(got.data == bytes(size, std::byte{0xcc}));
+                CHECK(b.write(offset + from, bytes(size)) == answer{0, error::invalid});
+            }
+    CHECK(b.device.happened().empty());
+    CHECK(b.read(0x00, 4).value() == 0x11223344);
+    CHECK(b.read(0x0c, 4).value() == initial_value(0x0c, 4));
+    CHECK(b.write(0x0c, 1, 4) == answer{4});
+    CHECK(b.device.happened() == events{load(0x0c, 4), store(0x0c, 4, 1)});
+    CHECK(b.read(0x18, 4).value() == 0x12345678);
+    CHECK(b.write(0x18, 1, 4) == answer{4});
+    CHECK(b.device.happened() == events{{"read"}, {"write"}});
+}
+
+TEST_CASE("or it swallows them: ones are read, writes do nothing") {
+    bench<stack<recorder, stated>> b;
+    for (const std::uint64_t offset : {0x04u, 0x1cu, 0x24u})
+        for (unsigned from = 0; from < 4; ++from)
+            for (unsigned size = 1; from + size <= 4 && size < 4; ++size) {
+                CAPTURE(offset, from, size);
+                const auto got = b.read(offset + from, size);
+                CHECK(got.done == answer{size});
+                CHECK(got.data == bytes(size, std::byte{0xff}));
+                CHECK(b.write(offset + from, bytes(size)) == answer{size});
+            }
+    CHECK(b.device.happened().empty());
+    CHECK(b.read(0x04, 4).value() == 0x55667788);
+    CHECK(b.read(0x24, 4).value() == 0x77); // no effect of reads that were swallowed
+    CHECK(b.read(0x24, 4).value() == 0);
+}
+
+TEST_CASE("narrow widths, wide ones, fields and arrays") {
+    bench<stack<recorder, stated>> b;
+    CHECK(b.read(0x08, 4).done == answer{0, error::invalid});
+    CHECK(b.read(0x08, 2).value() == 0xbbcc);
+    CHECK(b.read(0x0b, 1).value() == 0x99);
+    CHECK(b.read(0x09, 2).done == answer{0, error::invalid}); // not aligned
+    CHECK(b.write(0x0a, 0x1122, 2) == answer{2});
+    CHECK(b.read(0x0a, 2).value() == 0x1122);
+
+    CHECK(b.read(0x10, 8).value() == 0x1122334455667788);
+    CHECK(b.read(0x14, 4).value() == 0x11223344);
+    CHECK(b.read(0x12, 4).done == answer{0, error::invalid});
+    CHECK(b.read(0x14, 2).done == answer{0, error::invalid});
+    CHECK(b.write(0x10, 1, 4) == answer{4});
+    CHECK(b.write(0x11, 1, 1) == answer{0, error::invalid});
+    CHECK(b.read(0x10, 8).value() == 0x1122334400000001);
+
+    CHECK(b.read(0x21, 1).value() == 0x21);
+    CHECK(b.device.happened().empty());
+    CHECK(b.read(0x28, 4).done == answer{0, error::invalid});
+    CHECK(b.device.happened().empty());
+    CHECK(b.read(0x28, 2).value() == initial_value(0x28, 2));
+    CHECK(b.read(0x2a, 2).value() == 0x1234);
+    CHECK(b.read(0x34, 4).value() == 0x30);
+    CHECK(b.read(0x35, 1).done == answer{0, error::invalid});
+}
+
+TEST_CASE("an access over several registers asks each for the part that lies in it") {
+    bench<stack<recorder, stated>> b;
+    CHECK(b.read(0x00, 8).value() == 0x5566778811223344); // 32 bits of each
+    CHECK(b.read(0x02, 6).done == answer{0, error::invalid});
+    CHECK(b.read(0x00, 10).data == [] {
+        bytes out = little(0x5566778811223344, 8);
+        for (const std::byte x : little(0xbbcc, 2)) out.push_back(x);
+        return out;
+    }());
+    CHECK(b.read(0x00, 12).done == answer{8, error::invalid});
+    CHECK(b.write(0x04, 0xaaaaaaaa0000, 6) == answer{6});
+    CHECK(b.read(0x04, 6).value() == 0xaaaaaaaa0000);
+    CHECK(b.read(0x06, 3).done == answer{3}); // the first swallows, the second takes a byte
+}
+
+TEST_CASE("a register with stated widths is trapped, so that no mapping avoids them") {
+    CHECK(run_of<stated::bar0>(0x0c, 4).trapped);
+}

@@ -26,9 +26,11 @@ public:
     /// `bar_sizes` as in pci_function. Throws std::invalid_argument for sizes that no BAR has, std::system_error
     /// where the memory cannot be had.
     memory_device(const device_id& id, const std::array<std::uint64_t, 6>& bar_sizes, unsigned max_access = 8)
-        : simulated{pci_function{.id = id, .bar_sizes = bar_sizes}, max_access} {
+        : memory_device{pci_function{.id = id, .bar_sizes = bar_sizes}, max_access} {}
+    /// Likewise, with all that a function can have.
+    explicit memory_device(const pci_function& what, unsigned max_access = 8) : simulated{what, max_access} {
         for (std::size_t i = 0; i < bars_.size(); ++i)
-            if (bar_sizes[i] != 0) bars_[i].create(bar_sizes[i]);
+            if (what.bar_sizes[i] != 0) bars_[i].create(what.bar_sizes[i]);
     }
 
     // Clients access the same bytes through their mappings, hence the atomics: a naturally aligned access is whole.

@@ -130,7 +130,7 @@ protected:
         const auto message = irq_flags::eventfd | irq_flags::noresize;
         host_.irqs.provide(irq_index::intx, what.intx ? 1 : 0, level);
         host_.irqs.provide(irq_index::msi, what.msi_vectors, message);
-        host_.irqs.provide(irq_index::msix, 0, message);
+        host_.irqs.provide(irq_index::msix, what.msix.vectors, message);
         host_.irqs.provide(irq_index::req, 1, message);
     }
     ~simulated() = default;
@@ -151,7 +151,7 @@ private:
     [[nodiscard]] const Device& self() const noexcept { return static_cast<const Device&>(*this); }
 
     [[nodiscard]] std::uint64_t size_of(region_index region) const noexcept {
-        if (region == region_index::config) return config_space::size;
+        if (region == region_index::config) return config_.size();
         return region <= region_index::bar5 ? sizes_[static_cast<std::size_t>(region)] : 0;
     }
 

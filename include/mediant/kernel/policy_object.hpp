@@ -84,6 +84,8 @@ template <class P>
                       !mediant::detail::has_ioctl<P, reset_device, next> &&
                       !mediant::detail::has_ioctl<P, map_dma, next> && !mediant::detail::has_ioctl<P, unmap_dma, next>,
                   "mediant: a kernel module cannot carry a policy that mediates ioctl requests yet");
+    static_assert(!mediant::detail::has_config_map<P>,
+                  "mediant: a kernel module cannot carry a config map yet: config space is mediated in user space only");
     return true;
 }
 

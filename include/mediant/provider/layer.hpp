@@ -1,13 +1,19 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <mediant/pci/capability_list.hpp>
+#include <mediant/provider/config_layer.hpp>
 #include <mediant/provider/next.hpp>
 #include <mediant/provider/traits.hpp>
 #include <mediant/registers/areas.hpp>
+#include <mediant/registers/config_engine.hpp>
+#include <mediant/registers/config_open.hpp>
 #include <mediant/registers/engine.hpp>
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
+#include <type_traits>
 
 /// A policy over what is below it: its ops, its maps, and the state of both. Layers nest; the innermost stands on
 /// a `bottom`. The whole is one value without pointers into itself, trivially copyable if its policies are.
@@ -30,10 +36,15 @@ public:
     [[nodiscard]] constexpr Policy& policy() noexcept { return policy_; }
     [[nodiscard]] constexpr auto& device() const noexcept { return below_.device(); }
 
-    /// Opens what is below, then the policy. What a failed open had opened is released again.
+    /// Opens what is below, then the policy, if its maps fit the device. What a failed open had opened is released again.
     constexpr result<void> open() {
         result<void> opened = below_.open();
         if (!opened) return opened;
+        opened = open_maps();
+        if (!opened) {
+            below_.release();
+            return opened;
+        }
         if constexpr (detail::has_open<Policy, next_type>) {
             next_type next{*this};
             opened = policy_.open(next);
@@ -56,38 +67,33 @@ public:
     constexpr void reset() noexcept {
         if constexpr (requires { below_.reset(); }) below_.reset();
         reset_shadows();
+        config_.reset();
         if constexpr (detail::has_reset<Policy>) policy_.reset();
     }
 
     constexpr answer read(const read_access& a) {
-        using through = next_through_map<layer>;
-        if constexpr (detail::has_read<Policy, through>) {
-            if (has_map(a.region)) {
-                through next{*this};
-                return policy_.read(a, next);
-            }
-        }
-        return read_map(a);
+        if constexpr (shapes_bars)
+            return config_.visible_part(a, [this](const read_access& part) { return read_seen(part); });
+        else
+            return read_seen(a);
     }
 
     constexpr answer write(const write_access& a) {
-        using through = next_through_map<layer>;
-        if constexpr (detail::has_write<Policy, through>) {
-            if (has_map(a.region)) {
-                through next{*this};
-                return policy_.write(a, next);
-            }
-        }
-        return write_map(a);
+        if constexpr (shapes_bars)
+            return config_.visible_part(a, [this](const write_access& part) { return write_seen(part); });
+        else
+            return write_seen(a);
     }
 
+    /// What a config map says of a BAR goes for region info, too, whatever the policy answers.
     template <request R>
     constexpr result<typename R::answer> ioctl(const R& what) {
-        if constexpr (detail::has_ioctl<Policy, R, next_type>) {
-            next_type next{*this};
-            return policy_.ioctl(what, next);
+        if constexpr (std::is_same_v<R, get_region_info> && shapes_bars) {
+            auto out = answer_request(what);
+            if (out) config_.shape(what.region, *out);
+            return out;
         } else {
-            return below_.ioctl(what);
+            return answer_request(what);
         }
     }
 
@@ -95,7 +101,9 @@ public:
     /// is opened, with every dynamic range trapped. It depends on the maps alone.
     [[nodiscard]] static constexpr traps run(region_index region, std::uint64_t offset, std::uint64_t count) noexcept {
         const auto all_trapped = []<const auto& Map>() { return std::uint8_t{0xff}; };
-        const traps mine = own_run(region, offset, count, all_trapped);
+        std::uint64_t reach = ~std::uint64_t{0};
+        if constexpr (shapes_bars) reach = detail::stated_reach<config_type::map>(region);
+        const traps mine = own_run(region, offset, count, reach, all_trapped);
         if constexpr (requires { Below::run(region, offset, count); }) {
             if (!mine.trapped) return Below::run(region, offset, mine.size);
         }
@@ -103,8 +111,10 @@ public:
     }
     /// The same as it is now. Takes no lock: what changes while the device is open is one byte a map, read atomically.
     [[nodiscard]] constexpr traps run_now(region_index region, std::uint64_t offset, std::uint64_t count) const noexcept {
-        const traps mine =
-            own_run(region, offset, count, [this]<const auto& Map>() { return this->template trapped_dynamics<Map>(); });
+        std::uint64_t reach = ~std::uint64_t{0};
+        if constexpr (shapes_bars) reach = config_.reach(region);
+        const traps mine = own_run(region, offset, count, reach,
+                                   [this]<const auto& Map>() { return this->template trapped_dynamics<Map>(); });
         if constexpr (requires { below_.run_now(region, offset, count); }) {
             if (!mine.trapped) return below_.run_now(region, offset, mine.size);
         }
@@ -127,21 +137,27 @@ public:
     // What next offers of the policy's own maps.
 
     constexpr answer read_map(const read_access& a) {
+        if constexpr (has_config) {
+            if (a.region == region_index::config) return config_engine_of().read(a);
+        }
         answer done;
         if (detail::visit_map<Policy>(a.region, [&]<const auto& Map>() {
                 done = engine_of<Map>().read(a);
             }))
             return done;
-        return below_.read(a);
+        return pass(a);
     }
 
     constexpr answer write_map(const write_access& a) {
+        if constexpr (has_config) {
+            if (a.region == region_index::config) return config_engine_of().write(a);
+        }
         answer done;
         if (detail::visit_map<Policy>(a.region, [&]<const auto& Map>() {
                 done = engine_of<Map>().write(a);
             }))
             return done;
-        return below_.write(a);
+        return pass(a);
     }
 
     template <const auto& Map, std::size_t Index>
@@ -151,8 +167,12 @@ public:
         if (element >= Map.entries[Index].count) return result<value_type>{error::invalid};
         std::byte bytes[sizeof(value_type)]{};
         answer done;
-        if constexpr (detail::simply_passes<Map, Index>) {
-            done = below_.read({Map.region, Map.entries[Index].where(element).offset, bytes});
+        if constexpr (is_config<Map>) {
+            const std::uint16_t at = config_.where[Index];
+            if (at == config_type::absent) return result<value_type>{error::not_found};
+            done = config_engine_of().read({region_index::config, at, bytes});
+        } else if constexpr (detail::simply_passes<Map, Index>) {
+            done = pass(read_access{Map.region, Map.entries[Index].where(element).offset, bytes});
         } else {
             const detail::trapped_entry& e = backing_of<Map, Index>(element);
             done = engine_of<Map>().read_backing(e, {Map.region, e.offset, bytes});
@@ -164,6 +184,7 @@ public:
     template <const auto& Map, std::size_t Index>
     constexpr result<void> write_backing(entry_tag<Map, Index>, std::size_t element,
                                          typename entry_tag<Map, Index>::value_type value) {
+        static_assert(!is_config<Map>, "mediant: what a config map names is assigned, if it is a shadow, and not written");
         check_named<Map, Index>();
         if (element >= Map.entries[Index].count) return error::invalid;
         const detail::trapped_entry& e = backing_of<Map, Index>(element);
@@ -179,7 +200,10 @@ public:
                                  typename entry_tag<Map, Index>::value_type value) noexcept {
         check_named<Map, Index>();
         if (element >= Map.entries[Index].count) return;
-        detail::store_bytes(shadow_of<Map>() + backing_of<Map, Index>(element).shadow_at, value);
+        if constexpr (is_config<Map>)
+            detail::store_bytes(config_.shadow_of(Index), value);
+        else
+            detail::store_bytes(shadow_of<Map>() + backing_of<Map, Index>(element).shadow_at, value);
     }
 
     template <const auto& Map, std::size_t Index>
@@ -219,14 +243,113 @@ private:
     static constexpr bool traps_whole =
         detail::has_read<Policy, next_through_map<layer>> || detail::has_write<Policy, next_through_map<layer>>;
 
+    using config_type = detail::config_of<Policy>;
+    static constexpr bool has_config = detail::has_config_map<Policy>;
+    static constexpr bool shapes_bars = config_type::shapes_bars;
+    template <const auto& Map>
+    static constexpr bool is_config = detail::is_config_map<std::remove_cvref_t<decltype(Map)>>;
+
+    /// Beyond `reach` everything is trapped: there is nothing that may be mapped.
     template <class Dynamics>
     [[nodiscard]] static constexpr traps own_run(region_index region, std::uint64_t offset, std::uint64_t count,
-                                                 const Dynamics& trapped_dynamics) noexcept {
+                                                 std::uint64_t reach, const Dynamics& trapped_dynamics) noexcept {
+        if (offset >= reach) return {count, true};
+        if (count > reach - offset) count = reach - offset;
         traps mine{count, false};
         detail::visit_map<Policy>(region, [&]<const auto& Map>() {
             mine = traps_whole ? traps{count, true} : run_of<Map>(offset, count, trapped_dynamics.template operator()<Map>());
         });
         return mine;
+    }
+
+    /// An access to what the user sees of a region: the policy's ops, then its maps.
+    [[gnu::always_inline]] constexpr answer read_seen(const read_access& a) {
+        using through = next_through_map<layer>;
+        if constexpr (detail::has_read<Policy, through>) {
+            if (has_map(a.region)) {
+                through next{*this};
+                return policy_.read(a, next);
+            }
+        }
+        return read_map(a);
+    }
+    [[gnu::always_inline]] constexpr answer write_seen(const write_access& a) {
+        using through = next_through_map<layer>;
+        if constexpr (detail::has_write<Policy, through>) {
+            if (has_map(a.region)) {
+                through next{*this};
+                return policy_.write(a, next);
+            }
+        }
+        return write_map(a);
+    }
+
+    template <request R>
+    constexpr result<typename R::answer> answer_request(const R& what) {
+        if constexpr (detail::has_ioctl<Policy, R, next_type>) {
+            next_type next{*this};
+            return policy_.ioctl(what, next);
+        } else {
+            return below_.ioctl(what);
+        }
+    }
+
+    /// To the layer below; where a config map says that a BAR is larger than there, ones are beyond its end.
+    constexpr answer pass(const read_access& a) {
+        if constexpr (shapes_bars)
+            return config_.below_part(
+                a, [this](const read_access& part) { return below_.read(part); },
+                [](std::span<std::byte> beyond) {
+                    for (std::byte& b : beyond) b = std::byte{0xff};
+                });
+        else
+            return below_.read(a);
+    }
+    constexpr answer pass(const write_access& a) {
+        if constexpr (shapes_bars)
+            return config_.below_part(
+                a, [this](const write_access& part) { return below_.write(part); }, [](std::span<const std::byte>) {});
+        else
+            return below_.write(a);
+    }
+
+    /// A dword of the config space below; false where it cannot be read.
+    constexpr bool load_config(std::uint32_t offset, std::uint32_t& dword) {
+        std::byte bytes[4]{};
+        if (below_.read({region_index::config, offset, bytes}).count != sizeof bytes) return false;
+        dword = detail::load_bytes<std::uint32_t>(bytes);
+        return true;
+    }
+    constexpr void log(const char* literal) {
+        if constexpr (requires { device().log(literal); }) device().log(literal);
+    }
+
+    /// Whether the maps fit the device, of which the config map looks for what it needs.
+    constexpr result<void> open_maps() {
+        if constexpr (has_config) {
+            const config_host host{*this};
+            const result<void> opened = detail::config_opener<config_type::map, config_host>{config_, host}.open();
+            if (!opened) return opened;
+        }
+        if constexpr (!std::is_same_v<decltype(detail::maps_of<Policy>()), regions<>>) {
+            const auto space = below_.ioctl(get_region_info{region_index::config});
+            if (!space || space->size < conventional_config_bytes) return {};
+            const msix_structures msix =
+                find_msix([this](std::uint32_t offset, std::uint32_t& dword) { return load_config(offset, dword); });
+            if (msix.table_size != 0 && (traps_some_of(msix.table_bar, msix.table_offset, msix.table_size) ||
+                                         traps_some_of(msix.pending_bar, msix.pending_offset, msix.pending_size))) {
+                log("declined: a region map traps accesses to the MSI-X table or its pending bits");
+                return error::no_device;
+            }
+        }
+        return {};
+    }
+    [[nodiscard]] static constexpr bool traps_some_of(std::uint32_t number, std::uint64_t offset, std::uint64_t size) noexcept {
+        bool some = false;
+        detail::visit_map<Policy>(bar{number}, [&]<const auto& Map>() {
+            some = trap_table<Map>::untrapped(offset, size) != size;
+        });
+        return some;
     }
 
     static constexpr bool has_map(region_index region) noexcept {
@@ -241,10 +364,17 @@ private:
     /// What a policy may name in next.read, write and assign.
     template <const auto& Map, std::size_t Index>
     static constexpr void check_named() noexcept {
-        static_assert(Map.entries[Index].is_register(),
-                      "mediant: only a register can be read, written or assigned by name, not a block or window");
-        static_assert(detail::lists<Map>(detail::maps_of<Policy>()),
-                      "mediant: the register's map is not in the policy's `regions`");
+        if constexpr (is_config<Map>) {
+            static_assert(Map.entries[Index].size <= 8 && (Map.entries[Index].size & (Map.entries[Index].size - 1)) == 0,
+                          "mediant: only 1, 2, 4 or 8 bytes of config space can be read or assigned by name");
+            static_assert(detail::lists<Map>(detail::config_maps_of<Policy>()),
+                          "mediant: the register's map is not in the policy's `regions`");
+        } else {
+            static_assert(Map.entries[Index].is_register(),
+                          "mediant: only a register can be read, written or assigned by name, not a block or window");
+            static_assert(detail::lists<Map>(detail::maps_of<Policy>()),
+                          "mediant: the register's map is not in the policy's `regions`");
+        }
     }
 
     /// The run-time form of an entry, also of one that is only named.
@@ -293,8 +423,8 @@ private:
         template <std::size_t Index>
         using tag = entry_tag<Map, Index>;
 
-        constexpr answer below_read(const read_access& a) const { return self.below_.read(a); }
-        constexpr answer below_write(const write_access& a) const { return self.below_.write(a); }
+        constexpr answer below_read(const read_access& a) const { return self.pass(a); }
+        constexpr answer below_write(const write_access& a) const { return self.pass(a); }
         constexpr std::byte* shadow() const noexcept { return self.template shadow_of<Map>(); }
         constexpr std::uint8_t trapped_dynamics() const noexcept { return self.template trapped_dynamics<Map>(); }
 
@@ -343,12 +473,40 @@ private:
         return detail::engine<Map, map_host<Map>>{map_host<Map>{*this}};
     }
 
+    /// Stands for this layer in what a config map does.
+    struct config_host {
+        layer& self;
+
+        constexpr answer below_read(const read_access& a) const { return self.below_.read(a); }
+        constexpr answer below_write(const write_access& a) const { return self.below_.write(a); }
+        constexpr bool load(std::uint32_t offset, std::uint32_t& dword) const { return self.load_config(offset, dword); }
+        constexpr std::uint64_t region_size(region_index region) const {
+            const auto info = self.below_.ioctl(get_region_info{region});
+            return info ? info->size : 0;
+        }
+        constexpr void log(const char* literal) const { self.log(literal); }
+
+        template <std::size_t Index>
+        constexpr result<void> written(std::uint64_t value, std::uint64_t mask) const {
+            using tag = entry_tag<config_type::map, Index>;
+            using value_type = typename tag::value_type;
+            next_type next{self};
+            return self.policy_.written(tag{}, lanes<value_type>{static_cast<value_type>(value), static_cast<value_type>(mask)},
+                                        next);
+        }
+    };
+
+    constexpr auto config_engine_of() noexcept {
+        return detail::config_engine<config_type::map, config_host>{config_, config_host{*this}};
+    }
+
     static constexpr std::size_t shadow_size = detail::shadow_total(detail::maps_of<Policy>());
 
     Below below_;
     Policy policy_{};
     alignas(8) std::byte shadows_[shadow_size == 0 ? 1 : shadow_size]{};
     std::uint8_t trapped_dynamics_[detail::map_count(detail::maps_of<Policy>()) + 1]; ///< a byte a map
+    [[no_unique_address]] config_type config_{};
 };
 
 } // namespace mediant

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <mediant/core/lower.hpp>
+#include <mediant/registers/config_map.hpp>
 #include <mediant/registers/map.hpp>
 #include <mediant/registers/trap_table.hpp>
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <mediant/pci/capability_list.hpp>
 #include <mediant/provider/layer.hpp>
 #include <mediant/provider/valid.hpp>
 
@@ -9,6 +10,7 @@
 #include <optional>
 #include <span>
 #include <type_traits>
+#include <utility>
 
 /// Policies over a lower: a device that a back end can offer.
 namespace mediant {
@@ -48,12 +50,20 @@ public:
     constexpr result<void> open() {
         layers_ = detail::nest_over<layers>(*device_);
         sizes_ = {};
+        msix_ = {};
         const result<void> opened = layers_.open();
         if (!opened) return opened;
         for (std::uint32_t i = 0; i < fixed_regions; ++i) {
             const auto info = layers_.ioctl(get_region_info{region_index{i}});
             sizes_[i] = info ? info->size : 0;
         }
+        msix_ = find_msix([this](std::uint32_t offset, std::uint32_t& dword) {
+            std::byte bytes[4]{};
+            if (!fits(offset, sizeof bytes, below_size_of(region_index::config))) return false;
+            if (bottom<Lower>{*device_}.read({region_index::config, offset, bytes}).count != sizeof bytes) return false;
+            dword = detail::load_bytes<std::uint32_t>(bytes);
+            return true;
+        });
         return opened;
     }
     constexpr void release() { layers_.release(); }
@@ -87,7 +97,8 @@ public:
         return out;
     }
 
-    /// The first stretch of whole pages at or after `from` that may be mapped; empty where there is none.
+    /// The first stretch of whole pages at or after `from` that may be mapped; empty where there is none. The MSI-X
+    /// table and its pending bits are never in one.
     [[nodiscard]] constexpr range next_area(region_index region, std::uint64_t page_size,
                                             std::uint64_t from) const noexcept {
         return next_area_of(region, size_of(region), page_size, from);
@@ -102,15 +113,18 @@ public:
 
     /// The bytes of a region that a client may map and read without a call, where the lower has them.
     [[nodiscard]] constexpr std::span<std::byte> memory(region_index region) const {
-        if constexpr (requires { device_->memory(region); })
-            return device_->memory(region);
-        else
+        if constexpr (requires { device_->memory(region); }) {
+            const std::span<std::byte> all = device_->memory(region);
+            return all.first(all.size() <= size_of(region) ? all.size() : static_cast<std::size_t>(size_of(region)));
+        } else {
             return {};
+        }
     }
-    /// A file descriptor of those bytes, which stays the lower's; -1 where there is none.
+    /// A file descriptor of those bytes, which stays the lower's; -1 where there is none, or where it would give more
+    /// away than the user sees of the region.
     [[nodiscard]] constexpr int memory_fd(region_index region) const {
         if constexpr (requires { device_->memory_fd(region); })
-            return device_->memory_fd(region);
+            return size_of(region) < below_size_of(region) ? -1 : device_->memory_fd(region);
         else
             return -1;
     }
@@ -132,13 +146,33 @@ private:
         return i < fixed_regions ? sizes_[i] : 0;
     }
 
+    /// As the lower has it, without what policies say of it.
+    [[nodiscard]] constexpr std::uint64_t below_size_of(region_index region) const {
+        const auto info = bottom<Lower>{*device_}.ioctl(get_region_info{region});
+        return info ? info->size : 0;
+    }
+
+    /// How a region goes on: trapped by a policy, or by the MSI-X table, which is the device's.
+    [[nodiscard]] constexpr traps run(region_index region, std::uint64_t offset, std::uint64_t count) const noexcept {
+        for (const auto& [bar_number, structure] : {std::pair{msix_.table_bar, range{msix_.table_offset, msix_.table_size}},
+                                                    std::pair{msix_.pending_bar, range{msix_.pending_offset, msix_.pending_size}}}) {
+            if (structure.empty() || region != bar{bar_number}) continue;
+            if (structure.contains(offset)) {
+                const std::uint64_t left = structure.end() - offset;
+                return {left < count ? left : count, true};
+            }
+            if (structure.offset > offset && structure.offset - offset < count) count = structure.offset - offset;
+        }
+        if constexpr (sizeof...(Policies) == 0)
+            return {count, false};
+        else
+            return layers_.run_now(region, offset, count);
+    }
+
     [[nodiscard]] constexpr range next_area_of(region_index region, std::uint64_t size, std::uint64_t page_size,
                                                std::uint64_t from) const noexcept {
-        if constexpr (sizeof...(Policies) == 0)
-            return untrapped_pages([](std::uint64_t, std::uint64_t count) { return traps{count, false}; }, size,
-                                   page_size, from);
-        else
-            return layers_.next_area_now(region, size, page_size, from);
+        return untrapped_pages([&](std::uint64_t at, std::uint64_t count) { return run(region, at, count); }, size,
+                               page_size, from);
     }
 
     /// An access of no bytes is done wherever it points: vfio-pci answers 0 before it looks.
@@ -154,6 +188,7 @@ private:
     Lower* device_;
     layers layers_;
     std::array<std::uint64_t, fixed_regions> sizes_{};
+    msix_structures msix_{};
 };
 
 } // namespace mediant

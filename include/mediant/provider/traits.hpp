@@ -2,25 +2,60 @@
 #pragma once
 
 #include <mediant/provider/next.hpp>
+#include <mediant/registers/config_map.hpp>
 #include <mediant/registers/trap_table.hpp>
 
 #include <algorithm>
 #include <array>
 #include <concepts>
 #include <cstddef>
+#include <type_traits>
 
 /// What a policy has: its maps, and which ops it implements.
 namespace mediant::detail {
 
+/// Maps whose type a predicate names.
+template <bool Config, const auto&... Maps>
+struct selected_maps {
+    using type = regions<>;
+};
+template <bool Config, const auto& First, const auto&... Rest>
+struct selected_maps<Config, First, Rest...> {
+    template <const auto&... Others>
+    static consteval auto before(regions<Others...>) {
+        if constexpr (is_config_map<std::remove_cvref_t<decltype(First)>> == Config)
+            return regions<First, Others...>{};
+        else
+            return regions<Others...>{};
+    }
+    using type = decltype(before(typename selected_maps<Config, Rest...>::type{}));
+};
+template <bool Config, const auto&... Maps>
+[[nodiscard]] consteval auto select_maps(regions<Maps...>) {
+    return typename selected_maps<Config, Maps...>::type{};
+}
+
+/// A policy's region maps.
 template <class Policy>
 [[nodiscard]] consteval auto maps_of() {
     if constexpr (requires { Policy::regions; })
-        return Policy::regions;
+        return select_maps<false>(Policy::regions);
     else
         return regions<>{};
 }
 
-/// Calls f<Map>() for each map until one answers true.
+/// Its config map, as a list of one or none.
+template <class Policy>
+[[nodiscard]] consteval auto config_maps_of() {
+    if constexpr (requires { Policy::regions; })
+        return select_maps<true>(Policy::regions);
+    else
+        return regions<>{};
+}
+template <class Policy>
+inline constexpr bool has_config_map = !std::is_same_v<decltype(config_maps_of<Policy>()), regions<>>;
+
+/// Calls f<Map>() for each map until one answers true; of a policy's region maps, as maps_of gives them.
 template <const auto&... Maps, class F>
 constexpr bool any_map(regions<Maps...>, const F& f) {
     return (f.template operator()<Maps>() || ...);

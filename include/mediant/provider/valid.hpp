@@ -3,6 +3,7 @@
 
 #include <mediant/provider/traits.hpp>
 #include <mediant/registers/checks.hpp>
+#include <mediant/registers/config_checks.hpp>
 
 #include <concepts>
 #include <cstddef>
@@ -202,6 +203,28 @@ template <class P, const auto& Map, class Next>
     }(std::make_index_sequence<Map.entries.size()>{});
 }
 
+/// Writes of config space pass as they are, so that what the map names is observed at most.
+template <class P, const auto& Map, std::size_t I, class Next>
+[[nodiscard]] consteval bool check_config_hooks_of() {
+    if constexpr (!Map.entries[I].name.empty()) {
+        using tag = entry_tag<Map, I>;
+        constexpr auto& name = config_name<Map, I>;
+        static_cast<void>(check_config_read_hook<!any_read_hook<P, tag, Next>, name>{});
+        static_cast<void>(check_config_write_passes<!any_write_hook<P, tag, Next>, name>{});
+        if constexpr (Map.entries[I].what == config_entry::shape::observe)
+            static_cast<void>(check_config_hook<has_written_hook<P, tag, Next>, name>{});
+        else
+            static_cast<void>(check_config_written_mark<!any_written_hook<P, tag, Next>, name>{});
+    }
+    return true;
+}
+template <class P, const auto& Map, class Next>
+[[nodiscard]] consteval bool check_config_hooks() {
+    return [&]<std::size_t... I>(std::index_sequence<I...>) {
+        return (check_config_hooks_of<P, Map, I, Next>() && ...);
+    }(std::make_index_sequence<Map.entries.size()>{});
+}
+
 template <const auto&... Maps>
 [[nodiscard]] consteval bool regions_differ(regions<Maps...>) {
     std::uint64_t seen = 0;
@@ -221,6 +244,8 @@ template <class P>
     if constexpr (requires { P::bar3.entries; }) static_cast<void>(check_map_listed<lists<P::bar3>(all), P>{});
     if constexpr (requires { P::bar4.entries; }) static_cast<void>(check_map_listed<lists<P::bar4>(all), P>{});
     if constexpr (requires { P::bar5.entries; }) static_cast<void>(check_map_listed<lists<P::bar5>(all), P>{});
+    if constexpr (requires { P::config.entries; })
+        static_cast<void>(check_map_listed<lists<P::config>(config_maps_of<P>()), P>{});
     return true;
 }
 
@@ -269,6 +294,11 @@ template <class P>
     static_assert(regions_differ(maps_of<P>()), "mediant: a policy has one map of each region");
     any_map(maps_of<P>(), [&]<const auto& Map>() {
         ok = ok && check_map<Map>() && check_hooks<P, Map, next>();
+        return false;
+    });
+    static_assert(map_count(config_maps_of<P>()) <= 1, "mediant: a policy has one config map");
+    any_map(config_maps_of<P>(), [&]<const auto& Map>() {
+        ok = ok && check_config_map<Map>() && check_config_hooks<P, Map, next>();
         return false;
     });
     return ok;

@@ -255,7 +255,7 @@ struct entry_tag {
     static constexpr const auto& map = Map;
     static constexpr std::size_t index = Index;
     static constexpr bool is_array = Map.entries[Index].count > 1;
-    [[nodiscard]] static constexpr const entry& facts() noexcept { return Map.entries[Index]; }
+    [[nodiscard]] static constexpr const auto& facts() noexcept { return Map.entries[Index]; }
 };
 
 namespace detail {

@@ -5,6 +5,7 @@
 #include <mediant/tool/identity.hpp>
 #include <mediant/tool/list.hpp>
 #include <mediant/tool/lookup.hpp>
+#include <mediant/tool/map_command.hpp>
 #include <mediant/tool/program.hpp>
 #include <mediant/tool/serve.hpp>
 #include <mediant/tool/shim_command.hpp>
@@ -36,6 +37,7 @@ public:
                     "COMMAND --help says more of each.");
         add_list();
         add_lookup();
+        add_map();
         add_shim();
         add_serve();
         add_client();
@@ -90,6 +92,18 @@ private:
             ->option_text(identity_type);
         command.add_option("--class", class_, "the device's class, as in 020000")->option_text("CLASS");
         does(command, [this] { return run_lookup(what_, identity_of(id_, class_), out_); });
+    }
+
+    void add_map() {
+        CLI::App& command = add("map", "a provider's regions, drawn or as tables");
+        command.add_option("PROVIDER", map_.provider, "a name, or VID:DID that it serves; none: all");
+        command.add_option("--format", map_.format, "text (the default), html, markdown or json")
+            ->option_text("FORMAT");
+        command.add_option("--out", map_.out, "the file to write; none: standard output")->option_text("FILE");
+        command.footer("html is one page with drawings to scale. In text, the bar is\n"
+                       "the whole region: a letter for what lies there, * for several, '.' for what\n"
+                       "passes and can be mapped in pages of 4 KiB, ':' for what merely passes.");
+        does(command, [this] { return run_map(what_, map_, out_); });
     }
 
     void add_shim() {
@@ -158,6 +172,7 @@ private:
     std::string id_;
     std::string class_;
     std::filesystem::path check_;
+    map_request map_;
     shim_request shim_;
     serve_options serve_;
     std::vector<std::string> steps_;

@@ -40,11 +40,14 @@ struct serve_options {
 
 inline constexpr std::size_t no_model = ~std::size_t{0};
 
+struct map_facts; // map_facts.hpp
+
 struct program_provider {
     kernel::provider_facts facts;
     /// Serves the provider on the model with this index, or on plain memory (no_model) for a device of this identity,
     /// until it is stopped; false where the provider declines the device.
     bool (*serve)(std::size_t model, const device_id& id, const serve_options& options, std::ostream& out);
+    map_facts (*map)(); ///< its region maps
 };
 
 struct program {

@@ -54,12 +54,21 @@ template <class P, class Lower>
     return true;
 }
 
-/// Memory for the BARs that a provider has maps of.
+/// Memory for the BARs that a provider has maps of, or resizes, but for those that it adds to its devices.
 template <class P>
 [[nodiscard]] std::array<std::uint64_t, 6> mapped_bars() {
     std::array<std::uint64_t, 6> sizes{};
     detail::any_map(detail::maps_of<P>(), [&sizes]<const auto& Map>() {
         sizes[static_cast<std::size_t>(Map.region)] = Map.size;
+        return false;
+    });
+    detail::any_map(detail::config_maps_of<P>(), [&sizes]<const auto& Map>() {
+        for (const bar_statement& each : detail::bar_statements<Map>) {
+            if (each.synthesised())
+                sizes[each.number] = 0;
+            else if (each.what == bar_statement::kind::resized && sizes[each.number] == 0)
+                sizes[each.number] = each.size;
+        }
         return false;
     });
     return sizes;

@@ -4,6 +4,7 @@
 #include <mediant/kernel/provider_facts.hpp>
 #include <mediant/provider/registry.hpp>
 #include <mediant/tool/commands.hpp>
+#include <mediant/tool/map_facts.hpp>
 #include <mediant/tool/program.hpp>
 #include <mediant/tool/serve.hpp>
 
@@ -19,7 +20,7 @@ template <class Registry, class... Models>
 [[nodiscard]] program program_of() {
     program out;
     Registry::for_each([&out]<class P>() {
-        out.providers.push_back({kernel::facts_of<P>(), serve_provider<P, Models...>});
+        out.providers.push_back({kernel::facts_of<P>(), serve_provider<P, Models...>, map_facts_of<P>});
     });
     out.models = {Models::id...};
     return out;
@@ -28,7 +29,7 @@ template <class Registry, class... Models>
 } // namespace command_line
 
 /// A vendor's program: `int main(int argc, char** argv) { return mediant::tool<acme::devices>(argc, argv); }`.
-/// Commands: list, lookup, shim, serve, client; see --help. Returns 0 where it is done, 1 where it failed or the
+/// Commands: list, lookup, map, shim, serve, client; see --help. Returns 0 where it is done, 1 where it failed or the
 /// answer is no, 2 for wrong usage.
 ///
 /// A model is what `serve` offers instead of hardware: a lower that can be default-constructed, with the identity of

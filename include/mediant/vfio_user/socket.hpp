@@ -81,7 +81,8 @@ public:
         }
     }
 
-    /// Binds and listens, without blocking. Errors are those of bind(2) and listen(2); error::invalid: a bad path.
+    /// Binds and listens, without blocking: once the path is there, clients can connect. Errors are those of bind(2),
+    /// listen(2) and rename(2); error::invalid: a bad path.
     [[nodiscard]] static result<listener> open(const std::string& path, int backlog) {
         const auto address = detail::socket_address(path);
         if (!address) return address.error();
@@ -91,18 +92,23 @@ public:
 
         const auto folder = lock_folder(path);
         if (!folder) return folder.error();
-        const auto* const to = reinterpret_cast<const sockaddr*>(&*address);
-        if (::bind(made.fd_.get(), to, sizeof *address) != 0) {
-            if (errno != EADDRINUSE || !stale(path, *address)) return error{errno};
-            if (::unlink(path.c_str()) != 0 && errno != ENOENT) return error{errno};
-            if (::bind(made.fd_.get(), to, sizeof *address) != 0) return error{errno};
-        }
+        // Under another name first, so that nobody finds a socket that does not listen yet. By the folder's
+        // descriptor, as that path is short, however long the folder's is.
+        const std::string name = ".mediant-" + std::to_string(::getpid()) + "-" + std::to_string(made.fd_.get());
+        const auto hidden = detail::socket_address("/proc/self/fd/" + std::to_string(folder->get()) + "/" + name);
+        if (!hidden) return hidden.error();
+        ::unlinkat(folder->get(), name.c_str(), 0); // of a process that had our number and died here
+        if (::bind(made.fd_.get(), reinterpret_cast<const sockaddr*>(&*hidden), sizeof *hidden) != 0) return error{errno};
         struct stat there {};
-        if (::lstat(path.c_str(), &there) != 0) return error{errno};
+        if (::listen(made.fd_.get(), backlog) != 0 || ::fstatat(folder->get(), name.c_str(), &there, 0) != 0 ||
+            !move_into_place(folder->get(), name, path, *address)) {
+            const error why{errno};
+            ::unlinkat(folder->get(), name.c_str(), 0);
+            return why;
+        }
         made.path_ = path;
         made.device_ = there.st_dev;
         made.inode_ = there.st_ino;
-        if (::listen(made.fd_.get(), backlog) != 0) return error{errno};
         return made;
     }
 
@@ -121,6 +127,14 @@ private:
             ::nanosleep(&pause, nullptr);
         }
         return fd;
+    }
+
+    /// Gives the socket its path: a free one, or that of a stale socket.
+    [[nodiscard]] static bool move_into_place(int folder, const std::string& name, const std::string& path,
+                                              const sockaddr_un& address) {
+        if (::renameat2(folder, name.c_str(), AT_FDCWD, path.c_str(), RENAME_NOREPLACE) == 0) return true;
+        if (errno != EEXIST) return false;
+        return stale(path, address) && ::renameat(folder, name.c_str(), AT_FDCWD, path.c_str()) == 0;
     }
 
     /// Whether the path is a socket that nobody listens on; else errno says EADDRINUSE.

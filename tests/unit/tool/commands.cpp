@@ -34,7 +34,7 @@ struct any {
     static constexpr auto info = provider{"any", {pci_id{.class_code = 0x020000, .class_mask = 0xffffff}}};
 };
 struct shy {
-    static constexpr auto info = provider{"shy", {pci_id{0x1234, 0x0001}}};
+    static constexpr auto info = provider{"shy", {pci_id{0x1234, 0x0001}, pci_id{.vendor = 0x1234}}};
     result<void> open(auto&) { return error::no_device; }
 };
 using devices = registry<nic, card, any, shy>;
@@ -62,7 +62,7 @@ outcome run(std::vector<std::string> words) {
 } // namespace
 
 TEST_CASE("help fits a screen") {
-    for (const char* const command : {"", "list", "lookup", "shim", "serve", "client"}) {
+    for (const char* const command : {"", "list", "lookup", "map", "shim", "serve", "client"}) {
         std::vector<std::string> words{"--help"};
         if (*command != '\0') words.insert(words.begin(), command);
         const outcome help = run(words);
@@ -89,6 +89,8 @@ TEST_CASE("what is not understood ends with 2 and says where help is") {
                                                {"lookup", "8086:10d33"},
                                                {"lookup", "8086:"},
                                                {"lookup", "8086:10d3", "--class", "network"},
+                                               {"map", "nic", "--format", "pdf"},
+                                               {"map", "nic", "card"},
                                                {"shim", "nic"},
                                                {"shim", "nic", "--target", "variant"},
                                                {"serve", "8086:10d3"},
@@ -121,19 +123,55 @@ TEST_CASE("list shows providers, devices and aliases") {
 TEST_CASE("lookup says who serves a device and why") {
     const outcome bare = run({"lookup", "8086:10d3"});
     CHECK(bare.code == 0);
-    CHECK(bare.out == "8086:10d3 is served by\n  nic (vendor::nic)  by 8086:10d3, rank 33\n"
+    CHECK(bare.out == "8086:10d3 is served by\n"
+                      "  nic (vendor::nic)  by 8086:10d3\n"
+                      "    rank 33, for vendor, device\n"
                       "depending on what was not said, also\n"
-                      "  card (vendor::card)  by 8086:10d3, subsystem 1af4:1100, rank 65\n"
-                      "  any (vendor::any)  by any device, class 020000, rank 25\n");
+                      "  card (vendor::card)  by 8086:10d3, subsystem 1af4:1100\n"
+                      "    rank 65, for vendor, device, subvendor, subdevice; would be asked first\n"
+                      "  any (vendor::any)  by any device, class 020000\n"
+                      "    rank 25, for class; would be asked later\n"
+                      "A rule's rank is 1 and a bit for each that it compares; the highest is asked first.\n");
     const outcome whole = run({"lookup", "8086:10d3:1af4:1100", "--class", "020000"});
     CHECK(whole.out == "8086:10d3:1af4:1100 class 020000 is served by\n"
-                       "  card (vendor::card)  by 8086:10d3, subsystem 1af4:1100, rank 65\n"
+                       "  card (vendor::card)  by 8086:10d3, subsystem 1af4:1100\n"
+                       "    rank 65, for vendor, device, subvendor, subdevice\n"
                        "and, where that declines, in this order by\n"
-                       "  nic (vendor::nic)  by 8086:10d3, rank 33\n"
-                       "  any (vendor::any)  by any device, class 020000, rank 25\n");
+                       "  nic (vendor::nic)  by 8086:10d3\n"
+                       "    rank 33, for vendor, device\n"
+                       "  any (vendor::any)  by any device, class 020000\n"
+                       "    rank 25, for class\n"
+                       "A rule's rank is 1 and a bit for each that it compares; the highest is asked first.\n");
+    CHECK(run({"lookup", "1234:0001"}).out == "1234:0001 is served by\n"
+                                              "  shy (vendor::shy)  by 1234:0001\n"
+                                              "    rank 33, for vendor, device\n"
+                                              "    matches by 1234:* too, rank 17\n"
+                                              "depending on what was not said, also\n"
+                                              "  any (vendor::any)  by any device, class 020000\n"
+                                              "    rank 25, for class; would be asked later\n"
+                                              "A rule's rank is 1 and a bit for each that it compares; the highest is "
+                                              "asked first.\n");
     const outcome none = run({"lookup", "1:2", "--class", "0x030000"});
     CHECK(none.code == 1);
     CHECK(none.out == "0001:0002 class 030000: no provider\n");
+}
+
+TEST_CASE("map draws one provider, or all") {
+    mediant::test::temporary_folder at;
+    const outcome all = run({"map"});
+    CHECK(all.code == 0);
+    CHECK_THAT(all.out, StartsWith("nic  (vendor::nic)  8086:10d3\n\nbar0, 8 KiB, 2 entries\n"));
+    CHECK_THAT(all.out, Contains("card  (vendor::card)  8086:10d3, subsystem 1af4:1100\n"
+                                 "  no region maps: every region passes to the device\n"));
+    const outcome one = run({"map", "8086:10d3", "--format", "json", "--out", (at / "nic.json").string()});
+    CHECK(one.code == 0);
+    const std::string json = run({"map", "nic", "--format", "json"}).out;
+    CHECK(at.get("nic.json") == json);
+    CHECK(one.out == (at / "nic.json").string() + ": " + std::to_string(json.size()) + " bytes\n");
+    CHECK_THAT(run({"map", "nic", "--format", "markdown"}).out, StartsWith("# nic\n"));
+    CHECK_THAT(run({"map", "nic", "--format", "html"}).out, StartsWith("<!DOCTYPE html>\n"));
+    CHECK(run({"map", "nix"}).code == 1);
+    CHECK_THAT(run({"map", "--out", (at / "no/nic.txt").string()}).err, Contains("no/nic.txt: cannot be written"));
 }
 
 TEST_CASE("shim writes a tree and checks it") {
