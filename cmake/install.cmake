@@ -32,4 +32,27 @@ install(FILES
         cmake/mediant_add_shim.cmake
     DESTINATION ${package_dir} COMPONENT mediant)
 install(PROGRAMS cmake/audit-object DESTINATION ${package_dir} COMPONENT mediant)
+
+# The same for pkg-config: mediant, and mediant-vfio_user and mediant-tool where they are.
+set(pc_dir ${CMAKE_INSTALL_DATADIR}/pkgconfig)
+if(IS_ABSOLUTE ${CMAKE_INSTALL_DATADIR})
+    set(prefix_from_pc ../..)
+else()
+    file(RELATIVE_PATH prefix_from_pc /prefix/${pc_dir} /prefix)
+    string(REGEX REPLACE "/$" "" prefix_from_pc ${prefix_from_pc})
+endif()
+set(include_from_prefix "\${prefix}/${CMAKE_INSTALL_INCLUDEDIR}")
+if(IS_ABSOLUTE ${CMAKE_INSTALL_INCLUDEDIR})
+    set(include_from_prefix ${CMAKE_INSTALL_INCLUDEDIR})
+endif()
+function(mediant_pkg_config target pc_name pc_description pc_requires)
+    if(TARGET ${target})
+        configure_file(cmake/mediant.pc.in ${CMAKE_CURRENT_BINARY_DIR}/package/${pc_name}.pc @ONLY)
+        install(FILES ${CMAKE_CURRENT_BINARY_DIR}/package/${pc_name}.pc DESTINATION ${pc_dir} COMPONENT mediant)
+    endif()
+endfunction()
+mediant_pkg_config(mediant_mediant mediant "${PROJECT_DESCRIPTION}" "")
+mediant_pkg_config(mediant_vfio_user mediant-vfio_user "mediant's vfio-user server and client" "mediant nlohmann_json")
+mediant_pkg_config(mediant_tool mediant-tool "The command line of a vendor's program" "mediant-vfio_user fmt CLI11")
+
 install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/mediant COMPONENT mediant)

@@ -14,7 +14,7 @@
 # object as a kernel would, without needing a kernel's headers, and audits that object (see audit-object). With kernel
 # headers it also builds the module from a copy of the tree, in ${CMAKE_CURRENT_BINARY_DIR}/NAME.kernel, and audits the
 # object that went into it. Properties of the target: MEDIANT_SHIM_TREE, MEDIANT_SHIM_OBJECT, and with kernel headers
-# MEDIANT_SHIM_KERNEL, the folder where the .ko lies.
+# MEDIANT_SHIM_KERNEL, the folder where the .ko lies. The global property MEDIANT_SHIMS lists all such targets.
 
 include_guard(GLOBAL)
 
@@ -133,6 +133,7 @@ function(mediant_add_shim name)
     endif()
 
     add_custom_target(${name} ALL DEPENDS ${results})
+    set_property(GLOBAL APPEND PROPERTY MEDIANT_SHIMS ${name})
     set_target_properties(${name} PROPERTIES MEDIANT_SHIM_TREE ${tree} MEDIANT_SHIM_OBJECT ${object})
     if(arg_KERNEL_BUILD)
         set_target_properties(${name} PROPERTIES MEDIANT_SHIM_KERNEL ${kernel})
