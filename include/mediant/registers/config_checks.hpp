@@ -223,6 +223,15 @@ template <const auto& Map>
            (b.bar.wide && b.bar.number + 1 == a.bar.number);
 }
 
+/// Whether one of two statements hides the capability that the other says something of.
+[[nodiscard]] constexpr bool of_hidden(const config_entry& a, const config_entry& b) noexcept {
+    using shape = config_entry::shape;
+    if (a.in.where == anchor::to::space || !(a.in == b.in)) return false;
+    const bool a_hides = a.what == shape::hide;
+    const bool b_hides = b.what == shape::hide;
+    return a_hides != b_hides && a.what != shape::add && b.what != shape::add;
+}
+
 /// Checks a config map; one that is not sound does not compile.
 template <const auto& Map>
 [[nodiscard]] consteval bool check_config_map() {
@@ -245,12 +254,12 @@ template <const auto& Map>
         const std::uint32_t end = extended ? extended_config_bytes : conventional_config_bytes;
         return e.offset % 4 != 0 || e.offset < begin || std::uint32_t{e.offset} + e.size > end;
     })>();
-    ok &= report_statement<check_capability_hidden, Map, first_bad_statement<Map>([](const config_entry& e) {
-        if (e.what == shape::hide || e.what == shape::add || e.in.where == to::space) return false;
-        return first_bad_statement<Map>([&e](const config_entry& other) {
-                   return other.what == shape::hide && other.in == e.in;
-               }) != Map.npos;
-    })>();
+    constexpr statement_pair hidden = bad_pair<Map>(of_hidden);
+    if constexpr (hidden.first != Map.npos) {
+        constexpr std::size_t at_fault = Map.entries[hidden.first].what == shape::hide ? hidden.second : hidden.first;
+        static_cast<void>(check_capability_hidden<false, config_label<Map, at_fault>>{});
+        ok = false;
+    }
     ok &= report_statement<check_observed, Map, first_bad_statement<Map>([](const config_entry& e) {
         return e.what == shape::observe && (e.name.empty() || (e.size != 1 && e.size != 2 && e.size != 4 && e.size != 8));
     })>();
