@@ -94,7 +94,8 @@ struct config_state {
             if (e.what == config_entry::shape::shadow)
                 for (std::size_t k = 0; k < e.size; ++k) shadow_of(i)[k] = std::byte{e.value_at(k)};
             if (e.what == config_entry::shape::add && e.in_shadow)
-                for (std::size_t k = 0; k < e.size; ++k) shadow_of(i)[k] = std::byte{Map.values.data()[e.first_byte + k]};
+                for (std::size_t k = 0; k < e.size; ++k)
+                    shadow_of(i)[k] = std::byte{Map.values.data()[e.first_byte + k]};
         }
     }
 };

@@ -309,7 +309,7 @@ TEST_CASE("BARs: a memory BAR that the device has not", "[config]") {
 
 TEST_CASE("BARs: registers that make no sense", "[config]") {
     raw_function f = make();
-    constexpr static auto last = config_map{hide_bar{5}};
+    static constexpr auto last = config_map{hide_bar{5}};
     f.put(0x24, 4, 0x4, ~std::uint64_t{0xfff});
     f.sizes[5] = 4_KiB;
     front_of<last> front{f};
