@@ -74,7 +74,8 @@ public:
         if (offset == 0x18) q.size = static_cast<std::uint16_t>(value);
         if (offset == 0x1a) q.vector = static_cast<std::uint16_t>(value);
         if (offset == 0x1c) q.enabled = static_cast<std::uint16_t>(value);
-        if (offset >= 0x20 && offset < 0x38 && width == 4) q.address[(offset - 0x20) / 4] = static_cast<std::uint32_t>(value);
+        if (offset >= 0x20 && offset < 0x38 && width == 4)
+            q.address[(offset - 0x20) / 4] = static_cast<std::uint32_t>(value);
     }
 
     void reset_registers() {

@@ -126,7 +126,8 @@ struct virtio_net_transitional {
         const std::uint64_t descriptors = std::uint64_t{page} << 12;
         const std::uint64_t available = descriptors + 16u * *size;
         const std::uint64_t used = (available + 2u * (3u + *size) + 0xfff) & ~std::uint64_t{0xfff};
-        for (const auto& [offset, value] : {std::pair{0x20u, descriptors}, std::pair{0x28u, available}, std::pair{0x30u, used}})
+        for (const auto& [offset, value] :
+             {std::pair{0x20u, descriptors}, std::pair{0x28u, available}, std::pair{0x30u, used}})
             if (const auto done = put64(next, offset, value); !done) return done;
         return put<std::uint16_t>(next, 0x1c, 1);
     }
