@@ -155,6 +155,18 @@ TEST_CASE("BARs: the address at open is the device's", "[config]") {
     CHECK(get(front, 0x18, 8) == 0x0000'0003'c001'000c);
 }
 
+TEST_CASE("BARs: what did not arrive below is not seen", "[config]") {
+    raw_function f = make();
+    f.bar(2, 64_KiB, 0x4);
+    front_of<smaller> front{f};
+    REQUIRE(front.open());
+    f.faulty = 0x1c;
+    std::array<std::byte, 8> ones;
+    ones.fill(std::byte{0xff});
+    CHECK(front.write({region_index::config, 0x18, ones}) == answer{4, error::fault});
+    CHECK(get(front, 0x18, 8) == 0x0000'0000'ffff'c004);
+}
+
 TEST_CASE("BARs: one seen larger than it is", "[config]") {
     raw_function f = make();
     f.bar(2, 64_KiB, 0x4);

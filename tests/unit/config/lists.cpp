@@ -159,6 +159,11 @@ TEST_CASE("capabilities: some are added", "[config]") {
         f.list({{0x40, 0x01}, {0xdc, 0x05}});
         CHECK(front.open().error() == error::no_device);
         CHECK(f.logged == "declined: the config map covers what a capability of the device has there");
+        f.list({{0x40, 0x01}, {0xb0, 0x10}}); // in its body
+        f.put(0xb2, 2, 2);
+        CHECK(front.open().error() == error::no_device);
+        f.put(0xb2, 2, 1); // which is shorter in version 1
+        CHECK(front.open());
     }
 }
 
@@ -240,6 +245,11 @@ TEST_CASE("extended capabilities: hidden, and added", "[config]") {
         CHECK(get(front, 0x103, 1) == 0x16);
         CHECK(get(front, 0x102, 1) == 0x01);
         CHECK(get(front, 0x154, 1) == f.get(0x154, 1));
+        f.stores.clear();
+        CHECK(put(front, 0x14c, ~0ull, 8));
+        CHECK(f.stores.empty());
+        CHECK(put(front, 0x152, ~0ull, 4));
+        CHECK(f.stores == std::vector<config_range>{{0x154, 2}});
         CHECK(seen_list(front) == conventional);
     }
     SECTION("the first stays as a null capability") {

@@ -24,7 +24,8 @@ struct raw_function {
     std::uint64_t config_size = 4096;
     std::array<std::vector<std::byte>, 7> memory{};
     std::array<std::uint64_t, 7> sizes{};
-    std::vector<config_range> stores{}; ///< writes of config space that arrived
+    std::vector<config_range> stores{};       ///< writes of config space that arrived
+    std::uint64_t faulty = ~std::uint64_t{0}; ///< no write of config space arrives there
     std::string logged{};
 
     void put(std::uint32_t offset, unsigned width, std::uint64_t value, std::uint64_t can_be_written = 0) {
@@ -80,7 +81,7 @@ struct raw_function {
     }
     result<void> store(region_index region, std::uint64_t offset, unsigned width, std::uint64_t value) {
         if (region == region_index::config) {
-            if (!fits(offset, width, config_size)) return error::fault;
+            if (!fits(offset, width, config_size) || offset == faulty) return error::fault;
             stores.push_back({static_cast<std::uint16_t>(offset), static_cast<std::uint16_t>(width)});
             for (unsigned i = 0; i < width; ++i, value >>= 8) {
                 const auto at = static_cast<std::size_t>(offset) + i;
