@@ -93,7 +93,8 @@ struct check_config_written_mark {
                       "observe_writes; the name is the argument of check_config_written_mark");
 };
 
-/// How an entry is called in a message: by its name, or what it is and where.
+/// How an entry is called in a message: what it is, where, and its name; short, as clang cuts what is longer than 32
+/// characters.
 [[nodiscard]] constexpr text_builder<64> label_of(const config_entry& e) {
     using shape = config_entry::shape;
     text_builder<64> out;
@@ -108,9 +109,9 @@ struct check_config_written_mark {
     case shape::bar: return out.add(bar_words[static_cast<std::size_t>(e.bar.what)]).hex(e.bar.number, 1);
     case shape::nothing: break;
     }
-    if (!e.name.empty()) out.add(" ").add(e.name.substr(0, 24));
-    if (e.in.where != anchor::to::space) out.add(" of capability 0x").hex(e.in.id, e.in.where == anchor::to::capability ? 2 : 4);
-    return out.add(" at 0x").hex(e.offset, 2 + (e.offset > 0xff ? 2u : 0u));
+    if (e.in.where != anchor::to::space) out.add(" 0x").hex(e.in.id, e.in.where == anchor::to::capability ? 2 : 4);
+    out.add(e.is_fixed() ? " at 0x" : "+0x").hex(e.offset, e.offset > 0xff ? 4 : 2);
+    return e.name.empty() ? out : out.add(" ").add(e.name.substr(0, 24));
 }
 template <const auto& Map, std::size_t Index>
 inline constexpr auto config_label = [] {
@@ -201,6 +202,12 @@ template <const auto& Map>
     return true;
 }
 
+/// A BAR's number, or 6 for a hidden expansion ROM; a wide one has another behind it.
+[[nodiscard]] constexpr bool good_bar_number(const bar_statement& bar) noexcept {
+    if (bar.number == 6) return bar.what == bar_statement::kind::hidden;
+    return bar.number < (bar.wide ? 5u : 6u);
+}
+
 [[nodiscard]] constexpr bool good_bar_size(const bar_statement& bar) noexcept {
     using kind = bar_statement::kind;
     if (bar.what == kind::hidden || bar.what == kind::half) return true;
@@ -248,9 +255,7 @@ template <const auto& Map>
         return e.what == shape::observe && (e.name.empty() || (e.size != 1 && e.size != 2 && e.size != 4 && e.size != 8));
     })>();
     ok &= report_statement<check_bar_number, Map, first_bad_statement<Map>([](const config_entry& e) {
-        if (e.what != shape::bar) return false;
-        const bool rom = e.bar.number == 6 && e.bar.what == bar_statement::kind::hidden;
-        return (e.bar.number > 5 && !rom) || (e.bar.wide && e.bar.number == 5);
+        return e.what == shape::bar && !good_bar_number(e.bar);
     })>();
     ok &= report_statement<check_bar_size, Map, first_bad_statement<Map>([](const config_entry& e) {
         return e.what == shape::bar && !good_bar_size(e.bar);

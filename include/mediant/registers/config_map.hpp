@@ -266,7 +266,7 @@ struct bar_part : config_part<1, 0> {
 
 protected:
     using kind = bar_statement::kind;
-    [[nodiscard]] static consteval std::uint8_t number_of(std::uint32_t n) { return static_cast<std::uint8_t>(n < 0xff ? n : 0xff); }
+    [[nodiscard]] static consteval std::uint8_t number_of(std::uint32_t n) { return static_cast<std::uint8_t>(n < 6 ? n : 0xff); }
 };
 
 /// `resize_bar{4, 256_MiB}`: a BAR of the device's that the user sees in another size. In what lies beyond the

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// expect: mediant: a register reaches past the end of its region; its name is the argument of check_inside_region
+// expect: check_inside_region<false
+// expect: RING
+#include <mediant/mediant.hpp>
+
+namespace acme {
+using namespace mediant;
+
+struct edu {
+#ifndef MEDIANT_CORRECT
+    static constexpr auto bar0 = region_map{bar{0}, 4_KiB, reg{"RING", 0x800, rw, {.count = 513}}, reg{"LIVE", 0x08}};
+#else
+    static constexpr auto bar0 = region_map{bar{0}, 4_KiB, reg{"RING", 0x800, rw, {.count = 512}}, reg{"LIVE", 0x08}};
+#endif
+    static constexpr auto regions = mediant::regions<bar0>{};
+};
+static_assert(valid<edu>);
+
+} // namespace acme

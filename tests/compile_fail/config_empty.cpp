@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// expect: mediant: a statement of a config map has no bytes or reaches past config space
+// expect: swallow_writes at 0x80
+#include <mediant/mediant.hpp>
+
+namespace acme {
+using namespace mediant;
+
+struct nic {
+    static constexpr auto config = config_map{
+#ifndef MEDIANT_CORRECT
+        swallow_writes{0x80, 0}};
+#else
+        swallow_writes{0x80, 1}};
+#endif
+    static constexpr auto regions = mediant::regions<config>{};
+};
+static_assert(valid<nic>);
+
+} // namespace acme

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// expect: mediant: the VFIO core owns this register of config space: it cannot be overlaid, shadowed or swallowed; the register is the argument of check_not_owned
+// expect: check_not_owned<false
+// expect: HEADER TYPE
+#include <mediant/mediant.hpp>
+
+namespace acme {
+using namespace mediant;
+
+struct nic {
+    static constexpr auto config = config_map{
+#ifndef MEDIANT_CORRECT
+        constant_bytes{0x0e, {0x80}}};
+#else
+        constant_bytes{0x0f, {0x80}}};
+#endif
+    static constexpr auto regions = mediant::regions<config>{};
+};
+static_assert(valid<nic>);
+
+} // namespace acme

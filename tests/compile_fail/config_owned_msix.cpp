@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// expect: mediant: the VFIO core owns this register of config space: it cannot be overlaid, shadowed or swallowed; the register is the argument of check_not_owned
+// expect: check_not_owned<false
+// expect: MSI-X
+#include <mediant/mediant.hpp>
+
+namespace acme {
+using namespace mediant;
+
+struct nic {
+    static constexpr auto config = config_map{
+#ifndef MEDIANT_CORRECT
+        edit_capability{cap::msix, 0x02, {.bits = 16, .value = 0x10}}};
+#else
+        hide_capability{cap::msix}};
+#endif
+    static constexpr auto regions = mediant::regions<config>{};
+};
+static_assert(valid<nic>);
+
+} // namespace acme

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// expect: mediant: the VFIO core owns this register of config space: it cannot be overlaid, shadowed or swallowed; the register is the argument of check_not_owned
+// expect: check_not_owned<false
+// expect: power state
+#include <mediant/mediant.hpp>
+
+namespace acme {
+using namespace mediant;
+
+struct nic {
+    static constexpr auto config = config_map{
+#ifndef MEDIANT_CORRECT
+        swallow_writes{0x04, 2, {.in = cap::pm}}};
+#else
+        swallow_writes{0x06, 2, {.in = cap::pm}}};
+#endif
+    static constexpr auto regions = mediant::regions<config>{};
+};
+static_assert(valid<nic>);
+
+} // namespace acme

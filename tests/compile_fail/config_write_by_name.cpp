@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// expect: mediant: what a config map names is assigned, if it is a shadow, and not written
+#include <mediant/device/memory_device.hpp>
+#include <mediant/mediant.hpp>
+#include <mediant/provider/stack.hpp>
+
+namespace acme {
+using namespace mediant;
+
+struct nic {
+    static constexpr auto config = config_map{shadow_bytes{"SCRATCH", 0x40, 4}, shadow_bytes{"LONG", 0x44, 6},
+                                              observe_writes{"POWER", 0x50, 2}};
+    static constexpr auto regions = mediant::regions<config>{};
+    result<void> written(at<config, "POWER">, lanes<std::uint16_t>, [[maybe_unused]] auto& next) {
+#ifndef MEDIANT_CORRECT
+        return next.write(at<config, "SCRATCH">{}, 1u);
+#else
+        next.assign(at<config, "SCRATCH">{}, 1u);
+#endif
+        return {};
+    }
+};
+using device_type = stack<device::memory_device, nic>;
+answer use(device_type& device, write_access a) { return device.write(a); }
+
+} // namespace acme

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// expect: mediant: the policy has a written hook for a register that the map does not mark with on::written; the name is the last argument of check_written_mark
+// expect: check_written_mark<false
+// expect: START
+#include <mediant/mediant.hpp>
+
+namespace acme {
+using namespace mediant;
+
+struct edu {
+    static constexpr auto bar0 = region_map{bar{0}, 4_KiB, reg{"START", 0x10, rw, {.hook = on::write}}, reg{"LIVE", 0x08}};
+    static constexpr auto regions = mediant::regions<bar0>{};
+#ifndef MEDIANT_CORRECT
+    result<void> written(at<bar0, "START">, lanes<std::uint32_t>, auto&) { return {}; }
+    result<void> write(at<bar0, "START">, std::uint32_t, auto&) { return {}; }
+#else
+    result<void> write(at<bar0, "START">, std::uint32_t, auto&) { return {}; }
+#endif
+};
+static_assert(valid<edu>);
+
+} // namespace acme
