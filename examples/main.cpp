@@ -6,10 +6,14 @@
 #include "edu/edu.hpp"
 #include "vf_half_bar/vf_device.hpp"
 #include "vf_half_bar/vf_half_bar.hpp"
+#include "virtio_net_transitional/virtio_net_device.hpp"
+#include "virtio_net_transitional/virtio_net_transitional.hpp"
 
 #include <mediant/device/edu.hpp>
 #include <mediant/tool/tool.hpp>
 
-using devices = mediant::registry<acme::edu, acme::vf_half_bar>;
+using devices = mediant::registry<acme::edu, acme::vf_half_bar, acme::virtio_net_transitional>;
 
-int main(int argc, char** argv) { return mediant::tool<devices, mediant::device::edu, acme::vf_device>(argc, argv); }
+int main(int argc, char** argv) {
+    return mediant::tool<devices, mediant::device::edu, acme::vf_device, acme::virtio_net_device>(argc, argv);
+}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-#include "vf_half_bar/vf_device.hpp"
 #include "vf_half_bar/vf_half_bar.hpp"
+#include "vf_half_bar/vf_device.hpp"
 
 #include <mediant/provider/stack.hpp>
 

@@ -158,7 +158,7 @@ private:
     void build_msix(const simulated_msix& what) {
         if (what.vectors > 2048 || what.table_bar > 5 || what.pending_bar > 5 || what.table_offset % 8 != 0 ||
             what.pending_offset % 8 != 0)
-            throw std::invalid_argument{"MSI-X has up to 2048 vectors, and its structures lie in BARs at multiples of 8"};
+            throw std::invalid_argument{"MSI-X has up to 2048 vectors, and structures in BARs at multiples of 8"};
         add({.offset = what.offset}, 12);
         put(bytes_, what.offset, 1, 0x11);
         put(bytes_, what.offset + 2u, 2, what.vectors - 1);

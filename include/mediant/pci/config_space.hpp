@@ -96,7 +96,8 @@ struct config_range {
     case cap::vpd: return 8;
     case cap::slot_id:
     case cap::hot_swap: return 4;
-    case cap::msi: return static_cast<std::uint16_t>(10 + ((flags & 0x80) != 0 ? 4 : 0) + ((flags & 0x100) != 0 ? 10 : 0));
+    case cap::msi: // addresses of 64 bits, masks of vectors
+        return static_cast<std::uint16_t>(10 + ((flags & 0x80) != 0 ? 4 : 0) + ((flags & 0x100) != 0 ? 10 : 0));
     case cap::pcix: return (flags & 0x3000) != 0 ? 24 : 8;
     case cap::vendor: return (flags & 0xff) < 3 ? std::uint16_t{4} : static_cast<std::uint16_t>(flags & 0xff);
     case cap::pcie: return (flags & 0xf) < 2 ? 0x14 : 0x3c;

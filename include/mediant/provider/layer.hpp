@@ -36,7 +36,8 @@ public:
     [[nodiscard]] constexpr Policy& policy() noexcept { return policy_; }
     [[nodiscard]] constexpr auto& device() const noexcept { return below_.device(); }
 
-    /// Opens what is below, then the policy, if its maps fit the device. What a failed open had opened is released again.
+    /// Opens what is below, then the policy, if its maps fit the device. What a failed open had opened is released
+    /// again.
     constexpr result<void> open() {
         result<void> opened = below_.open();
         if (!opened) return opened;
@@ -184,7 +185,8 @@ public:
     template <const auto& Map, std::size_t Index>
     constexpr result<void> write_backing(entry_tag<Map, Index>, std::size_t element,
                                          typename entry_tag<Map, Index>::value_type value) {
-        static_assert(!is_config<Map>, "mediant: what a config map names is assigned, if it is a shadow, and not written");
+        static_assert(!is_config<Map>,
+                      "mediant: what a config map names is assigned, if it is a shadow, and not written");
         check_named<Map, Index>();
         if (element >= Map.entries[Index].count) return error::invalid;
         const detail::trapped_entry& e = backing_of<Map, Index>(element);
@@ -344,7 +346,8 @@ private:
         }
         return {};
     }
-    [[nodiscard]] static constexpr bool traps_some_of(std::uint32_t number, std::uint64_t offset, std::uint64_t size) noexcept {
+    [[nodiscard]] static constexpr bool traps_some_of(std::uint32_t number, std::uint64_t offset,
+                                                      std::uint64_t size) noexcept {
         bool some = false;
         detail::visit_map<Policy>(bar{number}, [&]<const auto& Map>() {
             some = trap_table<Map>::untrapped(offset, size) != size;
@@ -365,7 +368,8 @@ private:
     template <const auto& Map, std::size_t Index>
     static constexpr void check_named() noexcept {
         if constexpr (is_config<Map>) {
-            static_assert(Map.entries[Index].size <= 8 && (Map.entries[Index].size & (Map.entries[Index].size - 1)) == 0,
+            constexpr std::uint16_t size = Map.entries[Index].size;
+            static_assert(size <= 8 && (size & (size - 1)) == 0,
                           "mediant: only 1, 2, 4 or 8 bytes of config space can be read or assigned by name");
             static_assert(detail::lists<Map>(detail::config_maps_of<Policy>()),
                           "mediant: the register's map is not in the policy's `regions`");
@@ -479,7 +483,9 @@ private:
 
         constexpr answer below_read(const read_access& a) const { return self.below_.read(a); }
         constexpr answer below_write(const write_access& a) const { return self.below_.write(a); }
-        constexpr bool load(std::uint32_t offset, std::uint32_t& dword) const { return self.load_config(offset, dword); }
+        constexpr bool load(std::uint32_t offset, std::uint32_t& dword) const {
+            return self.load_config(offset, dword);
+        }
         constexpr std::uint64_t region_size(region_index region) const {
             const auto info = self.below_.ioctl(get_region_info{region});
             return info ? info->size : 0;
@@ -491,8 +497,8 @@ private:
             using tag = entry_tag<config_type::map, Index>;
             using value_type = typename tag::value_type;
             next_type next{self};
-            return self.policy_.written(tag{}, lanes<value_type>{static_cast<value_type>(value), static_cast<value_type>(mask)},
-                                        next);
+            const lanes<value_type> how{static_cast<value_type>(value), static_cast<value_type>(mask)};
+            return self.policy_.written(tag{}, how, next);
         }
     };
 

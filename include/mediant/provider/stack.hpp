@@ -154,8 +154,9 @@ private:
 
     /// How a region goes on: trapped by a policy, or by the MSI-X table, which is the device's.
     [[nodiscard]] constexpr traps run(region_index region, std::uint64_t offset, std::uint64_t count) const noexcept {
-        for (const auto& [bar_number, structure] : {std::pair{msix_.table_bar, range{msix_.table_offset, msix_.table_size}},
-                                                    std::pair{msix_.pending_bar, range{msix_.pending_offset, msix_.pending_size}}}) {
+        for (const auto& [bar_number, structure] :
+             {std::pair{msix_.table_bar, range{msix_.table_offset, msix_.table_size}},
+              std::pair{msix_.pending_bar, range{msix_.pending_offset, msix_.pending_size}}}) {
             if (structure.empty() || region != bar{bar_number}) continue;
             if (structure.contains(offset)) {
                 const std::uint64_t left = structure.end() - offset;

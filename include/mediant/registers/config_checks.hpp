@@ -148,7 +148,8 @@ template <const auto& Map, class Predicate>
 }
 template <template <bool, text, text> class Check, const auto& Map, std::size_t First, std::size_t Second>
 [[nodiscard]] consteval bool report_pair() {
-    if constexpr (First != Map.npos) static_cast<void>(Check<false, config_label<Map, First>, config_label<Map, Second>>{});
+    if constexpr (First != Map.npos)
+        static_cast<void>(Check<false, config_label<Map, First>, config_label<Map, Second>>{});
     return First == Map.npos;
 }
 
@@ -162,7 +163,8 @@ template <template <bool, text, text> class Check, const auto& Map, std::size_t 
 template <const auto& Map>
 [[nodiscard]] constexpr bool covers_header(std::uint16_t offset, std::uint16_t size) {
     for (const config_entry& e : Map.entries)
-        if (covers(e) && e.in.where == anchor::to::space && config_range{e.offset, e.size}.meets({offset, size})) return true;
+        if (covers(e) && e.in.where == anchor::to::space && config_range{e.offset, e.size}.meets({offset, size}))
+            return true;
     return false;
 }
 /// Whether an entry covers what the VFIO core owns in a capability; the header of any with id 0.
@@ -189,9 +191,12 @@ template <const auto& Map>
     static_cast<void>(check_not_owned<!covers_header<Map>(config_offset::status, 2), text{"STATUS"}>{});
     static_cast<void>(check_not_owned<!covers_header<Map>(config_offset::header_type, 1), text{"HEADER TYPE"}>{});
     static_cast<void>(check_not_owned<!covers_header<Map>(config_offset::first_bar, 24), text{"BASE ADDRESS"}>{});
-    static_cast<void>(check_not_owned<!covers_header<Map>(config_offset::rom, 4), text{"EXPANSION ROM BASE ADDRESS"}>{});
-    static_cast<void>(check_not_owned<!covers_header<Map>(config_offset::capabilities, 1), text{"CAPABILITIES POINTER"}>{});
-    static_cast<void>(check_not_owned<!covers_header<Map>(config_offset::interrupt_line, 2), text{"INTERRUPT LINE AND PIN"}>{});
+    static_cast<void>(
+        check_not_owned<!covers_header<Map>(config_offset::rom, 4), text{"EXPANSION ROM BASE ADDRESS"}>{});
+    static_cast<void>(
+        check_not_owned<!covers_header<Map>(config_offset::capabilities, 1), text{"CAPABILITIES POINTER"}>{});
+    static_cast<void>(
+        check_not_owned<!covers_header<Map>(config_offset::interrupt_line, 2), text{"INTERRUPT LINE AND PIN"}>{});
     static_cast<void>(check_not_owned<!covers_owned<Map>(cap::pm), text{"power state"}>{});
     static_cast<void>(check_not_owned<!covers_owned<Map>(cap::vpd), text{"VPD address and data"}>{});
     static_cast<void>(check_not_owned<!covers_owned<Map>(cap::msi), text{"MSI"}>{});
@@ -223,6 +228,15 @@ template <const auto& Map>
            (b.bar.wide && b.bar.number + 1 == a.bar.number);
 }
 
+/// Whether one of two statements hides the capability that the other says something of.
+[[nodiscard]] constexpr bool of_hidden(const config_entry& a, const config_entry& b) noexcept {
+    using shape = config_entry::shape;
+    if (a.in.where == anchor::to::space || !(a.in == b.in)) return false;
+    const bool a_hides = a.what == shape::hide;
+    const bool b_hides = b.what == shape::hide;
+    return a_hides != b_hides && a.what != shape::add && b.what != shape::add;
+}
+
 /// Checks a config map; one that is not sound does not compile.
 template <const auto& Map>
 [[nodiscard]] consteval bool check_config_map() {
@@ -230,36 +244,43 @@ template <const auto& Map>
     using to = anchor::to;
     static_assert(Map.entries.size() < 1024, "mediant: a config map holds at most 1,023 entries");
     bool ok = check_owned_registers<Map>();
-    ok &= report_statement<check_config_number, Map, first_bad_statement<Map>([](const config_entry& e) { return !e.fits; })>();
+    ok &= report_statement<check_config_number, Map,
+                           first_bad_statement<Map>([](const config_entry& e) { return !e.fits; })>();
     ok &= report_statement<check_inside_config, Map, first_bad_statement<Map>([](const config_entry& e) {
-        if (e.what == shape::nothing || e.what == shape::hide || e.what == shape::bar || e.what == shape::add || !e.fits) return false;
-        const std::uint32_t end = e.in.where == to::capability ? conventional_config_bytes - config_offset::header_end
-                                  : e.in.where == to::extended_capability ? extended_config_bytes - conventional_config_bytes
-                                                                          : extended_config_bytes;
-        return e.size == 0 || std::uint32_t{e.offset} + e.size > end;
-    })>();
+                               if (e.what == shape::nothing || e.what == shape::hide || e.what == shape::bar ||
+                                   e.what == shape::add)
+                                   return false;
+                               if (!e.fits) return false;
+                               std::uint32_t end = extended_config_bytes;
+                               if (e.in.where == to::capability)
+                                   end = conventional_config_bytes - config_offset::header_end;
+                               if (e.in.where == to::extended_capability) end -= conventional_config_bytes;
+                               return e.size == 0 || std::uint32_t{e.offset} + e.size > end;
+                           })>();
     ok &= report_statement<check_capability_place, Map, first_bad_statement<Map>([](const config_entry& e) {
-        if (e.what != shape::add) return false;
-        const bool extended = e.in.where == to::extended_capability;
-        const std::uint32_t begin = extended ? conventional_config_bytes : config_offset::header_end;
-        const std::uint32_t end = extended ? extended_config_bytes : conventional_config_bytes;
-        return e.offset % 4 != 0 || e.offset < begin || std::uint32_t{e.offset} + e.size > end;
-    })>();
-    ok &= report_statement<check_capability_hidden, Map, first_bad_statement<Map>([](const config_entry& e) {
-        if (e.what == shape::hide || e.what == shape::add || e.in.where == to::space) return false;
-        return first_bad_statement<Map>([&e](const config_entry& other) {
-                   return other.what == shape::hide && other.in == e.in;
-               }) != Map.npos;
-    })>();
+                               if (e.what != shape::add) return false;
+                               const bool extended = e.in.where == to::extended_capability;
+                               const std::uint32_t begin = extended ? conventional_config_bytes
+                                                                    : config_offset::header_end;
+                               const std::uint32_t end = extended ? extended_config_bytes : conventional_config_bytes;
+                               return e.offset % 4 != 0 || e.offset < begin || std::uint32_t{e.offset} + e.size > end;
+                           })>();
+    constexpr statement_pair hidden = bad_pair<Map>(of_hidden);
+    if constexpr (hidden.first != Map.npos) {
+        constexpr std::size_t at_fault = Map.entries[hidden.first].what == shape::hide ? hidden.second : hidden.first;
+        static_cast<void>(check_capability_hidden<false, config_label<Map, at_fault>>{});
+        ok = false;
+    }
     ok &= report_statement<check_observed, Map, first_bad_statement<Map>([](const config_entry& e) {
-        return e.what == shape::observe && (e.name.empty() || (e.size != 1 && e.size != 2 && e.size != 4 && e.size != 8));
-    })>();
+                               const bool width = e.size == 1 || e.size == 2 || e.size == 4 || e.size == 8;
+                               return e.what == shape::observe && (e.name.empty() || !width);
+                           })>();
     ok &= report_statement<check_bar_number, Map, first_bad_statement<Map>([](const config_entry& e) {
-        return e.what == shape::bar && !good_bar_number(e.bar);
-    })>();
+                               return e.what == shape::bar && !good_bar_number(e.bar);
+                           })>();
     ok &= report_statement<check_bar_size, Map, first_bad_statement<Map>([](const config_entry& e) {
-        return e.what == shape::bar && !good_bar_size(e.bar);
-    })>();
+                               return e.what == shape::bar && !good_bar_size(e.bar);
+                           })>();
     constexpr statement_pair bars = bad_pair<Map>(same_bar);
     ok &= report_pair<check_bar_once, Map, bars.first, bars.second>();
     constexpr statement_pair names = bad_pair<Map>(
@@ -269,13 +290,16 @@ template <const auto& Map>
         ok = false;
     }
     constexpr statement_pair added = bad_pair<Map>([](const config_entry& a, const config_entry& b) {
-        return a.what == shape::add && b.what == shape::add && config_range{a.offset, a.size}.meets({b.offset, b.size});
+        if (a.what != shape::add || b.what != shape::add) return false;
+        return config_range{a.offset, a.size}.meets({b.offset, b.size});
     });
     ok &= report_pair<check_capability_collision, Map, added.first, added.second>();
     constexpr statement_pair overlap = bad_pair<Map>([](const config_entry& a, const config_entry& b) {
         const bool both_added = a.what == shape::add && b.what == shape::add;
-        const bool comparable = (a.is_fixed() && b.is_fixed()) || (!a.is_fixed() && a.in == b.in && a.in.where != to::space && !b.is_fixed());
-        return comparable && !both_added && contradict(a, b) && config_range{a.offset, a.size}.meets({b.offset, b.size});
+        const bool of_one = !a.is_fixed() && !b.is_fixed() && a.in == b.in && a.in.where != to::space;
+        const bool comparable = (a.is_fixed() && b.is_fixed()) || of_one;
+        if (!comparable || both_added || !contradict(a, b)) return false;
+        return config_range{a.offset, a.size}.meets({b.offset, b.size});
     });
     ok &= report_pair<check_config_overlap, Map, overlap.first, overlap.second>();
     return ok;

@@ -36,7 +36,7 @@ public:
             std::size_t size = 1;
             const target first = target_of(a.offset + from);
             if (first.to == target::kind::below)
-                while (from + size < a.bytes.size() && target_of(a.offset + from + size).to == target::kind::below) ++size;
+                while (from + size < a.bytes.size() && target_of(a.offset + from + size).to == first.to) ++size;
             const write_access part = a.part(from, size);
             if (first.to == target::kind::shadow) {
                 std::byte& held = state_.shadows.data()[first.place];
@@ -153,7 +153,8 @@ private:
         for (std::size_t i = 0; i < state_.bars.size(); ++i) {
             const bar_statement& stated = bar_statements<Map>.data()[i];
             const shaped_bar& bar = state_.bars.data()[i];
-            const std::uint64_t value = bar.visible == 0 ? 0 : (bar.written & ~(bar.visible - 1) & ~std::uint64_t{0xf}) | low_bits(bar);
+            const std::uint64_t address = bar.written & ~(bar.visible - 1) & ~std::uint64_t{0xf};
+            const std::uint64_t value = bar.visible == 0 ? 0 : address | low_bits(bar);
             put(a, bar_register(stated.number), bar.wide ? 8 : 4, value, ~std::uint64_t{0});
             if (stated.synthesised()) {
                 const std::uint8_t bit = stated.what == bar_statement::kind::io ? 1 : 2;
@@ -184,9 +185,7 @@ private:
     }
 
     /// Tells the policy of observed registers that were written.
-    constexpr result<void> tell(const write_access& a) const {
-        return tell_from<0>(a);
-    }
+    constexpr result<void> tell(const write_access& a) const { return tell_from<0>(a); }
     template <std::size_t Index>
     constexpr result<void> tell_from(const write_access& a) const {
         if constexpr (Index < Map.entries.size()) {

@@ -43,13 +43,13 @@ struct config_entry {
 
     std::string_view name{}; ///< of what hooks and `next` may name
     shape what = shape::nothing;
-    anchor in{};              ///< of a capability that is hidden or added: itself
-    std::uint16_t offset = 0; ///< from the anchor; of an added capability: in config space
-    std::uint16_t size = 0;   ///< bytes
-    std::uint16_t first_byte = 0;     ///< of a constant and of an added capability: in the map's values and masks
-    bool in_shadow = false;           ///< of an added capability: its body can be written
-    bool fits = true;                 ///< a stated number has no more bits than its register
-    std::uint64_t value = 0;          ///< of a shadow, at open and after reset; bytes beyond the eighth are 0
+    anchor in{};                  ///< of a capability that is hidden or added: itself
+    std::uint16_t offset = 0;     ///< from the anchor; of an added capability: in config space
+    std::uint16_t size = 0;       ///< bytes
+    std::uint16_t first_byte = 0; ///< of a constant and of an added capability: in the map's values and masks
+    bool in_shadow = false;       ///< of an added capability: its body can be written
+    bool fits = true;             ///< a stated number has no more bits than its register
+    std::uint64_t value = 0;      ///< of a shadow, at open and after reset; bytes beyond the eighth are 0
     std::uint64_t writable = ~std::uint64_t{0}; ///< of a shadow, likewise; bytes beyond the eighth are writable
     bar_statement bar{};
 

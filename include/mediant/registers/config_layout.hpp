@@ -21,8 +21,10 @@ template <const auto& Map>
 /// Whether a map hides or adds capabilities of a list, so that its pointers are overlaid.
 template <const auto& Map>
 [[nodiscard]] consteval bool edits_list(anchor::to which) {
-    for (const config_entry& e : Map.entries)
-        if ((e.what == config_entry::shape::hide || e.what == config_entry::shape::add) && e.in.where == which) return true;
+    for (const config_entry& e : Map.entries) {
+        const bool edits = e.what == config_entry::shape::hide || e.what == config_entry::shape::add;
+        if (edits && e.in.where == which) return true;
+    }
     return false;
 }
 

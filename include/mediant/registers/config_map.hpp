@@ -126,7 +126,8 @@ struct edit_capability : config_part<1, 8> {
         e.what = config_entry::shape::constant;
         e.in = which;
         e.offset = detail::config_number(offset);
-        e.size = static_cast<std::uint16_t>(how.bits == 8 || how.bits == 16 || how.bits == 32 || how.bits == 64 ? how.bits / 8 : 0);
+        const bool whole = how.bits == 8 || how.bits == 16 || how.bits == 32 || how.bits == 64;
+        e.size = static_cast<std::uint16_t>(whole ? how.bits / 8 : 0);
         e.fits = e.size != 0 && (e.size == 8 || how.value >> how.bits == 0);
         for (std::size_t i = 0; i < e.size; ++i) {
             values[i] = static_cast<std::uint8_t>(how.value >> (8 * i));
@@ -172,7 +173,8 @@ struct swallow_writes : config_part<1, 0> {
 /// `result<void> written(at<config, "COMMAND">, lanes<std::uint16_t>, auto& next)` is told. 1, 2, 4 or 8 bytes. Also
 /// for registers that the VFIO core owns.
 struct observe_writes : config_part<1, 0> {
-    consteval observe_writes(std::string_view name, std::uint32_t offset, std::uint32_t size, place_options where = {}) {
+    consteval observe_writes(std::string_view name, std::uint32_t offset, std::uint32_t size,
+                             place_options where = {}) {
         config_entry& e = entries[0];
         e.name = name;
         e.what = config_entry::shape::observe;
@@ -266,7 +268,9 @@ struct bar_part : config_part<1, 0> {
 
 protected:
     using kind = bar_statement::kind;
-    [[nodiscard]] static consteval std::uint8_t number_of(std::uint32_t n) { return static_cast<std::uint8_t>(n < 6 ? n : 0xff); }
+    [[nodiscard]] static consteval std::uint8_t number_of(std::uint32_t n) {
+        return static_cast<std::uint8_t>(n < 6 ? n : 0xff);
+    }
 };
 
 /// `resize_bar{4, 256_MiB}`: a BAR of the device's that the user sees in another size. In what lies beyond the
@@ -306,7 +310,11 @@ struct memory_bar_options {
 /// `memory_bar{2, 64_KiB, {.wide = true}}`: a memory BAR that the device has not; its registers are a region map's.
 struct memory_bar : bar_part {
     consteval memory_bar(std::uint32_t number, std::uint64_t size, memory_bar_options how = {})
-        : bar_part{{.what = kind::memory, .number = number_of(number), .wide = how.wide, .prefetchable = how.prefetchable, .size = size}} {}
+        : bar_part{{.what = kind::memory,
+                    .number = number_of(number),
+                    .wide = how.wide,
+                    .prefetchable = how.prefetchable,
+                    .size = size}} {}
 };
 
 /// `config_map{…}`: what is stated about config space, in any order. What is not stated passes to the device.

@@ -132,8 +132,8 @@ private:
     [[nodiscard]] constexpr bool meets(const listed_capability& each) const noexcept {
         const std::uint16_t header = List == anchor::to::capability ? 2 : 4;
         const config_range all{each.offset, each.size < header ? header : each.size};
-        const config_range owned =
-            List == anchor::to::capability ? owned_part(static_cast<std::uint8_t>(each.id)) : config_range{};
+        const config_range owned = List == anchor::to::capability ? owned_part(static_cast<std::uint8_t>(each.id))
+                                                                  : config_range{};
         for (std::size_t i = 0; i < Map.entries.size(); ++i) {
             const config_entry& e = Map.entries.data()[i];
             if (state_.where.data()[i] == state_type::absent || e.what == shape::observe) continue;
@@ -162,7 +162,7 @@ private:
         constexpr bool extended = List == anchor::to::extended_capability;
         constexpr std::uint32_t open_end = ~0u; // of a pointer that must be overlaid whatever it is below
         list_edits& out = edits<List>();
-        std::uint16_t last = 0;       // the capability that the next one is linked to; 0: the list's head
+        std::uint16_t last = 0;          // the capability that the next one is linked to; 0: the list's head
         std::uint32_t points = open_end; // where it points below
         bool room = true;
         const auto link = [&](std::uint16_t to, std::uint32_t on) {
@@ -177,7 +177,8 @@ private:
 
         bool begun = false; // an extended list's head is at 0x100, whatever is there
         if constexpr (extended) {
-            for (const config_entry& e : Map.entries) begun = begun || (added_at(e) && e.offset == conventional_config_bytes);
+            for (const config_entry& e : Map.entries)
+                begun = begun || (added_at(e) && e.offset == conventional_config_bytes);
             if (begun) link(conventional_config_bytes, open_end);
         }
         static_cast<void>(walk<List>([&](const listed_capability& each) {
@@ -264,12 +265,13 @@ private:
     }
 
     constexpr result<void> open_synthesised(const bar_statement& stated, shaped_bar& bar) const {
-        if (bar.below != 0 || (stated.wide && host_.region_size(region_index{stated.number + 1u}) != 0)) return declined("declined: the device has a BAR where the config map adds one");
+        if (bar.below != 0 || (stated.wide && host_.region_size(region_index{stated.number + 1u}) != 0))
+            return declined("declined: the device has a BAR where the config map adds one");
         bar.visible = stated.size;
         bar.wide = stated.wide;
-        bar.flags = static_cast<std::uint8_t>(stated.what == bar_statement::kind::io ? 0x1
-                                                                                    : (stated.wide ? 0x4 : 0) |
-                                                                                          (stated.prefetchable ? 0x8 : 0));
+        const bool io = stated.what == bar_statement::kind::io;
+        bar.flags = static_cast<std::uint8_t>((io ? 0x1 : 0) | (stated.wide ? 0x4 : 0) |
+                                              (stated.prefetchable ? 0x8 : 0));
         return {};
     }
 

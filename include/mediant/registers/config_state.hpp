@@ -87,14 +87,18 @@ struct config_state {
         return shadows.data() + config_shadow_places<Map>[entry];
     }
 
-    /// Shadows hold their reset values again; addresses in BARs and COMMAND stay, as vfio-pci restores them.
+    /// Shadows hold their reset values again, and a synthesised I/O BAR is off, as virtio's variant driver has it
+    /// (drivers/vfio/pci/virtio/legacy_io.c); addresses in BARs stay, as vfio-pci restores them.
     constexpr void reset() noexcept {
+        for (const bar_statement& each : bar_statements<Map>)
+            if (each.what == bar_statement::kind::io) command = static_cast<std::uint8_t>(command & ~1u);
         for (std::size_t i = 0; i < Map.entries.size(); ++i) {
             const config_entry& e = Map.entries.data()[i];
             if (e.what == config_entry::shape::shadow)
                 for (std::size_t k = 0; k < e.size; ++k) shadow_of(i)[k] = std::byte{e.value_at(k)};
             if (e.what == config_entry::shape::add && e.in_shadow)
-                for (std::size_t k = 0; k < e.size; ++k) shadow_of(i)[k] = std::byte{Map.values.data()[e.first_byte + k]};
+                for (std::size_t k = 0; k < e.size; ++k)
+                    shadow_of(i)[k] = std::byte{Map.values.data()[e.first_byte + k]};
         }
     }
 };

@@ -270,6 +270,11 @@ TEST_CASE("BARs: an I/O BAR that the device has not", "[config]") {
     CHECK(get(front, 0x10, 4) == 0xc041);
     CHECK(put(front, 0x04, 0x0006, 2));
     CHECK(read(front, bar{0}, 0, 4) == answer{0, error::io});
+    CHECK(put(front, 0x04, 0x0007, 2));
+    REQUIRE(front.ioctl(reset_device{}));
+    CHECK(get(front, 0x04, 2) == 0x0006);
+    CHECK(read(front, bar{0}, 0, 4) == answer{0, error::io});
+    CHECK(get(front, 0x10, 4) == 0xc041);
 
     SECTION("I/O space can be set although the device has none") {
         f.put(0x04, 2, 0x0002, 0x0506);
@@ -309,7 +314,7 @@ TEST_CASE("BARs: a memory BAR that the device has not", "[config]") {
 
 TEST_CASE("BARs: registers that make no sense", "[config]") {
     raw_function f = make();
-    constexpr static auto last = config_map{hide_bar{5}};
+    static constexpr auto last = config_map{hide_bar{5}};
     f.put(0x24, 4, 0x4, ~std::uint64_t{0xfff});
     f.sizes[5] = 4_KiB;
     front_of<last> front{f};

@@ -31,11 +31,12 @@ constexpr auto hides_pm_and_pcie = config_map{hide_capability{cap::pm}, hide_cap
 constexpr auto hides_vendor = config_map{hide_capability{cap::vendor}};
 constexpr auto adds_two = config_map{add_capability{cap::vendor, 0xe0, {8, 1, 2, 3, 4, 5}},
                                      add_capability{cap::vendor, 0xf0, {4, 9}, {.writable = true}}};
-constexpr auto replaces_vpd = config_map{hide_capability{cap::vpd}, add_capability{cap::vendor, 0x50, {8, 1, 2, 3, 4, 5}}};
+constexpr auto replaces_vpd = config_map{hide_capability{cap::vpd},
+                                         add_capability{cap::vendor, 0x50, {8, 1, 2, 3, 4, 5}}};
 constexpr auto hides_serial = config_map{hide_extended_capability{extended_cap::serial_number}};
 constexpr auto hides_aer = config_map{hide_extended_capability{extended_cap::aer}};
-constexpr auto adds_serial =
-    config_map{add_extended_capability{extended_cap::serial_number, 0x200, {1, 2, 3, 4, 5, 6, 7, 8}, {.version = 2}}};
+constexpr auto adds_serial = config_map{
+    add_extended_capability{extended_cap::serial_number, 0x200, {1, 2, 3, 4, 5, 6, 7, 8}, {.version = 2}}};
 constexpr auto first_extended = config_map{
     hide_extended_capability{extended_cap::aer},
     add_extended_capability{extended_cap::serial_number, 0x100, {1, 2, 3, 4, 5, 6, 7, 8}, {.writable = true}}};
@@ -295,7 +296,7 @@ TEST_CASE("capabilities: broken lists are declined, and end", "[config]") {
     CHECK(declines()); // into the header
     f.put(0x61, 1, 0xfc);
     f.put(0xfc, 4, 0xffff'ffff);
-    CHECK(declines()); // nothing there
+    CHECK(declines());           // nothing there
     f.put(0xfc, 4, 0x0000'0003); // VPD that reaches past the end
     REQUIRE(front.open());
     CHECK(all_zero(front, 0xfc, 4));
@@ -334,11 +335,14 @@ TEST_CASE("capabilities: more than can be hidden are declined", "[config]") {
 
 namespace {
 
-constexpr auto busy = config_map{
-    hide_capability{cap::vpd}, hide_capability{cap::vendor}, add_capability{cap::vendor, 0xe0, {8, 1, 2, 3, 4, 5}},
-    edit_capability{cap::pcie, 4, {.value = 0, .mask = 1u << 28}}, shadow_bytes{"S", 6, 2, {.in = cap::pm}},
-    hide_extended_capability{extended_cap::aer}, hide_extended_capability{extended_cap::vendor},
-    add_extended_capability{extended_cap::serial_number, 0xf00, {1, 2, 3, 4, 5, 6, 7, 8}}};
+constexpr auto busy = config_map{hide_capability{cap::vpd},
+                                 hide_capability{cap::vendor},
+                                 add_capability{cap::vendor, 0xe0, {8, 1, 2, 3, 4, 5}},
+                                 edit_capability{cap::pcie, 4, {.value = 0, .mask = 1u << 28}},
+                                 shadow_bytes{"S", 6, 2, {.in = cap::pm}},
+                                 hide_extended_capability{extended_cap::aer},
+                                 hide_extended_capability{extended_cap::vendor},
+                                 add_extended_capability{extended_cap::serial_number, 0xf00, {1, 2, 3, 4, 5, 6, 7, 8}}};
 
 /// Something like a list: mostly sound, at times not.
 void scribble(raw_function& f, std::mt19937_64& random) {

@@ -42,7 +42,8 @@ struct raw_function {
         put(number == 6 ? 0x30 : 0x10 + 4 * number, (flags & 7) == 4 ? 8 : 4, flags, ~(size - 1) & ~low);
         if (size > 1_MiB) return; // too large for a test to hold
         memory[number].resize(static_cast<std::size_t>(size));
-        for (std::size_t i = 0; i < memory[number].size(); ++i) memory[number][i] = static_cast<std::byte>(i * 7 + number);
+        for (std::size_t i = 0; i < memory[number].size(); ++i)
+            memory[number][i] = static_cast<std::byte>(i * 7 + number);
     }
 
     /// Capabilities at these offsets, linked in this order.
@@ -104,7 +105,8 @@ struct raw_function {
 };
 
 template <class Front>
-[[nodiscard]] std::uint64_t get(Front& front, std::uint64_t offset, std::size_t width, region_index region = region_index::config) {
+[[nodiscard]] std::uint64_t get(Front& front, std::uint64_t offset, std::size_t width,
+                                region_index region = region_index::config) {
     std::array<std::byte, 8> bytes{};
     const answer done = front.read({region, offset, std::span{bytes}.first(width)});
     return done == answer{width} ? load_little(std::span{bytes}.first(width)) : ~std::uint64_t{0xbad};
@@ -128,7 +130,8 @@ template <class Front>
         return true;
     };
     const auto visit = [&out](const listed_capability& each) { out.emplace_back(each.offset, each.id); };
-    if (!(extended ? walk_extended_capabilities(load, visit) : walk_capabilities(load, visit))) out.emplace_back(0, 0xbad);
+    const bool whole = extended ? walk_extended_capabilities(load, visit) : walk_capabilities(load, visit);
+    if (!whole) out.emplace_back(0, 0xbad);
     return out;
 }
 using listing = std::vector<std::pair<unsigned, unsigned>>;

@@ -25,9 +25,14 @@ namespace {
 struct vf {
     static constexpr auto bar0 = region_map{bar{0}, 32, reg{"A", 0, rw, {.backing = from::shadow, .value = 0x1234}}};
     static constexpr auto config = config_map{
-        config_id{.device = 0x1000, .revision = 0, .subdevice = 1}, io_bar{0, 32}, hide_upper_half{2}, resize_bar{4, 64_KiB},
-        hide_capability{cap::vpd}, add_capability{cap::vendor, 0xe0, {8, 1, 2, 3, 4, 5}, {.writable = true}},
-        edit_capability{cap::pcie, 0x04, {.value = 0, .mask = 1u << 28}}, shadow_bytes{"SCRATCH", 0xf0, 4},
+        config_id{.device = 0x1000, .revision = 0, .subdevice = 1},
+        io_bar{0, 32},
+        hide_upper_half{2},
+        resize_bar{4, 64_KiB},
+        hide_capability{cap::vpd},
+        add_capability{cap::vendor, 0xe0, {8, 1, 2, 3, 4, 5}, {.writable = true}},
+        edit_capability{cap::pcie, 0x04, {.value = 0, .mask = 1u << 28}},
+        shadow_bytes{"SCRATCH", 0xf0, 4},
         hide_extended_capability{extended_cap::aer},
         add_extended_capability{extended_cap::serial_number, 0x200, {1, 2, 3, 4, 5, 6, 7, 8}}};
     static constexpr auto regions = mediant::regions<bar0, config>{};
@@ -35,14 +40,20 @@ struct vf {
 static_assert(valid<vf>);
 
 device::pci_function function() {
-    return {.id = {0x1af4, 0x1041, 0x1af4, 0x1100, 0x020000},
-            .revision = 1,
-            .bar_sizes = {0, 0, 64_KiB, 0, 32_KiB, 0},
-            .wide_bars = 1u << 2,
-            .msix = {.vectors = 4, .offset = 0x60, .table_bar = 4, .table_offset = 0x1000, .pending_bar = 4, .pending_offset = 0x2000},
-            .capabilities = {{0x03, 0x70, {0, 0x80, 1, 2, 3, 4}, {0xff, 0xff, 0xff, 0xff, 0xff, 0xff}},
-                             {0x10, 0x80, {2, 0, 0xe2, 0x8f, 0, 0x10, 0, 0, 0xff, 0xff}, {0, 0, 0, 0, 0, 0, 0xff, 0xff}}},
-            .extended_capabilities = {{0x0001, 0x100, {1, 2, 3, 4}, {0xff}}, {0x000d, 0x148, {5, 6, 7, 8}, {}}}};
+    return {
+        .id = {0x1af4, 0x1041, 0x1af4, 0x1100, 0x020000},
+        .revision = 1,
+        .bar_sizes = {0, 0, 64_KiB, 0, 32_KiB, 0},
+        .wide_bars = 1u << 2,
+        .msix = {.vectors = 4,
+                 .offset = 0x60,
+                 .table_bar = 4,
+                 .table_offset = 0x1000,
+                 .pending_bar = 4,
+                 .pending_offset = 0x2000},
+        .capabilities = {{0x03, 0x70, {0, 0x80, 1, 2, 3, 4}, {0xff, 0xff, 0xff, 0xff, 0xff, 0xff}},
+                         {0x10, 0x80, {2, 0, 0xe2, 0x8f, 0, 0x10, 0, 0, 0xff, 0xff}, {0, 0, 0, 0, 0, 0, 0xff, 0xff}}},
+        .extended_capabilities = {{0x0001, 0x100, {1, 2, 3, 4}, {0xff}}, {0x000d, 0x148, {5, 6, 7, 8}, {}}}};
 }
 
 using device_type = stack<device::memory_device, vf>;
@@ -103,7 +114,8 @@ TEST_CASE("vfio-user: BARs as a config map has them") {
     const auto get = [&](region_index region, std::uint64_t offset, std::size_t size) {
         std::array<std::byte, 8> bytes{};
         const answer done = there.client.read({region, offset, std::span{bytes}.first(size)});
-        return done == answer{size} ? load_little(bytes) : 0xbad'0000'0000'0000 | static_cast<std::uint64_t>(to_errno(done.error));
+        return done == answer{size} ? load_little(bytes)
+                                    : 0xbad'0000'0000'0000 | static_cast<std::uint64_t>(to_errno(done.error));
     };
     const auto put = [&](region_index region, std::uint64_t offset, std::uint64_t value, std::size_t size) {
         std::array<std::byte, 8> bytes{};
