@@ -35,9 +35,11 @@ std::string provider_of(int registers, std::uint64_t region_bytes, std::uint64_t
         map += fmt::format(",\n        reg{{\"{}\", {:#x}{}}}", name, static_cast<std::uint64_t>(i) * stride,
                            i % 8 == 7 ? ", rw, {.hook = on::read | on::write}" : facts[i % 4]);
         if (i % 8 != 7) continue;
-        hooks += fmt::format("    result<std::uint32_t> read(at<bar0, \"{0}\"> which, auto& next) {{ return next.read(which); }}\n"
-                             "    result<void> write(at<bar0, \"{0}\"> which, std::uint32_t value, auto& next) {{ return "
-                             "next.write(which, value ^ 1); }}\n", name);
+        hooks += fmt::format(
+            "    result<std::uint32_t> read(at<bar0, \"{0}\"> which, auto& next) {{ return next.read(which); }}\n"
+            "    result<void> write(at<bar0, \"{0}\"> which, std::uint32_t value, auto& next) {{ return "
+            "next.write(which, value ^ 1); }}\n",
+            name);
     }
     return fmt::format(R"(#include <mediant/mediant.hpp>
 #include <mediant/kernel/policy_object.hpp>
@@ -51,9 +53,11 @@ struct measured {{
 static_assert(valid<measured>);
 }}
 extern "C" {{
-extern constinit const mediant_provider* const mediant_providers[] = {{&mediant::kernel::provider_table<acme::measured>}};
+extern constinit const mediant_provider* const mediant_providers[] = {{
+    &mediant::kernel::provider_table<acme::measured>}};
 }}
-)", region_bytes, map, hooks);
+)",
+                       region_bytes, map, hooks);
 }
 
 std::string registry_of(int providers, int rules) {
@@ -68,8 +72,10 @@ std::string registry_of(int providers, int rules) {
         out += "}}; };\n";
         names += fmt::format("{}p{}", p == 0 ? "" : ", ", p);
     }
-    return out + fmt::format("using devices = registry<{}>;\n}}\nunsigned long find(const mediant::device_id& id) {{ return "
-                             "acme::devices::find(id); }}\n", names);
+    return out +
+           fmt::format("using devices = registry<{}>;\n}}\nunsigned long find(const mediant::device_id& id) {{ return "
+                       "acme::devices::find(id); }}\n",
+                       names);
 }
 
 struct subject {
@@ -109,7 +115,9 @@ bool run(const std::vector<std::string>& command, measure& into) {
     int status = 0;
     rusage used{};
     if (child < 0 || wait4(child, &status, 0, &used) != child || status != 0) return false;
-    const auto seconds = [](const timeval& t) { return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6; };
+    const auto seconds = [](const timeval& t) {
+        return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
+    };
     into.seconds = std::min(into.seconds, seconds(used.ru_utime) + seconds(used.ru_stime));
     into.mebibytes = std::max(into.mebibytes, static_cast<double>(used.ru_maxrss) / 1024);
     return true;
@@ -147,19 +155,22 @@ int main(int argc, char** argv) {
     const std::string work = folder;
     int rc = 0;
     nlohmann::json rows = nlohmann::json::array();
-    fmt::print("What mediant costs a compiler, -O2: CPU time (the least of 3 runs) and peak memory, and the ratio to a file\n"
-               "that only includes <fmt/core.h>; bytes of the object, and its longest symbol's characters.\n\n"
-               "{:12} {:22} {:32} | {:>7} {:>9} | {:>7} {:>9} | {:>9} {:>7}\n",
-               "compiler", "file", "", "s", "to fmt", "MiB", "to fmt", "object", "symbol");
+    fmt::print(
+        "What mediant costs a compiler, -O2: CPU time (the least of 3 runs) and peak memory, and the ratio to a file\n"
+        "that only includes <fmt/core.h>; bytes of the object, and its longest symbol's characters.\n\n"
+        "{:12} {:22} {:32} | {:>7} {:>9} | {:>7} {:>9} | {:>9} {:>7}\n",
+        "compiler", "file", "", "s", "to fmt", "MiB", "to fmt", "object", "symbol");
     for (const std::string& compiler : compilers) {
         std::vector<measure> measures(subjects.size());
-        for (int round = 0; round < 3 && rc == 0; ++round) // interleaved, so that a drift of the machine meets all alike
+        // Interleaved, so that a drift of the machine's speed meets all alike.
+        for (int round = 0; round < 3 && rc == 0; ++round)
             for (std::size_t i = 0; i < subjects.size(); ++i) {
                 const std::string source = fmt::format("{}/{}.cpp", work, i);
                 const std::string object = fmt::format("{}/{}.o", work, i);
                 if (round == 0) std::ofstream{source} << subjects[i].source;
                 if (!run({compiler, "-std=c++20", "-O2", "-I", include, "-c", source, "-o", object}, measures[i])) {
-                    fmt::print(stderr, "{} does not compile \"{}\" ({})\n", compiler, subjects[i].name, subjects[i].what);
+                    fmt::print(stderr, "{} does not compile \"{}\" ({})\n", compiler, subjects[i].name,
+                               subjects[i].what);
                     rc = 1;
                     break;
                 }
@@ -170,7 +181,8 @@ int main(int argc, char** argv) {
                 std::sscanf(output_of("size " + object + " | tail -n 1").c_str(), "%ld %ld", &text, &data);
                 measures[i].object_bytes = text + data;
                 measures[i].longest_symbol = std::strtoul(
-                    output_of("nm " + object + " | awk '{if (length($NF) > m) m = length($NF)} END {print m + 0}'").c_str(),
+                    output_of("nm " + object + " | awk '{if (length($NF) > m) m = length($NF)} END {print m + 0}'")
+                        .c_str(),
                     nullptr, 10);
             }
         std::fputc('\n', stderr);
@@ -180,12 +192,16 @@ int main(int argc, char** argv) {
             const double time = m.seconds / measures[0].seconds;
             const double memory = m.mebibytes / measures[0].mebibytes;
             fmt::print("{:12} {:22} {:32} | {:>7.2f} {:>9.2f} | {:>7.0f} {:>9.2f} | {:>9} {:>7}\n",
-                       std::filesystem::path{compiler}.filename().string(), subjects[i].name, subjects[i].what, m.seconds,
-                       time, m.mebibytes, memory, m.object_bytes, m.longest_symbol);
-            rows.push_back({{"compiler", compiler}, {"file", subjects[i].name}, {"what", subjects[i].what},
-                            {"seconds", m.seconds}, {"mebibytes", m.mebibytes},
+                       std::filesystem::path{compiler}.filename().string(), subjects[i].name, subjects[i].what,
+                       m.seconds, time, m.mebibytes, memory, m.object_bytes, m.longest_symbol);
+            rows.push_back({{"compiler", compiler},
+                            {"file", subjects[i].name},
+                            {"what", subjects[i].what},
+                            {"seconds", m.seconds},
+                            {"mebibytes", m.mebibytes},
                             {"to_fmt_core", {{"time", time}, {"memory", memory}}},
-                            {"object_bytes", m.object_bytes}, {"longest_symbol", m.longest_symbol}});
+                            {"object_bytes", m.object_bytes},
+                            {"longest_symbol", m.longest_symbol}});
         }
     }
     std::filesystem::remove_all(work);

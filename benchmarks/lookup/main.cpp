@@ -61,9 +61,13 @@ struct contest {
 template <std::size_t Providers, std::size_t Rules>
 contest contest_of() {
     using devices = typename many<Rules, std::make_index_sequence<Providers>>::devices;
-    contest out{fmt::format("{} x {}", Providers, Rules), Providers * Rules,
-                [](const device_id& id) { return devices::find(id); }, devices::npos,
-                sizeof(rule_index<Providers * Rules>), {}, {}};
+    contest out{fmt::format("{} x {}", Providers, Rules),
+                Providers * Rules,
+                [](const device_id& id) { return devices::find(id); },
+                devices::npos,
+                sizeof(rule_index<Providers * Rules>),
+                {},
+                {}};
     std::size_t provider = 0;
     std::vector<owned_rule> all;
     devices::for_each([&]<class P>() {
@@ -90,7 +94,8 @@ std::vector<device_id> devices_for(const contest& c, std::string_view kind) {
     for (int i = 0; i < 1024; ++i) {
         const auto value = [](std::uint32_t id, std::uint32_t otherwise) { return id == any_id ? otherwise : id; };
         const pci_id& r = kind == "last" ? c.listed.back() : c.listed[random() % c.listed.size()];
-        device_id id{value(r.vendor, 1), value(r.device, 2), value(r.subvendor, 3), value(r.subdevice, 4), r.class_code};
+        device_id id{value(r.vendor, 1), value(r.device, 2), value(r.subvendor, 3), value(r.subdevice, 4),
+                     r.class_code};
         if (kind == "unknown") id.vendor = 0x8086;
         out.push_back(id);
     }
@@ -184,7 +189,9 @@ int main(int argc, char** argv) {
             const std::size_t table = c.table.size() * sizeof(linear_id);
             fmt::print("{:14} {:>6} {:10} | {:>8.1f} {:>9.1f} {:>8.3f} | {:>12} {:>12}\n", c.name, c.rules, kind, ns,
                        scan_ns, ns / scan_ns, c.index_bytes, table);
-            rows.push_back({{"providers", c.name}, {"ids", c.rules}, {"device", kind},
+            rows.push_back({{"providers", c.name},
+                            {"ids", c.rules},
+                            {"device", kind},
                             {"nanoseconds", {{"registry", ns}, {"scan", scan_ns}}},
                             {"bytes", {{"registry", c.index_bytes}, {"scan", table}}}});
         }

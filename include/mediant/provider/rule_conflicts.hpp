@@ -55,8 +55,8 @@ struct rule_conflict {
 /// N rules by shape. IDs have 16 bits, class codes and masks 24.
 template <std::size_t N>
 struct shaped_rules {
-    std::array<packed_rule, N + 1> rules{};        ///< those of a shape stand together
-    std::array<std::uint32_t, N + 1> starts{};     ///< of each shape
+    std::array<packed_rule, N + 1> rules{};    ///< those of a shape stand together
+    std::array<std::uint32_t, N + 1> starts{}; ///< of each shape
     std::size_t shapes = 0;
 
     constexpr explicit shaped_rules(const std::array<owned_rule, N>& from) noexcept {
@@ -125,7 +125,7 @@ template <std::size_t Pairs, std::size_t N>
 template <std::size_t Slots, std::size_t N>
 [[nodiscard]] constexpr rule_conflict conflict_between(const shaped_rules<N>& all, shape_pair pair) noexcept {
     struct entry {
-        std::uint32_t rule = 0; // 1 + index
+        std::uint32_t rule = 0;  // 1 + index
         std::uint32_t other = 0; // 1 + index of a rule of another provider, if there is one
     };
     std::array<entry, Slots> table{};

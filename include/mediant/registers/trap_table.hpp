@@ -273,33 +273,41 @@ struct chunk_directory {
     }
 
     constexpr void fill(const std::array<std::uint64_t, Chunks>& chunks) noexcept {
-        unsigned best = ~0u;
+        // Compilers bound the steps: what collides often is given up early, and what is good is good enough.
+        if (!fill_below(chunks, 32)) fill_below(chunks, ~0u);
+    }
+
+private:
+    constexpr bool fill_below(const std::array<std::uint64_t, Chunks>& chunks, unsigned limit) noexcept {
+        unsigned best = limit;
         chunk_directory tried{};
         for (const std::uint64_t m : {std::uint64_t{1}, std::uint64_t{0x9e3779b97f4a7c15}, std::uint64_t{0xd1342543de82ef95}}) {
             for (const unsigned s : {0u, 2u, 4u, 8u, 12u, 32u, 44u}) {
                 tried.multiplier = m;
                 tried.shift = s;
-                tried.place(chunks);
-                if (tried.probes < best) {
+                if (tried.place(chunks, best)) {
                     best = tried.probes;
                     *this = tried;
                 }
-                if (best == 1) return;
+                if (best <= 1 + Chunks / 256) return true;
             }
         }
+        return best < limit;
     }
 
-private:
-    constexpr void place(const std::array<std::uint64_t, Chunks>& chunks) noexcept {
+    /// False, and not completed, where some look-up would need `limit` probes.
+    constexpr bool place(const std::array<std::uint64_t, Chunks>& chunks, unsigned limit) noexcept {
         for (std::uint64_t& key : keys) key = empty;
         probes = 1;
         for (std::size_t table = 0; table < Chunks; ++table) {
             unsigned tries = 1;
-            std::size_t at = slot(chunks[table]);
-            for (; keys[at] != empty; at = (at + 1) & (slots - 1)) ++tries;
-            keys[at] = chunks[table] << 16 | table;
+            std::size_t at = slot(chunks.data()[table]);
+            for (; keys.data()[at] != empty; at = (at + 1) & (slots - 1))
+                if (++tries >= limit) return false;
+            keys.data()[at] = chunks.data()[table] << 16 | table;
             if (tries > probes) probes = tries;
         }
+        return probes < limit;
     }
 };
 
