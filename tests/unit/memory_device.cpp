@@ -69,6 +69,80 @@ TEST_CASE("memory device: memory of any width, seen by mappings too", "[memory_d
     ::munmap(at, 64_KiB);
 }
 
+namespace {
+/// The second page of 16 KiB is trapped, and the last register of the third.
+struct traps_pages {
+    static constexpr auto bar0 = region_map{bar{0}, 16_KiB, block{"SHADOW", 0x1000, 0x40, {.backing = from::shadow}},
+                                            reg{"PASSED_BY_HOOK", 0x2ffc, rw, {.hook = on::read}}};
+    static constexpr auto regions = mediant::regions<bar0>{};
+
+    result<std::uint32_t> read(at<bar0, "PASSED_BY_HOOK"> reg, auto& next) { return next.read(reg); }
+};
+
+void put(memory_device& model, std::uint64_t offset, std::uint32_t value) { model.bar_store(0, offset, 4, value); }
+
+/// A client's own mapping of a whole file, whatever it was told that it may map.
+class mapping {
+public:
+    mapping(int fd, std::size_t size)
+        : at_{::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)}, size_{size} {
+        REQUIRE(at_ != MAP_FAILED);
+    }
+    mapping(const mapping&) = delete;
+    mapping& operator=(const mapping&) = delete;
+    ~mapping() { ::munmap(at_, size_); }
+    std::uint32_t& operator[](std::size_t offset) const { return static_cast<std::uint32_t*>(at_)[offset / 4]; }
+
+private:
+    void* at_;
+    std::size_t size_;
+};
+} // namespace
+
+TEST_CASE("memory device: what a client maps of the file shows no trapped page", "[memory_device]") {
+    memory_device model{some_id, {16_KiB, 0, 0, 0, 0, 0}};
+    stack<memory_device, traps_pages> front{model};
+    REQUIRE(front.open());
+    const mapping client{front.memory_fd(bar{0}), 16_KiB};
+    put(front, bar{0}, 0x2ffc, 0x11, 4); // passes to the device
+    put(front, bar{0}, 0x0ffc, 0x22, 4);
+    CHECK(get(front, bar{0}, 0x2ffc, 4) == 0x11);
+    CHECK(client[0x2ffc] == 0);
+    CHECK(client[0x0ffc] == 0x22);
+    client[0x2ffc] = 0x33;
+    client[0x3000] = 0x44;
+    CHECK(get(front, bar{0}, 0x2ffc, 4) == 0x11);
+    CHECK(get(front, bar{0}, 0x3000, 4) == 0x44);
+    REQUIRE(front.ioctl(reset_device{}));
+    CHECK(get(front, bar{0}, 0x2ffc, 4) == 0);
+    CHECK(get(front, bar{0}, 0x3000, 4) == 0);
+}
+
+TEST_CASE("memory device: what an earlier client has mapped is no longer the device's", "[memory_device]") {
+    memory_device model{some_id, {16_KiB, 0, 0, 0, 0, 0}};
+    stack<memory_device, traps_pages> front{model};
+    put(model, 0x0ffc, 0x01);
+    put(model, 0x2ffc, 0x02);
+    REQUIRE(front.open());
+    const mapping earlier{front.memory_fd(bar{0}), 16_KiB};
+    CHECK(earlier[0x0ffc] == 0x01);
+    earlier[0] = 0x11;
+    put(front, bar{0}, 0x2ffc, 0x22, 4);
+    front.release();
+    earlier[0] = 0x12;
+    earlier[0x0ffc] = 0x13;
+    REQUIRE(front.open()); // registers outlive opens
+    CHECK(get(front, bar{0}, 0, 4) == 0x11);
+    CHECK(get(front, bar{0}, 0x0ffc, 4) == 0x01);
+    CHECK(get(front, bar{0}, 0x2ffc, 4) == 0x22);
+    const mapping later{front.memory_fd(bar{0}), 16_KiB};
+    CHECK(later[0] == 0x11);
+    CHECK(later[0x2ffc] == 0);
+    later[0] = 0x33;
+    CHECK(get(front, bar{0}, 0, 4) == 0x33);
+    CHECK(earlier[0] == 0x12);
+}
+
 TEST_CASE("memory device: a large BAR is sparse and 64 bits wide", "[memory_device]") {
     memory_device model{some_id, {16_GiB, 0, 0, 0, 0, 0}};
     stack<memory_device> front{model};

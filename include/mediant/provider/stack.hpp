@@ -5,6 +5,7 @@
 #include <mediant/provider/layer.hpp>
 #include <mediant/provider/valid.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <optional>
@@ -64,6 +65,7 @@ public:
             dword = detail::load_bytes<std::uint32_t>(bytes);
             return true;
         });
+        if constexpr (requires { device_->withhold(region_index{}, range{}); }) withhold_trapped();
         return opened;
     }
     constexpr void release() { layers_.release(); }
@@ -174,6 +176,21 @@ private:
                                                std::uint64_t from) const noexcept {
         return untrapped_pages([&](std::uint64_t at, std::uint64_t count) { return run(region, at, count); }, size,
                                page_size, from);
+    }
+
+    /// Whole pages of the BARs that trap: a client is given a file to map, and the file must not hold them.
+    constexpr void withhold_trapped() {
+        for (std::uint32_t i = 0; i <= static_cast<std::uint32_t>(region_index::bar5); ++i) {
+            const region_index region{i};
+            // What the user sees of a BAR may be less than there is, and is then not mapped at all; or more.
+            const std::uint64_t size = std::min<std::uint64_t>(size_of(region), device_->memory(region).size());
+            for (std::uint64_t at = 0; at < size;) {
+                const range area = next_area(region, 4096, at);
+                const std::uint64_t end = area.empty() ? size : std::min(area.offset, size);
+                if (end > at) device_->withhold(region, {at, end - at});
+                at = area.empty() ? size : area.end();
+            }
+        }
     }
 
     /// An access of no bytes is done wherever it points: vfio-pci answers 0 before it looks.

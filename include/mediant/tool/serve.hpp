@@ -42,13 +42,7 @@ template <class P, class Lower>
     if (!options.once) {
         server.run();
     } else {
-        bool served_one = false;
-        while (server.run_once(-1)) {
-            if (server.serving())
-                served_one = true;
-            else if (served_one)
-                break;
-        }
+        while (server.served() == 0 && server.run_once(-1)) {}
     }
     signals.stops_nothing();
     return true;

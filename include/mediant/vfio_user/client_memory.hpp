@@ -3,8 +3,10 @@
 
 #include <mediant/core/requests.hpp>
 #include <mediant/core/result.hpp>
+#include <mediant/vfio_user/memory_guard.hpp>
 #include <mediant/vfio_user/wire.hpp>
 
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/types.h>
@@ -13,6 +15,7 @@
 #include <linux/magic.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
@@ -25,8 +28,8 @@ namespace mediant::vfio_user {
 
 /// The DMA maps of one client, with the memory that it shares mapped into this process while they last.
 ///
-/// A client can cut a file short after it was mapped; touching what is gone then raises SIGBUS. A server that must
-/// survive that asks its clients for sealed memory (F_SEAL_SHRINK) or handles the signal.
+/// A client can cut a file short after it was mapped. Whoever touches what is gone finds zeros, and lost() says that
+/// it came to that (memory_guard); a file that is sealed against it (F_SEAL_SHRINK) needs no such watch.
 class client_memory {
 public:
     struct region {
@@ -40,6 +43,7 @@ public:
         std::byte* memory;    // null where nothing is mapped
         std::uint64_t before; // bytes of the mapping before `memory`, and after its `size`: it is in the file's pages
         std::uint64_t behind;
+        memory_guard guard{}; // where the file can be cut short
     };
 
     /// What DMA maps are a multiple of, in address, size and file offset.
@@ -61,7 +65,7 @@ public:
         if (what.size == 0 || ((what.address | what.size) & (page - 1)) != 0) return error::invalid;
         if (what.size - 1 > std::numeric_limits<std::uint64_t>::max() - what.address) return error::invalid;
 
-        region fresh{what.address, what.size, what.flags, fd >= 0, fd >= 0 ? what.offset : 0, 0, 0, nullptr, 0, 0};
+        region fresh{what.address, what.size, what.flags, fd >= 0, fd >= 0 ? what.offset : 0, 0, 0, nullptr, 0, 0, {}};
         if (fd >= 0) {
             struct stat file {};
             if (::fstat(fd, &file) != 0) return error{errno};
@@ -96,8 +100,10 @@ public:
                                     fd, static_cast<off_t>(what.offset - fresh.before));
             if (at == MAP_FAILED) return error{errno};
             fresh.memory = static_cast<std::byte*>(at) + fresh.before;
+            if (const int seals = ::fcntl(fd, F_GET_SEALS); seals < 0 || (seals & F_SEAL_SHRINK) == 0)
+                fresh.guard = memory_guard{at, fresh.before + what.size + fresh.behind, lost_};
         }
-        return &*regions_.insert(next, fresh);
+        return &*regions_.insert(next, std::move(fresh));
     }
 
     /// The region that is exactly [iova, iova + size), or null.
@@ -115,9 +121,13 @@ public:
 
     /// Gives the mapping back and keeps the entry: for a device that does no DMA.
     static void unmap(region& which) noexcept {
+        which.guard = {};
         if (auto* const memory = std::exchange(which.memory, nullptr))
             ::munmap(memory - which.before, which.before + which.size + which.behind);
     }
+
+    /// Memory of the client was touched that its file had lost: what was read are zeros, what was written is gone.
+    [[nodiscard]] bool lost() const noexcept { return lost_.load(std::memory_order_relaxed); }
 
     [[nodiscard]] std::span<region> all() noexcept { return regions_; }
 
@@ -146,7 +156,8 @@ private:
     }
 
     std::size_t most_;
-    std::vector<region> regions_; // sorted by iova, never overlapping
+    std::atomic<bool> lost_{false}; // set by a signal handler
+    std::vector<region> regions_;   // sorted by iova, never overlapping
 };
 
 } // namespace mediant::vfio_user

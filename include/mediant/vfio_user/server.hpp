@@ -118,6 +118,8 @@ public:
 
     /// Whether a client is connected, and its VERSION was accepted.
     [[nodiscard]] bool serving() const noexcept { return session_ && session_->open(); }
+    /// How many clients were served to their end: their VERSION was accepted, and they are gone.
+    [[nodiscard]] std::uint64_t served() const noexcept { return served_; }
 
 private:
     [[noreturn]] static void fail(const std::string& what) {
@@ -235,6 +237,7 @@ private:
     void hang_up() noexcept {
         connection_.store(-1);
         while (stoppers_.load() != 0) ::sched_yield();
+        if (session_ && session_->opened()) ++served_;
         session_.reset(); // closing the socket takes it out of the epoll set
     }
 
@@ -261,6 +264,7 @@ private:
     std::optional<std::uint64_t> handshake_; // when a client's patience ends, ours with it
     std::optional<std::uint64_t> retry_;     // when to accept again
     std::optional<std::uint64_t> armed_;     // what the timer is set to
+    std::uint64_t served_ = 0;
     std::atomic<bool> stopped_{false};
     std::atomic<int> connection_{-1};
     std::atomic<int> stoppers_{0};

@@ -31,8 +31,9 @@ namespace mediant::vfio_user {
 /// nothing, unless receive() is asked to.
 ///
 /// An error is a reply with the errno and the client's message ID, and the next message works. What ends the
-/// connection: the client's end, a send that fails, and a first message that is no acceptable VERSION. Structs that
-/// carry an argsz may be longer than what is known, others must have their exact size.
+/// connection: the client's end, a send that fails, a first message that is no acceptable VERSION, and shared memory
+/// that turns out to have been cut short. Structs that carry an argsz may be longer than what is known, others must
+/// have their exact size.
 template <servable Device>
 class session {
 public:
@@ -64,9 +65,11 @@ public:
 
     [[nodiscard]] int fd() const noexcept { return socket_.get(); }
     /// The connection is over: device released, maps gone. The destructor closes the socket.
-    [[nodiscard]] bool closed() const noexcept { return closed_; }
+    [[nodiscard]] bool closed() const noexcept { return closed_ || memory_.lost(); }
     /// VERSION was accepted and the device is open.
     [[nodiscard]] bool open() const noexcept { return open_; }
+    /// It was open, if only until now.
+    [[nodiscard]] bool opened() const noexcept { return opened_; }
     [[nodiscard]] bool wants_to_read() const noexcept { return !stalled_ && !runnable_; }
     [[nodiscard]] bool wants_to_write() const noexcept { return blocked_; }
     /// Has had its share of time and wants to go on: call resume() soon.
@@ -123,6 +126,8 @@ private:
             }
         }
         if (!blocked_) (void)flush();
+        if (memory_.lost()) [[unlikely]]
+            end();
     }
 
     /// Sends what waits, all of it, or says that this must wait.
@@ -306,6 +311,7 @@ private:
                                                     .pgsizes = client_memory::page});
         std::memcpy(wire::store(out_.tail() + header_size, version), ours.data(), size);
         commit(what, sizeof version + size);
+        opened_ = true;
         return 0;
     }
 
@@ -481,6 +487,7 @@ private:
     std::uint32_t peer_fds_ = 1;
     bool can_reset_ = false;
     bool open_ = false;     // the device is, and VERSION was accepted
+    bool opened_ = false;   // and stays so
     bool closed_ = false;   // for good
     bool closing_ = false;  // when what waits was tried to be sent
     bool blocked_ = false;  // the socket takes nothing

@@ -13,6 +13,7 @@
 #include <sstream>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <unistd.h>
@@ -231,6 +232,26 @@ TEST_CASE("serve and client talk to each other") {
     CHECK(served.code == 0);
     CHECK(served.out == "listening on " + socket + "\n");
     CHECK_FALSE(std::filesystem::exists(socket));
+}
+
+TEST_CASE("serve --once ends with a client that greets and is gone at once") {
+    mediant::test::temporary_folder at;
+    const std::string socket = (at / "nic.sock").string();
+    outcome served{};
+    std::thread server{[&] { served = run({"serve", "8086:10d3", "--socket", socket, "--once"}); }};
+    while (!std::filesystem::exists(socket)) std::this_thread::yield();
+    {
+        // One send, and the end before it is received.
+        auto connection = mediant::vfio_user::connect_to(socket);
+        REQUIRE(connection);
+        mediant::vfio_user::client peer{std::move(*connection)};
+        const auto hello = mediant::vfio_user::client::compose(
+            {1, static_cast<std::uint16_t>(mediant::vfio_user::wire::command::version), 0, 0, 0},
+            mediant::vfio_user::wire::version{0, 2});
+        CHECK(peer.send(hello));
+    }
+    server.join();
+    CHECK(served.code == 0);
 }
 
 TEST_CASE("a client says what went wrong, and what was done before") {

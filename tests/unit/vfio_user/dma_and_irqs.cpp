@@ -245,3 +245,35 @@ TEST_CASE("vfio-user: SET_IRQS") {
         CHECK(at.alive());
     }
 }
+
+TEST_CASE("vfio-user: a client that cuts its memory short loses its connection, and nobody else notices") {
+    by_hand at;
+    at.negotiate();
+    auto& dma = at.device.host.dma;
+    const auto memory = memory_file(0x4000);
+    REQUIRE(at.error_of(map_of(0x10000, 0x4000, 3), std::array{memory.get()}) == 0);
+    const std::array text{std::byte{'h'}, std::byte{'i'}};
+    std::array<std::byte, 2> got{};
+    REQUIRE(dma.write(0x13000, text) == answer{2, error::none});
+
+    REQUIRE(::ftruncate(memory.get(), 0x1000) == 0);
+    CHECK(dma.read(0x10000, got) == answer{2, error::none}); // is there still
+    CHECK_FALSE(at.server->closed());
+    CHECK(dma.read(0x13000, got) == answer{2, error::none});
+    CHECK(got == std::array<std::byte, 2>{});
+    CHECK(dma.write(0x13000, text) == answer{2, error::none}); // goes nowhere
+    CHECK(at.server->closed());
+    struct stat file {};
+    REQUIRE(::fstat(memory.get(), &file) == 0);
+    CHECK(file.st_size == 0x1000);
+    at.server.reset();
+    CHECK(at.device.releases == 1);
+    CHECK(mappings_of("memfd:memory") == 0);
+
+    at.connect();
+    at.negotiate();
+    const auto other = memory_file(0x4000);
+    REQUIRE(at.error_of(map_of(0x10000, 0x4000, 3), std::array{other.get()}) == 0);
+    CHECK(dma.write(0x13000, text) == answer{2, error::none});
+    CHECK_FALSE(at.server->closed());
+}
