@@ -37,7 +37,8 @@ static_assert(computed::bar0.entries.size() == 5 && computed::bar0.fields.size()
 static_assert(computed::bar0.index_of("B") == 2 && computed::bar0.entries[4].field_count == 1);
 
 // What maps have in common is stated once; fields and register files keep what is theirs.
-constexpr auto common = map_part{reg{"CTRL", 0x40, fields{field{"LOW", 0, 16, ro}, field{"HIGH", 16, 16}}}, reg{"STATUS", 0x44, ro}};
+constexpr auto common = map_part{reg{"CTRL", 0x40, fields{field{"LOW", 0, 16, ro}, field{"HIGH", 16, 16}}},
+                                 reg{"STATUS", 0x44, ro}};
 constexpr auto more = map_part{reg{"FLAG", 0x50, fields{field{"F", 0}, reserved{1, 31}}}, common,
                                repeat{"QUEUE", 4, 8, reg{"HEAD", 0x80, ro}, reg{"TAIL", 0x84}}};
 
