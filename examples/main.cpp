@@ -4,6 +4,9 @@
 /// The program of the bundled examples: `list`, `lookup`, `map`, `shim`, `serve`; see --help.
 
 #include "edu/edu.hpp"
+#include "nvme/nvme.hpp"
+#include "nvme/nvme_bounded.hpp"
+#include "nvme/nvme_device.hpp"
 #include "vf_half_bar/vf_device.hpp"
 #include "vf_half_bar/vf_half_bar.hpp"
 #include "virtio_net_transitional/virtio_net_device.hpp"
@@ -12,8 +15,10 @@
 #include <mediant/device/edu.hpp>
 #include <mediant/tool/tool.hpp>
 
-using devices = mediant::registry<acme::edu, acme::vf_half_bar, acme::virtio_net_transitional>;
+using devices = mediant::registry<acme::edu, acme::nvme, acme::nvme_bounded, acme::vf_half_bar,
+                                  acme::virtio_net_transitional>;
 
 int main(int argc, char** argv) {
-    return mediant::tool<devices, mediant::device::edu, acme::vf_device, acme::virtio_net_device>(argc, argv);
+    return mediant::tool<devices, mediant::device::edu, acme::nvme_device, acme::vf_device, acme::virtio_net_device>(
+        argc, argv);
 }

@@ -9,7 +9,7 @@
 ///
 /// Ends with 0 if all is as expected.
 
-#include "vfio_client.hpp"
+#include "expect.hpp"
 
 #include <array>
 #include <cinttypes>
@@ -28,26 +28,6 @@ constexpr std::uint64_t live = 0x04;
 constexpr std::uint64_t irq_raise = 0x60;
 constexpr std::uint64_t irq_acknowledge = 0x64;
 constexpr std::uint64_t buffer = 0x40000;
-
-int checks = 0;
-int failures = 0;
-
-void expect(const std::string& what, std::uint64_t got, std::uint64_t wanted) {
-    ++checks;
-    if (got == wanted) return;
-    ++failures;
-    std::printf("FAILED %s: got 0x%" PRIx64 ", expected 0x%" PRIx64 "\n", what.c_str(), got, wanted);
-}
-
-void expect(const std::string& what, outcome got, outcome wanted) {
-    ++checks;
-    if (got == wanted) return;
-    ++failures;
-    std::printf("FAILED %s: got {%" PRId64 ", %s}, expected {%" PRId64 ", %s}\n", what.c_str(), got.count,
-                std::strerror(got.error), wanted.count, std::strerror(wanted.error));
-}
-
-void section(const char* name) { std::printf("mediated edu: %s\n", name); }
 
 /// The dwords of the register file that acme::edu's map treats otherwise than the device does.
 bool in_map(std::uint64_t offset) {
@@ -218,7 +198,7 @@ void interrupts_and_reset(const device& edu) {
     edu.put<std::uint32_t>(bar0, 0x34, 0xaa);
 }
 
-int run(const std::string& module) {
+void run(const std::string& module) {
     const auto address = find_pci(0x1234, 0x11e8);
     if (!address) fail(ENODEV, "no edu device");
     const container space;
@@ -250,19 +230,10 @@ int run(const std::string& module) {
         expect("READS", edu.get<std::uint32_t>(bar0, 0x2c), 0);
     }
     unbind(*address);
-    std::printf("mediated edu: %d checks, %d failed\n", checks, failures);
-    return failures == 0 ? 0 : 1;
 }
 
 } // namespace
 
 int main(int argc, char** argv) {
-    // Line by line, so that a guest that dies shows how far it came.
-    std::setvbuf(stdout, nullptr, _IOLBF, 0);
-    try {
-        return run(argc > 1 ? argv[1] : "edu_vfio_pci");
-    } catch (const std::exception& e) {
-        std::printf("mediated edu: %s\n", e.what());
-        return 1;
-    }
+    return run_test("mediated edu", [&] { run(argc > 1 ? argv[1] : "edu_vfio_pci"); });
 }

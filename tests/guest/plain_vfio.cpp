@@ -9,10 +9,9 @@
 ///
 /// Needs edu behind a root port, and nothing else that holds it. Ends with 0 if all is as expected.
 
-#include "vfio_client.hpp"
+#include "expect.hpp"
 
 #include <array>
-#include <cinttypes>
 #include <cstdio>
 #include <ctime>
 
@@ -40,26 +39,6 @@ constexpr std::uint64_t dma_command = 0x98;
 
 constexpr std::uint32_t ident_value = 0x010000ed;
 constexpr std::uint32_t ones = 0xffffffff;
-
-int checks = 0;
-int failures = 0;
-
-void expect(const char* what, std::uint64_t got, std::uint64_t wanted) {
-    ++checks;
-    if (got == wanted) return;
-    ++failures;
-    std::printf("FAILED %s: got 0x%" PRIx64 ", expected 0x%" PRIx64 "\n", what, got, wanted);
-}
-
-void expect(const char* what, outcome got, outcome wanted) {
-    ++checks;
-    if (got == wanted) return;
-    ++failures;
-    std::printf("FAILED %s: got {%" PRId64 ", %s}, expected {%" PRId64 ", %s}\n", what, got.count,
-                std::strerror(got.error), wanted.count, std::strerror(wanted.error));
-}
-
-void section(const char* name) { std::printf("plain vfio: %s\n", name); }
 
 /// Reads until the bits are clear; false when they are still set after five seconds.
 bool clears(const device& edu, std::uint64_t reg, std::uint32_t bits) {
@@ -224,7 +203,7 @@ void resets(const device& edu, const event& interrupt) {
     edu.put<std::uint32_t>(bar0, irq_acknowledge, 0x1);
 }
 
-int run() {
+void run() {
     const auto address = find_pci(0x1234, 0x11e8);
     if (!address) fail(ENODEV, "no edu device");
     if (!bind(*address, "vfio-pci")) fail(EBUSY, "vfio-pci did not take " + *address);
@@ -243,20 +222,8 @@ int run() {
     dma(edu, space, interrupt);
     resets(edu, interrupt);
     edu.disable_irqs(msi);
-
-    std::printf("plain vfio: %d checks, %d failed\n", checks, failures);
-    return failures == 0 ? 0 : 1;
 }
 
 } // namespace
 
-int main() {
-    // Line by line, so that a guest that dies shows how far it came.
-    std::setvbuf(stdout, nullptr, _IOLBF, 0);
-    try {
-        return run();
-    } catch (const std::exception& e) {
-        std::printf("plain vfio: %s\n", e.what());
-        return 1;
-    }
-}
+int main() { return run_test("plain vfio", run); }

@@ -207,6 +207,18 @@ template <class... Items>
 repeat(std::string_view, std::uint32_t, std::uint64_t, const Items&...)
     -> repeat<detail::sum<detail::entries_in<Items>...>, detail::sum<detail::fields_in<Items>...>>;
 
+/// `inline constexpr auto common = map_part{reg{…}, block{…}};`: what several maps have in common. In a map, or in a
+/// part, it counts as its entries in their order.
+template <std::size_t Entries, std::size_t Fields>
+struct map_part : map_item<Entries, Fields> {
+    template <class... Items>
+    consteval explicit map_part(const Items&... all) {
+        this->append_all(all...);
+    }
+};
+template <class... Items>
+map_part(const Items&...) -> map_part<detail::sum<detail::entries_in<Items>...>, detail::sum<detail::fields_in<Items>...>>;
+
 /// `region_map{bar{0}, 1_MiB, reg{…}, block{…}, …}`: what lies in one region, in any order. Everything that is
 /// not named passes to the device. Entries that are computed stand among the others, alone or as std::array<entry, N>.
 template <std::size_t N, std::size_t F = 0>
