@@ -50,6 +50,7 @@ public:
     std::atomic<int> opens{0};
     std::atomic<int> releases{0};
     int resets = 0;
+    std::uint64_t advanced_as = 0; // place in the order of all devices' deadlines
     error open_error = error::none;
     error map_error = error::none;
     error unmap_error = error::none;
@@ -171,6 +172,7 @@ public:
         if (!deadline_ || *deadline_ > at) return;
         deadline_.reset();
         ++expiries_;
+        advanced_as = ++advanced;
     }
 
 private:
@@ -199,6 +201,7 @@ private:
     std::vector<std::byte> bar1_;
     std::array<std::byte, config_size> config_{};
     std::optional<std::uint64_t> deadline_;
+    inline static std::atomic<std::uint64_t> advanced{0};
     std::uint64_t expiries_ = 0;
 };
 
