@@ -54,6 +54,7 @@ public:
     error open_error = error::none;
     error map_error = error::none;
     error unmap_error = error::none;
+    bool no_logging = false; // as a device that does not know these requests
     std::atomic<std::uint64_t> accesses{0};
 
     result<void> open() {
@@ -147,6 +148,11 @@ public:
         return {};
     }
     result<void> ioctl(const map_dma& what) { return map_error != error::none ? map_error : host.ioctl(what); }
+    result<std::uint64_t> ioctl(const start_dma_logging& what) { return host.ioctl(what); }
+    result<void> ioctl(const stop_dma_logging& what) { return host.ioctl(what); }
+    result<void> ioctl(const report_dma_logging& what) {
+        return no_logging ? result<void>{error::not_a_request} : host.ioctl(what);
+    }
     result<void> ioctl(const unmap_dma& what) { return unmap_error != error::none ? unmap_error : host.ioctl(what); }
 
     [[nodiscard]] range next_area(region_index region, std::uint64_t page, std::uint64_t from) const {
