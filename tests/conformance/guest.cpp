@@ -6,6 +6,7 @@
 /// that the module made from that provider holds; with --plain on one that vfio-pci holds, without a provider.
 ///
 ///   guest [--plain] [--seed N|random] [--count N] [--max-access 4|8] [ADDRESS]
+///   guest --show-max-access       prints how wide the kernel's accesses to a plain edu device are, 4 or 8
 
 #include "compare.hpp"
 
@@ -91,18 +92,31 @@ bool compare(const char* title, const territory& where, const options& how, cons
     return same;
 }
 
+/// edu answers accesses of 8 bytes to its registers below 0x80 with ones, and those of 4 bytes with what they hold.
+unsigned plain_max_access(const std::string& address) {
+    const guest::container space;
+    const guest::device edu{space, address};
+    edu.enable();
+    return edu.get<std::uint64_t>(VFIO_PCI_BAR0_REGION_INDEX, 0) == ~std::uint64_t{0} ? 8 : 4;
+}
+
 } // namespace
 
 int main(int argc, char** argv) {
     // Line by line, so that a guest that dies shows how far it came.
     std::setvbuf(stdout, nullptr, _IOLBF, 0);
     try {
-        const options how = parse(argc, argv);
+        const bool show = argc == 2 && std::string_view{argv[1]} == "--show-max-access";
+        const options how = parse(show ? 1 : argc, argv);
         std::string address = how.device;
         if (address.empty()) {
             const auto found = guest::find_pci(device::edu::id.vendor, device::edu::id.device);
             if (!found) throw std::runtime_error{"there is no edu device"};
             address = *found;
+        }
+        if (show) {
+            std::printf("%u\n", plain_max_access(address));
+            return 0;
         }
         std::printf("%s, held by %s\n", address.c_str(), guest::driver_of(address).c_str());
         if (how.plain) return compare<>("no provider", edu_territory(), how, address) ? 0 : 1;

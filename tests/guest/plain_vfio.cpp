@@ -73,10 +73,13 @@ void information(const device& edu) {
     expect("vendor and device", edu.get<std::uint32_t>(config, PCI_VENDOR_ID), 0x11e81234);
 }
 
+/// Whether the kernel reaches 8 bytes at once, as newer ones do: below 0x80 edu takes no such access.
+bool wide(const device& edu) { return edu.get<std::uint64_t>(bar0, ident) == ~std::uint64_t{0}; }
+
 void reads(const device& edu) {
-    section("reads of every width");
+    section(wide(edu) ? "reads of every width, 8 bytes at once" : "reads of every width, at most 4 bytes at once");
     edu.put<std::uint32_t>(bar0, live, 0x12345678);
-    expect("8 bytes at IDENT", edu.get<std::uint64_t>(bar0, ident), 0xedcba987'010000ed);
+    if (!wide(edu)) expect("8 bytes at IDENT", edu.get<std::uint64_t>(bar0, ident), 0xedcba987'010000ed);
     expect("4 bytes at IDENT", edu.get<std::uint32_t>(bar0, ident), ident_value);
     expect("8 bytes at LIVE", edu.get<std::uint64_t>(bar0, live) & ones, 0xedcba987);
     // Narrower than its registers, edu answers 0: the rule that a mediated register need not follow.
@@ -101,9 +104,10 @@ void writes(const device& edu) {
     expect("LIVE after narrow writes", edu.get<std::uint32_t>(bar0, live), ones);
     edu.put<std::uint64_t>(bar0, ident, 0x0000000f'ffffffff);
     expect("IDENT after an 8-byte write", edu.get<std::uint32_t>(bar0, ident), ident_value);
-    expect("LIVE after an 8-byte write", edu.get<std::uint32_t>(bar0, live), 0xfffffff0);
+    expect("LIVE after an 8-byte write", edu.get<std::uint32_t>(bar0, live), wide(edu) ? ones : 0xfffffff0);
     edu.put<std::uint64_t>(bar0, dma_source, 0xaabbccdd'99887766);
-    expect("DMA source after an 8-byte write", edu.get<std::uint64_t>(bar0, dma_source), 0xffffffff'99887766);
+    expect("DMA source after an 8-byte write", edu.get<std::uint64_t>(bar0, dma_source),
+           wide(edu) ? 0xaabbccdd'99887766 : 0xffffffff'99887766);
 
     edu.put<std::uint32_t>(bar0, factorial, 12);
     expect("factorial ends", clears(edu, status, 0x01), true);
