@@ -105,10 +105,35 @@ struct unmap_dma {
     std::uint64_t size;
 };
 
+/// VFIO_DEVICE_FEATURE_DMA_LOGGING_START: from now on what the device writes to memory is logged, in these ranges of
+/// I/O addresses or, with none, all. Answers the page size that is tracked, which may be another than the hint.
+struct start_dma_logging {
+    using answer = std::uint64_t;
+    std::uint64_t page; ///< bytes
+    std::span<const range> ranges;
+};
+
+/// VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP.
+struct stop_dma_logging {
+    using answer = void;
+};
+
+/// VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT: a bit for each `page` bytes from `iova` on that were written since the last
+/// report of them. `bitmap` has length / page bits, rounded up to words.
+struct report_dma_logging {
+    using answer = void;
+    std::uint64_t iova;
+    std::uint64_t length; ///< bytes; of 0 nothing is reported: error::invalid where there is logging at all
+    std::uint64_t page;   ///< bytes
+    std::span<std::uint64_t> bitmap;
+    bool forgets = true; ///< what is reported; else the next report says it again
+};
+
 /// The closed set.
 template <class R>
 concept request = std::same_as<R, get_device_info> || std::same_as<R, get_region_info> ||
                   std::same_as<R, get_irq_info> || std::same_as<R, set_irqs> || std::same_as<R, reset_device> ||
-                  std::same_as<R, map_dma> || std::same_as<R, unmap_dma>;
+                  std::same_as<R, map_dma> || std::same_as<R, unmap_dma> || std::same_as<R, start_dma_logging> ||
+                  std::same_as<R, stop_dma_logging> || std::same_as<R, report_dma_logging>;
 
 } // namespace mediant

@@ -4,6 +4,7 @@
 #include <mediant/core/access.hpp>
 #include <mediant/core/requests.hpp>
 #include <mediant/core/result.hpp>
+#include <mediant/device/dirty_log.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -17,7 +18,8 @@ namespace mediant::device {
 /// What a device that is simulated in user space may reach by DMA: I/O addresses and the memory behind them.
 ///
 /// Regions never overlap and never wrap; one may end at the very top of the address space. It owns none of the
-/// memory: what a region's span shows must stay until unmap() or clear() returned. Not thread-safe.
+/// memory: what a region's span shows must stay until unmap() or clear() returned. Not thread-safe. What is written
+/// goes into the log, if that runs.
 class dma_map {
 public:
     /// Adds a region. error::invalid: empty, wraps, or a span of another size; error::exists: overlaps one.
@@ -27,6 +29,9 @@ public:
         const auto next = after(what.iova);
         if (next != regions_.end() && next->iova - what.iova < what.size) return error::exists;
         if (next != regions_.begin() && what.iova - (next - 1)->iova < (next - 1)->size) return error::exists;
+        if (what.writable) {
+            if (const auto logged = log_.cover({what.iova, what.size}); !logged) return logged;
+        }
         regions_.insert(next, what);
         recent_ = 0;
         return {};
@@ -41,7 +46,23 @@ public:
         return {};
     }
 
+    /// From now on, writes are logged: in `ranges` or, with none, to all memory that is mapped now or later. Answers
+    /// the page size that is tracked; errors as of dirty_log::start().
+    result<std::uint64_t> start_logging(std::uint64_t page, std::span<const range> ranges) {
+        if (const auto started = log_.start(page, ranges); !started) return started.error();
+        for (const map_dma& each : regions_) {
+            if (!each.writable) continue;
+            if (const auto covered = log_.cover({each.iova, each.size}); !covered) {
+                log_.stop();
+                return covered.error();
+            }
+        }
+        return log_.page();
+    }
+    [[nodiscard]] dirty_log& log() noexcept { return log_; }
+
     void clear() noexcept {
+        log_.stop();
         regions_.clear();
         recent_ = 0;
     }
@@ -50,7 +71,8 @@ public:
     /// What the device does to the memory.
     enum class direction : std::uint8_t { read, write, both };
 
-    /// The memory behind [iova, iova + size), which must lie in one region. error::fault: not mapped whole;
+    /// The memory behind [iova, iova + size), which must lie in one region. To be written, it counts as written at
+    /// once: who keeps it and writes later tells log().mark() again. error::fault: not mapped whole;
     /// error::denied: the region forbids the direction; error::not_supported: its memory is not shared.
     [[nodiscard]] result<std::span<std::byte>> translate(std::uint64_t iova, std::uint64_t size, direction how) const {
         const auto* const in = find(iova);
@@ -59,6 +81,7 @@ public:
             return error::denied;
         }
         if (in->memory.empty()) return error::not_supported;
+        if (how != direction::read) log_.mark(iova, size);
         return in->memory.subspan(iova - in->iova, size);
     }
 
@@ -113,6 +136,7 @@ private:
 
     std::vector<map_dma> regions_; // sorted by iova
     mutable std::size_t recent_ = 0;
+    mutable dirty_log log_;
 };
 
 } // namespace mediant::device

@@ -6,6 +6,8 @@
 #include <mediant/device/dma_map.hpp>
 #include <mediant/device/interrupts.hpp>
 
+#include <cstdint>
+
 namespace mediant::device {
 
 /// What surrounds a device that is simulated in user space: the memory that it may reach and the interrupts that
@@ -20,6 +22,14 @@ public:
     result<void> ioctl(const set_irqs& what) { return irqs.apply(what); }
     result<void> ioctl(const map_dma& what) { return dma.map(what); }
     result<void> ioctl(const unmap_dma& what) { return dma.unmap(what); }
+    result<std::uint64_t> ioctl(const start_dma_logging& what) { return dma.start_logging(what.page, what.ranges); }
+    result<void> ioctl(const stop_dma_logging&) {
+        dma.log().stop();
+        return {};
+    }
+    result<void> ioctl(const report_dma_logging& what) {
+        return dma.log().report(what.iova, what.length, what.page, what.bitmap, what.forgets);
+    }
 
     /// The user is gone: mappings, eventfds, masks and counts with it.
     void release() noexcept {

@@ -99,6 +99,9 @@ public:
     }
     result<void> ioctl(const map_dma& what) { return host_.ioctl(what); }
     result<void> ioctl(const unmap_dma& what) { return host_.ioctl(what); }
+    result<std::uint64_t> ioctl(const start_dma_logging& what) { return host_.ioctl(what); }
+    result<void> ioctl(const stop_dma_logging& what) { return host_.ioctl(what); }
+    result<void> ioctl(const report_dma_logging& what) { return host_.ioctl(what); }
     result<void> ioctl(const reset_device&) {
         if constexpr (requires { self().reset_registers(); }) self().reset_registers();
         return {};

@@ -290,7 +290,7 @@ template <class P>
     using next = next_of<layer<P, bottom<probe_lower>>>;
     bool ok = check_ops<P, next>() && check_listed<P>() &&
               check_ioctls<P, next, get_device_info, get_region_info, get_irq_info, set_irqs, reset_device, map_dma,
-                           unmap_dma>();
+                           unmap_dma, start_dma_logging, stop_dma_logging, report_dma_logging>();
     static_assert(regions_differ(maps_of<P>()), "mediant: a policy has one map of each region");
     any_map(maps_of<P>(), [&]<const auto& Map>() {
         ok = ok && check_map<Map>() && check_hooks<P, Map, next>();

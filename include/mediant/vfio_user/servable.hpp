@@ -30,6 +30,9 @@ template <class D> concept servable = requires(D& device, read_access read, writ
     { device.ioctl(reset_device{}) } -> std::same_as<result<void>>;
     { device.ioctl(map_dma{}) } -> std::same_as<result<void>>;
     { device.ioctl(unmap_dma{}) } -> std::same_as<result<void>>;
+    { device.ioctl(start_dma_logging{}) } -> std::same_as<result<std::uint64_t>>;
+    { device.ioctl(stop_dma_logging{}) } -> std::same_as<result<void>>;
+    { device.ioctl(report_dma_logging{}) } -> std::same_as<result<void>>;
     { device.next_area(region, std::uint64_t{}, std::uint64_t{}) } -> std::same_as<range>;
 };
 

@@ -5,10 +5,12 @@
 #include <mediant/core/requests.hpp>
 #include <mediant/core/result.hpp>
 #include <mediant/vfio_user/client_memory.hpp>
+#include <mediant/vfio_user/features.hpp>
 #include <mediant/vfio_user/inbox.hpp>
 #include <mediant/vfio_user/irq_set.hpp>
 #include <mediant/vfio_user/options.hpp>
-#include <mediant/vfio_user/outbox.hpp>
+#include <mediant/vfio_user/region_table.hpp>
+#include <mediant/vfio_user/replies.hpp>
 #include <mediant/vfio_user/servable.hpp>
 #include <mediant/vfio_user/socket.hpp>
 #include <mediant/vfio_user/version.hpp>
@@ -23,7 +25,6 @@
 #include <cstdint>
 #include <cstring>
 #include <span>
-#include <vector>
 
 namespace mediant::vfio_user {
 
@@ -98,11 +99,6 @@ private:
     /// How often the buffer of replies may fill up before others have their turn.
     static constexpr int share = 8;
 
-    struct shape {
-        std::uint64_t size = 0;
-        region_flags flags = region_flags::none;
-    };
-
     /// Answers what the inbox holds, as far as there is room for replies.
     void process() {
         stalled_ = runnable_ = false;
@@ -168,27 +164,27 @@ private:
 
     [[nodiscard, gnu::noinline]] bool handle_other(const message& what, wire::command command) {
         switch (command) {
-        case wire::command::dma_map: reply_result(what, map(what)); return true;
-        case wire::command::dma_unmap: unmap(what); return true;
+        case wire::command::dma_map: out_.reply_result(what, map(what)); return true;
+        case wire::command::dma_unmap: return unmap(what);
         case wire::command::device_get_info: get_info(what); return true;
         case wire::command::device_get_region_info: return region_info(what);
         case wire::command::device_get_irq_info: irq_info(what); return true;
-        case wire::command::device_set_irqs: reply_result(what, irq_set(what)); return true;
+        case wire::command::device_set_irqs: out_.reply_result(what, irq_set(what)); return true;
         case wire::command::device_reset:
-            reply_result(what, what.payload.empty() ? device_.ioctl(reset_device{}) : error::invalid);
+            out_.reply_result(what, what.payload.empty() ? device_.ioctl(reset_device{}) : error::invalid);
             return true;
-        case wire::command::device_get_region_io_fds:
-        case wire::command::region_write_multi:
-        case wire::command::device_feature:
+        case wire::command::region_write_multi: write_multi(what); return true;
+        case wire::command::device_feature: return feature(what);
+        case wire::command::device_get_region_io_fds: region_io_fds(what); return true;
         case wire::command::mig_data_read:
-        case wire::command::mig_data_write: reply_error(what, ENOTSUP); return true;
+        case wire::command::mig_data_write: out_.reply_error(what, ENOTSUP); return true;
         case wire::command::region_read: // those two are served already
         case wire::command::region_write:
         case wire::command::version:  // once is enough
         case wire::command::dma_read: // these two are the server's to send
         case wire::command::dma_write: break;
         }
-        reply_error(what, EINVAL);
+        out_.reply_error(what, EINVAL);
         return true;
     }
 
@@ -196,87 +192,77 @@ private:
         const bool usable = what.error == 0 && (what.header.flags & wire::type_mask) == wire::type_command &&
                             what.fds.size() <= max_fds_;
         if (open_ || !usable || wire::command{what.header.command} != wire::command::version) {
-            reply_error(what, what.error != 0 ? what.error : EINVAL);
+            out_.reply_error(what, what.error != 0 ? what.error : EINVAL);
             closing_ = !open_;
         } else if (const int why = negotiate(what)) {
-            reply_error(what, why);
+            out_.reply_error(what, why);
             closing_ = true;
         }
     }
 
-    // Replies
-
-    /// Fills the header for a payload of `size` bytes that lies behind it, and queues both.
-    void commit(const message& to, std::size_t size) noexcept {
-        if ((to.header.flags & wire::no_reply) != 0) return;
-        wire::store(out_.tail(), wire::header{to.header.id, to.header.command,
-                                              static_cast<std::uint32_t>(header_size + size), wire::type_reply, 0});
-        out_.commit(header_size + size);
-    }
-
-    template <class T>
-    void reply(const message& to, const T& payload) noexcept {
-        wire::store(out_.tail() + header_size, payload);
-        commit(to, sizeof payload);
-    }
-
-    [[gnu::noinline]] void reply_error(const message& to, int why) noexcept {
-        if ((to.header.flags & wire::no_reply) != 0) return;
-        wire::store(out_.tail(), wire::header{to.header.id, to.header.command, header_size,
-                                              wire::type_reply | wire::error_flag, static_cast<std::uint32_t>(why)});
-        out_.commit(header_size);
-    }
-    void reply_error(const message& to, error why) noexcept {
-        reply_error(to, why == error::not_a_request ? ENOTSUP : to_errno(why));
-    }
-
-    void reply_result(const message& to, result<void> what) noexcept {
-        if (what)
-            commit(to, 0);
-        else
-            reply_error(to, what.error());
-    }
-
     // Accesses
-
-    [[nodiscard]] bool valid(const wire::region_access& what, region_flags needs) const noexcept {
-        return what.count <= max_data_ && what.region < regions_.size() &&
-               fits(what.offset, what.count, regions_[what.region].size) && has(regions_[what.region].flags, needs);
-    }
 
     [[nodiscard]] bool region_read(const message& what) {
         wire::region_access access{};
         if (what.payload.size() == sizeof access) [[likely]]
             access = wire::load<wire::region_access>(what.payload);
-        if (what.payload.size() != sizeof access || !valid(access, region_flags::read)) [[unlikely]] {
+        if (what.payload.size() != sizeof access || !regions_.valid(access, max_data_, region_flags::read))
+            [[unlikely]] {
             if (!out_.has_room(small_reply)) return false;
-            reply_error(what, EINVAL);
+            out_.reply_error(what, EINVAL);
             return true;
         }
         if (!out_.has_room(small_reply + access.count)) [[unlikely]]
             return false;
         if (access.count == 0) [[unlikely]]
-            return commit(what, 0), true;
+            return out_.commit_reply(what, 0), true;
         const auto came = device_.read(
             read_access{region_index{access.region}, access.offset, {out_.tail() + access_size, access.count}});
         if (came.count == 0 && came.error != error::none) [[unlikely]]
-            return reply_error(what, came.error), true;
+            return out_.reply_error(what, came.error), true;
         access.count = static_cast<std::uint32_t>(std::min<std::uint64_t>(came.count, access.count));
         wire::store(out_.tail() + header_size, access);
-        commit(what, sizeof access + access.count);
+        out_.commit_reply(what, sizeof access + access.count);
         return true;
     }
 
     void region_write(const message& what) {
-        if (what.payload.size() < sizeof(wire::region_access)) return reply_error(what, EINVAL);
+        if (what.payload.size() < sizeof(wire::region_access)) return out_.reply_error(what, EINVAL);
         auto access = wire::load<wire::region_access>(what.payload);
         const auto data = what.payload.subspan(sizeof access);
-        if (data.size() != access.count || !valid(access, region_flags::write)) return reply_error(what, EINVAL);
-        if (access.count == 0) return commit(what, 0);
+        if (data.size() != access.count || !regions_.valid(access, max_data_, region_flags::write))
+            return out_.reply_error(what, EINVAL);
+        if (access.count == 0) return out_.commit_reply(what, 0);
         const auto came = device_.write(write_access{region_index{access.region}, access.offset, data});
-        if (came.count == 0 && came.error != error::none) return reply_error(what, came.error);
+        if (came.count == 0 && came.error != error::none) return out_.reply_error(what, came.error);
         access.count = static_cast<std::uint32_t>(std::min<std::uint64_t>(came.count, access.count));
-        reply(what, access);
+        out_.reply(what, access);
+    }
+
+    /// Several writes in one message, each of 8 bytes at most; the first that fails is the last.
+    void write_multi(const message& what) {
+        if (!write_multi_) return out_.reply_error(what, ENOTSUP);
+        if (what.payload.size() < sizeof(std::uint64_t)) return out_.reply_error(what, EINVAL);
+        const auto count = wire::load<std::uint64_t>(what.payload);
+        auto writes = what.payload.subspan(sizeof count);
+        if (writes.size() % sizeof(wire::region_write) != 0 || writes.size() / sizeof(wire::region_write) != count)
+            return out_.reply_error(what, EINVAL);
+        std::uint64_t done = 0;
+        for (; done < count; ++done, writes = writes.subspan(sizeof(wire::region_write))) {
+            const auto each = wire::load<wire::region_write>(writes);
+            const wire::region_access access{each.offset, each.region, each.count};
+            error why = error::invalid;
+            if (each.count <= sizeof each.data && regions_.valid(access, max_data_, region_flags::write)) {
+                if (each.count == 0) continue;
+                const auto data = writes.subspan(offsetof(wire::region_write, data), each.count);
+                const auto came = device_.write(write_access{region_index{each.region}, each.offset, data});
+                if (came.count >= each.count) continue;
+                why = came.error == error::none ? error::io : came.error;
+            }
+            if (done == 0) return out_.reply_error(what, why);
+            break;
+        }
+        out_.reply(what, done);
     }
 
     // VERSION
@@ -293,24 +279,22 @@ private:
         if (const auto opened = device_.open(); !opened) return to_errno(opened.error());
         open_ = true;
         peer_fds_ = theirs->max_msg_fds;
+        write_multi_ = theirs->write_multiple;
         const auto info = device_.ioctl(get_device_info{});
         if (!info) return abandon(info.error());
         irqs_ = info->irqs;
         can_reset_ = info->can_reset;
-        regions_.resize(std::min(info->regions, limits_.max_regions));
-        for (std::uint32_t i = 0; i < regions_.size(); ++i) {
-            const auto each = device_.ioctl(get_region_info{region_index{i}});
-            if (each) regions_[i] = {each->size, each->flags};
-        }
+        regions_.load(device_, std::min(info->regions, limits_.max_regions));
 
         version.minor = std::min(version.minor, wire::minor_version);
         std::array<char, capabilities_room> ours;
         const auto size = write_capabilities(ours, {.max_msg_fds = max_fds_,
                                                     .max_data_xfer_size = max_data_,
                                                     .max_dma_maps = limits_.max_dma_maps,
-                                                    .pgsizes = client_memory::page});
+                                                    .pgsizes = client_memory::page,
+                                                    .write_multiple = write_multi_});
         std::memcpy(wire::store(out_.tail() + header_size, version), ours.data(), size);
-        commit(what, sizeof version + size);
+        out_.commit_reply(what, sizeof version + size);
         opened_ = true;
         return 0;
     }
@@ -345,25 +329,54 @@ private:
         return {};
     }
 
-    void unmap(const message& what) {
-        if (what.payload.size() < sizeof(wire::dma_unmap)) return reply_error(what, EINVAL);
+    /// False: there is no room for the bitmap, and nothing was done.
+    [[nodiscard]] bool unmap(const message& what) {
+        if (what.payload.size() < sizeof(wire::dma_unmap)) return out_.reply_error(what, EINVAL), true;
         auto request = wire::load<wire::dma_unmap>(what.payload);
-        if (request.argsz < sizeof request) return reply_error(what, EINVAL);
-        if ((request.flags & ~(wire::dma_unmap_all | wire::dma_unmap_dirty_bitmap)) != 0)
-            return reply_error(what, EINVAL);
-        if ((request.flags & wire::dma_unmap_dirty_bitmap) != 0) return reply_error(what, ENOTSUP);
-        if ((request.flags & wire::dma_unmap_all) != 0) {
-            if (request.address != 0 || request.size != 0) return reply_error(what, EINVAL);
+        const bool all = (request.flags & wire::dma_unmap_all) != 0;
+        const bool dirty = (request.flags & wire::dma_unmap_dirty_bitmap) != 0;
+        if (request.argsz < sizeof request || (all && dirty) ||
+            (request.flags & ~(wire::dma_unmap_all | wire::dma_unmap_dirty_bitmap)) != 0)
+            return out_.reply_error(what, EINVAL), true;
+        if (all) {
+            if (request.address != 0 || request.size != 0) return out_.reply_error(what, EINVAL), true;
             while (!memory_.all().empty()) {
-                if (const auto gone = drop(&memory_.all().back()); !gone) return reply_error(what, gone.error());
+                if (const auto gone = drop(&memory_.all().back()); !gone)
+                    return out_.reply_error(what, gone.error()), true;
             }
-        } else {
-            auto* const region = memory_.find(request.address, request.size);
-            if (region == nullptr) return reply_error(what, ENOENT);
-            if (const auto gone = drop(region); !gone) return reply_error(what, gone.error());
+            request.argsz = sizeof request;
+            return out_.reply(what, request), true;
         }
+        auto* const region = memory_.find(request.address, request.size);
+        if (region == nullptr) return out_.reply_error(what, ENOENT), true;
+        if (dirty) return unmap_with_bitmap(what, request, region);
+        if (const auto gone = drop(region); !gone) return out_.reply_error(what, gone.error()), true;
         request.argsz = sizeof request;
-        reply(what, request);
+        return out_.reply(what, request), true;
+    }
+
+    /// What the device wrote of the region since the last report, as of when it was gone.
+    [[nodiscard]] bool unmap_with_bitmap(const message& what, wire::dma_unmap request, client_memory::region* region) {
+        constexpr std::size_t fixed = sizeof request + sizeof(wire::dirty_bitmap);
+        if (what.payload.size() != fixed) return out_.reply_error(what, EINVAL), true;
+        const auto bitmap = wire::load<wire::dirty_bitmap>(what.payload.subspan(sizeof request));
+        const std::size_t size = sizeof(std::uint64_t) *
+                                 words_of_report(request.size, bitmap.page, out_.capacity() - header_size - fixed);
+        if (size == 0 || bitmap.size < size || request.argsz < fixed + size)
+            return out_.reply_error(what, EINVAL), true;
+        if (!out_.empty() && !make_room()) return false;
+        // What makes no sense must not unmap, and what was not unmapped must not be forgotten.
+        device_features<Device> features{device_};
+        if (const auto good = features.check_report(request.address, request.size, bitmap.page); !good)
+            return out_.reply_error(what, good.error()), true;
+        if (const auto gone = drop(region); !gone) return out_.reply_error(what, gone.error()), true;
+        std::byte* const to = out_.tail() + header_size;
+        if (const auto came = features.report_to(request.address, request.size, bitmap.page, {to + fixed, size}); !came)
+            return out_.reply_error(what, came.error()), true;
+        request.argsz = static_cast<std::uint32_t>(fixed + size);
+        wire::store(wire::store(to, request), wire::dirty_bitmap{bitmap.page, size});
+        out_.commit_reply(what, fixed + size);
+        return true;
     }
 
     /// The mapping stays where the device does not let go of it.
@@ -377,86 +390,66 @@ private:
     // Information
 
     void get_info(const message& what) {
-        if (what.payload.size() < sizeof(wire::device_info)) return reply_error(what, EINVAL);
+        if (what.payload.size() < sizeof(wire::device_info)) return out_.reply_error(what, EINVAL);
         if (wire::load<wire::device_info>(what.payload).argsz < sizeof(wire::device_info))
-            return reply_error(what, EINVAL);
-        reply(what, wire::device_info{sizeof(wire::device_info),
-                                      static_cast<std::uint32_t>(VFIO_DEVICE_FLAGS_PCI) |
-                                          (can_reset_ ? static_cast<std::uint32_t>(VFIO_DEVICE_FLAGS_RESET) : 0u),
-                                      static_cast<std::uint32_t>(regions_.size()), irqs_});
-    }
-
-    /// The file that a client may map a region's areas from, or -1.
-    [[nodiscard]] int shared_fd(region_index which) {
-        if constexpr (has_memory_fd<Device>) {
-            if (peer_fds_ != 0) return device_.memory_fd(which);
-        }
-        return -1;
+            return out_.reply_error(what, EINVAL);
+        out_.reply(what, wire::device_info{sizeof(wire::device_info),
+                                           static_cast<std::uint32_t>(VFIO_DEVICE_FLAGS_PCI) |
+                                               (can_reset_ ? static_cast<std::uint32_t>(VFIO_DEVICE_FLAGS_RESET) : 0u),
+                                           static_cast<std::uint32_t>(regions_.size()), irqs_});
     }
 
     [[nodiscard]] bool region_info(const message& what) {
         constexpr std::size_t fixed = sizeof(wire::region_info);
-        if (what.payload.size() < fixed) return reply_error(what, EINVAL), true;
+        if (what.payload.size() < fixed) return out_.reply_error(what, EINVAL), true;
         const auto request = wire::load<wire::region_info>(what.payload);
-        if (request.argsz < fixed || request.index >= regions_.size()) return reply_error(what, EINVAL), true;
-        const auto index = region_index{request.index};
-        const auto& region = regions_[request.index];
-        wire::region_info info{fixed, static_cast<std::uint32_t>(region.flags), request.index, 0, region.size, 0};
-
-        // How much of it can be mapped: nothing, all, or some areas, which a capability lists.
-        const int fd = has(region.flags, region_flags::mmap) ? shared_fd(index) : -1;
-        std::size_t areas = 0;
-        bool whole = false;
-        if (fd >= 0) {
-            for (auto area = next_area(index, region, 0); !area.empty(); area = next_area(index, region, area.end())) {
-                whole = area == range{0, region.size};
-                ++areas;
-            }
-        }
-        const std::size_t caps = areas == 0 || whole ? 0
-                                                     : sizeof(wire::sparse_mmap) + areas * sizeof(wire::sparse_area);
-        const bool mappable = areas != 0 && header_size + fixed + caps <= out_.capacity();
-        if (!mappable) info.flags &= ~static_cast<std::uint32_t>(VFIO_REGION_INFO_FLAG_MMAP);
-        if (mappable && caps != 0) info.flags |= static_cast<std::uint32_t>(VFIO_REGION_INFO_FLAG_CAPS);
-        if (mappable) info.argsz = static_cast<std::uint32_t>(fixed + caps);
-        if (!mappable || request.argsz < info.argsz) return reply(what, info), true;
+        if (request.argsz < fixed || request.index >= regions_.size()) return out_.reply_error(what, EINVAL), true;
+        const std::size_t room = out_.capacity() - header_size;
+        const auto found = regions_.describe(device_, request.index, peer_fds_ != 0, room);
+        // Without a descriptor, or where the client takes less than there is: it asks again with what it is told.
+        if (found.fd < 0 || request.argsz < found.info.argsz) return out_.reply(what, found.info), true;
 
         // What carries a descriptor goes out alone.
         if ((what.header.flags & wire::no_reply) != 0) return true;
         if (!out_.empty() && !make_room()) return false;
-        if (caps != 0) {
-            info.cap_offset = fixed;
-            auto* to = wire::store(
-                out_.tail() + header_size + fixed,
-                wire::sparse_mmap{VFIO_REGION_INFO_CAP_SPARSE_MMAP, 1, 0, static_cast<std::uint32_t>(areas), 0});
-            for (auto area = next_area(index, region, 0); !area.empty(); area = next_area(index, region, area.end())) {
-                to = wire::store(to, wire::sparse_area{area.offset, area.size});
-            }
-        }
-        wire::store(out_.tail() + header_size, info);
-        commit(what, fixed + caps);
-        out_.attach(fd);
+        out_.commit_reply(what, regions_.write(device_, found, out_.tail() + header_size));
+        out_.attach(found.fd);
         (void)flush();
         return true;
     }
 
-    /// The first mappable area at or after `from`, within the region.
-    [[nodiscard]] range next_area(region_index index, const shape& in, std::uint64_t from) const {
-        if (from >= in.size) return {};
-        const range found = device_.next_area(index, client_memory::page, from);
-        return found.empty() || found.offset < from || !fits(found.offset, found.size, in.size) ? range{} : found;
+    /// Sub-regions whose writes are told by descriptors: a device has none of them.
+    void region_io_fds(const message& what) {
+        if (what.payload.size() < sizeof(wire::io_fds)) return out_.reply_error(what, EINVAL);
+        const auto request = wire::load<wire::io_fds>(what.payload);
+        if (request.argsz < sizeof request || request.flags != 0 || request.index >= regions_.size())
+            return out_.reply_error(what, EINVAL);
+        out_.reply(what, wire::io_fds{sizeof request, 0, request.index, 0});
+    }
+
+    /// False: there is no room for the reply, and nothing was done.
+    [[nodiscard]] bool feature(const message& what) {
+        if (what.payload.size() < sizeof(wire::device_feature)) return out_.reply_error(what, EINVAL), true;
+        if (!out_.empty() && !make_room()) return false;
+        const auto answered = device_features{device_}.answer(
+            what.payload, {out_.tail() + header_size, out_.capacity() - header_size});
+        if (answered)
+            out_.commit_reply(what, *answered);
+        else
+            out_.reply_error(what, answered.error() == error::not_a_request ? ENOTTY : to_errno(answered.error()));
+        return true;
     }
 
     // Interrupts
 
     void irq_info(const message& what) {
-        if (what.payload.size() < sizeof(wire::irq_info)) return reply_error(what, EINVAL);
+        if (what.payload.size() < sizeof(wire::irq_info)) return out_.reply_error(what, EINVAL);
         const auto request = wire::load<wire::irq_info>(what.payload);
-        if (request.argsz < sizeof request || request.index >= irqs_) return reply_error(what, EINVAL);
+        if (request.argsz < sizeof request || request.index >= irqs_) return out_.reply_error(what, EINVAL);
         const auto info = device_.ioctl(get_irq_info{mediant::irq_index{request.index}});
-        if (!info) return reply_error(what, info.error());
-        reply(what,
-              wire::irq_info{sizeof request, static_cast<std::uint32_t>(info->flags), request.index, info->count});
+        if (!info) return out_.reply_error(what, info.error());
+        out_.reply(what,
+                   wire::irq_info{sizeof request, static_cast<std::uint32_t>(info->flags), request.index, info->count});
     }
 
     [[nodiscard]] static set_irqs disable(std::uint32_t index) noexcept {
@@ -480,19 +473,20 @@ private:
     std::uint32_t max_fds_;
     inbox in_;
     message next_;
-    outbox out_;
+    replies out_;
     client_memory memory_;
-    std::vector<shape> regions_; // as they were at open
+    region_table<Device> regions_;
     std::uint32_t irqs_ = 0;
     std::uint32_t peer_fds_ = 1;
     bool can_reset_ = false;
-    bool open_ = false;     // the device is, and VERSION was accepted
-    bool opened_ = false;   // and stays so
-    bool closed_ = false;   // for good
-    bool closing_ = false;  // when what waits was tried to be sent
-    bool blocked_ = false;  // the socket takes nothing
-    bool stalled_ = false;  // a message waits for room for its reply
-    bool runnable_ = false; // had its share
+    bool write_multi_ = false; // the client may send it
+    bool open_ = false;        // the device is, and VERSION was accepted
+    bool opened_ = false;      // and stays so
+    bool closed_ = false;      // for good
+    bool closing_ = false;     // when what waits was tried to be sent
+    bool blocked_ = false;     // the socket takes nothing
+    bool stalled_ = false;     // a message waits for room for its reply
+    bool runnable_ = false;    // had its share
 };
 
 } // namespace mediant::vfio_user

@@ -142,6 +142,49 @@ struct region_access {
     std::uint32_t count;
 };
 
+/// DEVICE_GET_REGION_IO_FDS both ways; `count` sub-regions follow in the reply.
+struct io_fds {
+    std::uint32_t argsz;
+    std::uint32_t flags; ///< 0
+    std::uint32_t index;
+    std::uint32_t count;
+};
+
+/// REGION_WRITE_MULTI: a count of 64 bits, then so many of these; the reply is the count of writes done.
+struct region_write {
+    std::uint64_t offset;
+    std::uint32_t region;
+    std::uint32_t count; ///< at most 8
+    std::uint64_t data;  ///< its first bytes
+};
+
+/// DEVICE_FEATURE both ways (struct vfio_device_feature); data follows.
+struct device_feature {
+    std::uint32_t argsz;
+    std::uint32_t flags; ///< the feature, and VFIO_DEVICE_FEATURE_GET, SET, PROBE
+};
+/// DMA_LOGGING_START's data, with ranges behind it, and REPORT's, with the bitmap behind it in the reply.
+struct logging_start {
+    std::uint64_t page;
+    std::uint32_t ranges;
+    std::uint32_t reserved;
+};
+struct logging_range {
+    std::uint64_t iova;
+    std::uint64_t length;
+};
+struct logging_report {
+    std::uint64_t iova;
+    std::uint64_t length;
+    std::uint64_t page;
+};
+
+/// Behind DMA_UNMAP with dma_unmap_dirty_bitmap (protocol 0.1, struct vfio_bitmap); in the reply the bitmap follows.
+struct dirty_bitmap {
+    std::uint64_t page;
+    std::uint64_t size; ///< bytes
+};
+
 template <class T>
 inline constexpr bool layout = std::is_trivially_copyable_v<T>&& std::is_standard_layout_v<T>;
 static_assert(layout<header> && sizeof(header) == 16);
@@ -157,6 +200,13 @@ static_assert(layout<sparse_area> && sizeof(sparse_area) == 16 &&
 static_assert(layout<irq_info> && sizeof(irq_info) == 16 && sizeof(irq_info) == sizeof(vfio_irq_info));
 static_assert(layout<irq_set> && sizeof(irq_set) == 20 && sizeof(irq_set) == sizeof(vfio_irq_set));
 static_assert(layout<region_access> && sizeof(region_access) == 16);
+static_assert(layout<io_fds> && sizeof(io_fds) == 16);
+static_assert(layout<region_write> && sizeof(region_write) == 24);
+static_assert(layout<device_feature> && sizeof(device_feature) == 8);
+static_assert(layout<logging_start> && sizeof(logging_start) == 16);
+static_assert(layout<logging_range> && sizeof(logging_range) == 16);
+static_assert(layout<logging_report> && sizeof(logging_report) == 24);
+static_assert(layout<dirty_bitmap> && sizeof(dirty_bitmap) == 16);
 
 // The core mirrors linux/vfio.h and errno without including them; here it is checked.
 static_assert(static_cast<std::uint32_t>(region_flags::read) == VFIO_REGION_INFO_FLAG_READ);

@@ -50,9 +50,11 @@ public:
     std::atomic<int> opens{0};
     std::atomic<int> releases{0};
     int resets = 0;
+    std::uint64_t advanced_as = 0; // place in the order of all devices' deadlines
     error open_error = error::none;
     error map_error = error::none;
     error unmap_error = error::none;
+    bool no_logging = false; // as a device that does not know these requests
     std::atomic<std::uint64_t> accesses{0};
 
     result<void> open() {
@@ -146,6 +148,11 @@ public:
         return {};
     }
     result<void> ioctl(const map_dma& what) { return map_error != error::none ? map_error : host.ioctl(what); }
+    result<std::uint64_t> ioctl(const start_dma_logging& what) { return host.ioctl(what); }
+    result<void> ioctl(const stop_dma_logging& what) { return host.ioctl(what); }
+    result<void> ioctl(const report_dma_logging& what) {
+        return no_logging ? result<void>{error::not_a_request} : host.ioctl(what);
+    }
     result<void> ioctl(const unmap_dma& what) { return unmap_error != error::none ? unmap_error : host.ioctl(what); }
 
     [[nodiscard]] range next_area(region_index region, std::uint64_t page, std::uint64_t from) const {
@@ -171,6 +178,7 @@ public:
         if (!deadline_ || *deadline_ > at) return;
         deadline_.reset();
         ++expiries_;
+        advanced_as = ++advanced;
     }
 
 private:
@@ -199,6 +207,7 @@ private:
     std::vector<std::byte> bar1_;
     std::array<std::byte, config_size> config_{};
     std::optional<std::uint64_t> deadline_;
+    inline static std::atomic<std::uint64_t> advanced{0};
     std::uint64_t expiries_ = 0;
 };
 
