@@ -3,8 +3,9 @@
  * What the C half of a kernel module and the C++ policy object know of each other. Nothing of the kernel's or of
  * the policy's types crosses; the same header joins user-space plug-ins.
  *
- * Both structs start with their size and version and only ever grow at the end. A peer whose version differs is
- * refused, with both numbers in the log.
+ * Both structs of functions start with their size and version and only ever grow at the end. A provider whose size or
+ * version differs is refused, with both numbers in the log: what only one side knows of would go unmediated. What is
+ * below may offer more than a policy knows of.
  *
  * Errors are negative errno numbers. Callbacks run in process context and may sleep; calls into one state are
  * serialised by the caller. reset, run, next_area and match take no lock and touch no device.
@@ -13,6 +14,8 @@
 #define MEDIANT_KERNEL_ABI_H
 
 #define MEDIANT_ABI_VERSION 1u
+
+#define MEDIANT_ANY 0xffffffffu
 
 #ifdef __cplusplus
 extern "C" {
@@ -25,6 +28,16 @@ struct mediant_device_id {
 	unsigned int subvendor;
 	unsigned int subdevice;
 	unsigned int class_code; /* 24 bits: base class, subclass, interface */
+};
+
+/* A rule: which functions a provider serves. A field of MEDIANT_ANY matches any value. */
+struct mediant_rule {
+	unsigned int vendor;
+	unsigned int device;
+	unsigned int subvendor;
+	unsigned int subdevice;
+	unsigned int class_code; /* compared under class_mask */
+	unsigned int class_mask;
 };
 
 /* What the C half gives the policy: the device below. */
@@ -90,6 +103,10 @@ struct mediant_provider {
 	 */
 	void (*next_area)(unsigned int region, unsigned long long region_size, unsigned long long page_size,
 			  unsigned long long from, unsigned long long *offset, unsigned long long *size);
+
+	/* What match() goes by. */
+	const struct mediant_rule *rules;
+	unsigned int rule_count;
 };
 
 /* The module's providers, most specific rule first; defined by the policy object. */

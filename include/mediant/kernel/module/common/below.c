@@ -10,7 +10,7 @@
 #include <linux/log2.h>
 #include <linux/nospec.h>
 
-#include "variant.h"
+#include "device.h"
 
 #if defined(HAVE_VFIO_PCI_IO64) && defined(CONFIG_64BIT)
 #define MEDIANT_MAX_ACCESS 8

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-3-Clause
+/*
+ * The host's providers: those that are registered when a device is opened. The kernel is asked for
+ * the module of the device's IDs each time, since it may have been unloaded, and another one may be
+ * for the device's subsystem. Who is asked has its module held, who opens the device keeps it so.
+ */
+#include <linux/kmod.h>
+#include <linux/limits.h>
+#include <linux/module.h>
+#include <linux/sched/signal.h>
+
+#include "device.h"
+#include "registry/registry.h"
+
+static bool mediant_require_provider = true;
+module_param_named(require_provider, mediant_require_provider, bool, 0644);
+MODULE_PARM_DESC(require_provider,
+		 "Refuse to open a device that no provider takes; off: it is opened as under vfio-pci (default: on)");
+
+/*
+ * A module that is being unloaded makes the kernel say that it is there, until it is gone; the one
+ * that is loaded then may be taken away before it is held. So absence is believed if nothing came
+ * or went in two requests, and in any case after this many.
+ */
+#define MEDIANT_MOST_REQUESTS 16
+
+/* Nothing is bound but by driver_override; an alias for any device would rival vfio-pci's. */
+const struct pci_device_id mediant_ids[] = {
+	{}
+};
+
+int mediant_init_providers(void)
+{
+	return 0;
+}
+
+bool mediant_serves(struct pci_dev *pdev)
+{
+	return true;
+}
+
+static void mediant_request(struct mediant_search *search)
+{
+	search->requests++;
+	search->changes_before = search->changes;
+	search->changes = vfio_pci_mediate_changes();
+	search->there = !request_module("vfio-pci-mediate-%04x-%04x", search->id.vendor,
+					search->id.device);
+	search->rank = UINT_MAX;
+	search->number = 0;
+	search->leaving = false;
+}
+
+static bool mediant_request_again(const struct mediant_search *search)
+{
+	if (search->found && !search->leaving)
+		return false; /* they declined */
+	if (search->requests == MEDIANT_MOST_REQUESTS || fatal_signal_pending(current))
+		return false;
+	if (search->requests == 1)
+		return search->there || search->leaving ||
+		       vfio_pci_mediate_changes() != search->changes;
+	return search->leaving || vfio_pci_mediate_changes() != search->changes_before;
+}
+
+static bool mediant_find(struct mediant_search *search)
+{
+	struct vfio_pci_mediate_place place = {
+		.rank = search->rank,
+		.number = search->number,
+	};
+
+	search->provider = vfio_pci_mediate_next(&search->id, &place, &search->owner,
+						 &search->leaving);
+	search->rank = place.rank;
+	search->number = place.number;
+	search->found += search->provider ? 1 : 0;
+	return search->provider;
+}
+
+void mediant_search_begin(struct mediant_search *search, struct pci_dev *pdev)
+{
+	*search = (struct mediant_search) {
+		.pdev = pdev,
+		.id = mediant_id_of(pdev),
+	};
+	mediant_request(search);
+}
+
+bool mediant_search_next(struct mediant_search *search)
+{
+	while (!mediant_find(search)) {
+		if (!mediant_request_again(search))
+			return false;
+		mediant_request(search);
+	}
+	return true;
+}
+
+int mediant_search_failed(struct mediant_search *search)
+{
+	bool required = READ_ONCE(mediant_require_provider);
+
+	pci_info_ratelimited(search->pdev, "%s for vfio-pci-mediate-%04x-%04x%s\n",
+		 search->found ? "every provider declined the device" : "there is no provider",
+		 search->id.vendor, search->id.device,
+		 required ? "" : "; opened without one");
+	return required ? -ENODEV : 0;
+}
