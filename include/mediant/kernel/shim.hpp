@@ -281,7 +281,11 @@ private:
             std::set<std::string> aliases;
             for (const pci_id& rule : rules) aliases.emplace(mediate_alias(rule).view());
             out += "\n/* what the host asks for when a device is opened */\n#define MEDIANT_MODULE_ALIASES";
-            for (const std::string& alias : aliases) out += " \\\n\tMODULE_ALIAS(" + c_string(alias) + ");";
+            const char* separator = "";
+            for (const std::string& alias : aliases) {
+                out += std::string{separator} + " \\\n\tMODULE_ALIAS(" + c_string(alias) + ')';
+                separator = ";";
+            }
             out += '\n';
         }
         return out;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-3-Clause */
 /*
- * Whether a module's C half and policy objects agree on mediant/kernel/abi.h. Only the first two members of a
- * mediant_provider may be read before.
+ * Whether a module's C half and policy objects agree on mediant/kernel/abi.h. Only the first two
+ * members of a mediant_provider may be read before.
  */
 #ifndef MEDIANT_ABI_CHECK_H
 #define MEDIANT_ABI_CHECK_H

@@ -36,7 +36,7 @@ struct mediant_device {
 
 	/* Constant while the device is open; provider is NULL where nothing is mediated. */
 	const struct mediant_provider *provider;
-	struct module *owner; /* the provider's, held while the device is open; NULL if it is this one */
+	struct module *owner; /* the provider's, held meanwhile; NULL if it is this module */
 	bool traps[PCI_STD_NUM_BARS]; /* BARs that hold a trap */
 	bool map_trapped; /* whether such a BAR's other pages can be mapped */
 	void __iomem *io[PCI_STD_NUM_BARS];
@@ -48,7 +48,7 @@ struct mediant_device {
 	bool reset_pending;
 };
 
-/* Bytes of a BAR that can be reached: none where it has no address, to which the core says EINVAL. */
+/* Bytes of a BAR that can be reached: none without an address, to which the core says EINVAL. */
 static inline u64 mediant_bar_size(struct pci_dev *pdev, unsigned int bar)
 {
 	return pci_resource_start(pdev, bar) ? pci_resource_len(pdev, bar) : 0;

@@ -100,10 +100,10 @@ bool mediant_search_next(struct mediant_search *search)
 int mediant_search_failed(struct mediant_search *search)
 {
 	bool required = READ_ONCE(mediant_require_provider);
+	const char *why = search->found ? "every provider declined" : "there is no provider";
 
-	pci_info_ratelimited(search->pdev, "%s for vfio-pci-mediate-%04x-%04x%s\n",
-		 search->found ? "every provider declined the device" : "there is no provider",
-		 search->id.vendor, search->id.device,
-		 required ? "" : "; opened without one");
+	pci_info_ratelimited(search->pdev, "%s (vfio-pci-mediate-%04x-%04x)%s\n", why,
+			     search->id.vendor, search->id.device,
+			     required ? "" : "; opened without one");
 	return required ? -ENODEV : 0;
 }

@@ -94,7 +94,8 @@ void vfio_pci_mediate_unregister(struct module *owner)
 }
 EXPORT_SYMBOL_GPL(vfio_pci_mediate_unregister);
 
-static bool mediant_behind(unsigned int rank, u64 number, const struct vfio_pci_mediate_place *place)
+static bool mediant_behind(const struct vfio_pci_mediate_place *place, unsigned int rank,
+			   u64 number)
 {
 	return rank < place->rank || (rank == place->rank && number > place->number);
 }
@@ -114,7 +115,7 @@ const struct mediant_provider *vfio_pci_mediate_next(const struct mediant_device
 		list_for_each_entry(entry, &mediant_entries, list) {
 			unsigned int rank = mediant_judge_match(entry->provider, id);
 
-			if (!mediant_behind(rank, entry->number, place) || rank <= best.rank)
+			if (!mediant_behind(place, rank, entry->number) || rank <= best.rank)
 				continue;
 			best.rank = rank;
 			best.number = entry->number;
