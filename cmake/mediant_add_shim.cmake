@@ -2,11 +2,12 @@
 #
 # mediant_add_shim(NAME
 #     TOOL <target>              the vendor's program, whose main() is mediant::tool<registry>
-#     PROVIDER <VID:DID | name>  of the registry
+#     PROVIDER <VID:DID | name>... of the registry
 #     HEADER <file>              the header that defines the provider
 #     [INCLUDE <folder>...]      where its own #includes are found; mediant's folder always is
 #     [TARGET <kind>]            which kernel artefact: variant (unless told), provider or host; a host has neither
 #                                PROVIDER nor HEADER
+#     [MODULE <name>]            the module's name; needed where there are several providers
 #     [OUTPUT <folder>]          where the module tree goes; ${CMAKE_CURRENT_BINARY_DIR}/NAME unless told
 #     [ALLOW <symbol>...]        undefined symbols that the audit lets pass besides the usual ones
 #     [KERNEL_BUILD <folder>])   kernel headers; the variable MEDIANT_KERNEL_BUILD unless told
@@ -45,7 +46,7 @@ function(mediant_kernel_like_flags out)
 endfunction()
 
 function(mediant_add_shim name)
-    cmake_parse_arguments(PARSE_ARGV 1 arg "" "TOOL;PROVIDER;HEADER;TARGET;OUTPUT;KERNEL_BUILD" "INCLUDE;ALLOW")
+    cmake_parse_arguments(PARSE_ARGV 1 arg "" "TOOL;HEADER;TARGET;MODULE;OUTPUT;KERNEL_BUILD" "PROVIDER;INCLUDE;ALLOW")
     if(arg_UNPARSED_ARGUMENTS OR arg_KEYWORDS_MISSING_VALUES)
         message(FATAL_ERROR "mediant_add_shim(${name}): cannot make sense of: ${arg_UNPARSED_ARGUMENTS} ${arg_KEYWORDS_MISSING_VALUES}")
     endif()
@@ -55,12 +56,12 @@ function(mediant_add_shim name)
     if(NOT arg_TARGET MATCHES "^(variant|provider|host)$")
         message(FATAL_ERROR "mediant_add_shim(${name}): TARGET ${arg_TARGET} is not variant, provider or host")
     endif()
-    foreach(word IN ITEMS TOOL PROVIDER HEADER)
+    foreach(word IN ITEMS TOOL PROVIDER HEADER MODULE)
         if(arg_TARGET STREQUAL "host" AND NOT word STREQUAL "TOOL")
             if(arg_${word})
                 message(FATAL_ERROR "mediant_add_shim(${name}): a host has no ${word}")
             endif()
-        elseif(NOT arg_${word})
+        elseif(NOT arg_${word} AND NOT word STREQUAL "MODULE")
             message(FATAL_ERROR "mediant_add_shim(${name}): ${word} is missing")
         endif()
     endforeach()
@@ -71,6 +72,7 @@ function(mediant_add_shim name)
         set(arg_KERNEL_BUILD "${MEDIANT_KERNEL_BUILD}")
     endif()
     cmake_path(ABSOLUTE_PATH arg_OUTPUT BASE_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR} NORMALIZE)
+    set(header_option)
     if(arg_HEADER)
         cmake_path(ABSOLUTE_PATH arg_HEADER BASE_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR} NORMALIZE)
         if(NOT EXISTS ${arg_HEADER})
@@ -100,14 +102,18 @@ function(mediant_add_shim name)
     set(tree ${arg_OUTPUT})
     set(object ${work}/policy.o)
     set(audit ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/audit-object)
+    set(name_option)
+    if(arg_MODULE)
+        set(name_option --name ${arg_MODULE})
+    endif()
     list(TRANSFORM arg_ALLOW PREPEND "--allow;" OUTPUT_VARIABLE allow)
     file(MAKE_DIRECTORY ${work})
 
     # What HEADER includes is part of the program too, so that a change there comes by way of the program. The stamp,
     # and not a file of the tree, is the output: the generator may leave files alone that stay the same.
     add_custom_command(OUTPUT ${work}/tree.stamp
-        COMMAND $<TARGET_FILE:${arg_TOOL}> shim ${arg_PROVIDER} --target ${arg_TARGET} ${header_option}
-            ${include_options} --out ${tree}
+        COMMAND $<TARGET_FILE:${arg_TOOL}> shim ${arg_PROVIDER} --target ${arg_TARGET} ${name_option}
+            ${header_option} ${include_options} --out ${tree}
         COMMAND ${CMAKE_COMMAND} -E touch ${work}/tree.stamp
         DEPENDS ${arg_TOOL} ${inputs}
         COMMENT "Writing the module tree ${name}"

@@ -78,8 +78,6 @@ struct mediant_search {
 	u64 number;
 	unsigned int found; /* providers that there were so far */
 	unsigned int requests;
-	u64 changes, changes_before;
-	bool there;
 	bool leaving;
 };
 

@@ -4,9 +4,11 @@
  * the module of the device's IDs each time, since it may have been unloaded, and another one may be
  * for the device's subsystem. Who is asked has its module held, who opens the device keeps it so.
  */
+#include <linux/jiffies.h>
 #include <linux/kmod.h>
 #include <linux/limits.h>
 #include <linux/module.h>
+#include <linux/sched.h>
 #include <linux/sched/signal.h>
 
 #include "device.h"
@@ -18,11 +20,12 @@ MODULE_PARM_DESC(require_provider,
 		 "Refuse to open a device that no provider takes; off: it is opened as under vfio-pci (default: on)");
 
 /*
- * A module that is being unloaded makes the kernel say that it is there, until it is gone; the one
- * that is loaded then may be taken away before it is held. So absence is believed if nothing came
- * or went in two requests, and in any case after this many.
+ * A module that is being unloaded is not offered any more, and cannot be loaded again until it is
+ * gone; a modprobe that meets it fails or has nothing to do. One that was just loaded may be
+ * unloaded before it is held. So absence is believed if a second request does not help, and no
+ * provider left lately; in any case after this many requests, about a second.
  */
-#define MEDIANT_MOST_REQUESTS 16
+#define MEDIANT_MOST_REQUESTS 50
 
 /* Nothing is bound but by driver_override; an alias for any device would rival vfio-pci's. */
 const struct pci_device_id mediant_ids[] = {
@@ -41,11 +44,11 @@ bool mediant_serves(struct pci_dev *pdev)
 
 static void mediant_request(struct mediant_search *search)
 {
+	if (search->requests > 1)
+		schedule_timeout_killable(msecs_to_jiffies(10));
 	search->requests++;
-	search->changes_before = search->changes;
-	search->changes = vfio_pci_mediate_changes();
-	search->there = !request_module("vfio-pci-mediate-%04x-%04x", search->id.vendor,
-					search->id.device);
+	/* What came of it shows in the registry. */
+	request_module("vfio-pci-mediate-%04x-%04x", search->id.vendor, search->id.device);
 	search->rank = UINT_MAX;
 	search->number = 0;
 	search->leaving = false;
@@ -57,10 +60,7 @@ static bool mediant_request_again(const struct mediant_search *search)
 		return false; /* they declined */
 	if (search->requests == MEDIANT_MOST_REQUESTS || fatal_signal_pending(current))
 		return false;
-	if (search->requests == 1)
-		return search->there || search->leaving ||
-		       vfio_pci_mediate_changes() != search->changes;
-	return search->leaving || vfio_pci_mediate_changes() != search->changes_before;
+	return search->requests == 1 || search->leaving || vfio_pci_mediate_left_lately();
 }
 
 static bool mediant_find(struct mediant_search *search)

@@ -4,6 +4,7 @@
  * that the kernel computes for its exported symbols do not depend on it: a provider of another ABI
  * is refused by number and with a message, and not as a symbol of a wrong checksum.
  */
+#include <linux/jiffies.h>
 #include <linux/list.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
@@ -21,7 +22,7 @@ struct mediant_entry {
 static LIST_HEAD(mediant_entries); /* by number */
 static DEFINE_MUTEX(mediant_entries_lock);
 static u64 mediant_numbers;
-static u64 mediant_changes;
+static u64 mediant_left; /* when a provider was taken back last, in jiffies */
 
 static void mediant_remove(struct list_head *entries, struct module *owner)
 {
@@ -74,7 +75,6 @@ int vfio_pci_mediate_register(const struct mediant_provider *const *providers, u
 		list_add_tail(&entry->list, &fresh);
 	}
 	list_splice_tail(&fresh, &mediant_entries);
-	mediant_changes++;
 	mutex_unlock(&mediant_entries_lock);
 	return 0;
 
@@ -89,7 +89,7 @@ void vfio_pci_mediate_unregister(struct module *owner)
 {
 	mutex_lock(&mediant_entries_lock);
 	mediant_remove(&mediant_entries, owner);
-	mediant_changes++;
+	mediant_left = get_jiffies_64();
 	mutex_unlock(&mediant_entries_lock);
 }
 EXPORT_SYMBOL_GPL(vfio_pci_mediate_unregister);
@@ -136,16 +136,16 @@ const struct mediant_provider *vfio_pci_mediate_next(const struct mediant_device
 }
 EXPORT_SYMBOL_GPL(vfio_pci_mediate_next);
 
-u64 vfio_pci_mediate_changes(void)
+bool vfio_pci_mediate_left_lately(void)
 {
-	u64 changes;
+	bool lately;
 
 	mutex_lock(&mediant_entries_lock);
-	changes = mediant_changes;
+	lately = mediant_left && time_is_after_jiffies64(mediant_left + HZ);
 	mutex_unlock(&mediant_entries_lock);
-	return changes;
+	return lately;
 }
-EXPORT_SYMBOL_GPL(vfio_pci_mediate_changes);
+EXPORT_SYMBOL_GPL(vfio_pci_mediate_left_lately);
 
 MODULE_LICENSE("Dual BSD/GPL");
 MODULE_AUTHOR("the mediant authors");

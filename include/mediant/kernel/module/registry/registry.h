@@ -46,8 +46,11 @@ const struct mediant_provider *vfio_pci_mediate_next(const struct mediant_device
 						     struct vfio_pci_mediate_place *place,
 						     struct module **owner, bool *leaving);
 
-/* Another number each time that providers come or go. */
-u64 vfio_pci_mediate_changes(void);
+/*
+ * Whether a provider was taken back within the last second: the kernel may not be done with its
+ * module, and until then refuses to load it again.
+ */
+bool vfio_pci_mediate_left_lately(void);
 
 /* judge.c */
 int mediant_judge(const struct mediant_provider *const *providers, unsigned int count);
