@@ -187,6 +187,9 @@ void ranks(const devices& all) {
         expect("users of the less specific one", static_cast<unsigned>(users("edu_provider")), 0);
         expect("rmmod of the less specific one", static_cast<unsigned>(unload("edu_provider")), 0);
     }
+    expect("a map over the MSI-X table is declined, and the next one asked",
+           user{all.nic}.at.get<std::uint32_t>(bar0, nic_mark), nic_mediated);
+    expect("why", logged("declined: a region map traps accesses to the MSI-X table"), true);
     expect("a device whose only provider declines", static_cast<unsigned>(open_error(all.unlisted)), ENODEV);
     expect("why", logged("every provider declined (vfio-pci-mediate-1b36-0005)"), true);
     expect("users of the one that declined", static_cast<unsigned>(users("demand_providers")), 0);

@@ -49,7 +49,11 @@ struct mediant_below {
 	unsigned int reserved;
 	void *device;            /* the first argument of what follows */
 
-	/* One naturally aligned access of width 1, 2, 4 or 8, at most max_access. 0 or -errno. */
+	/*
+	 * One naturally aligned access of width 1, 2, 4 or 8, at most max_access. 0 or -errno.
+	 * Regions have the numbers of VFIO_PCI_*_REGION_INDEX. BARs can be reached, and
+	 * configuration space be loaded.
+	 */
 	int (*load)(void *device, unsigned int region, unsigned long long offset,
 		    unsigned int width, unsigned long long *value);
 	int (*store)(void *device, unsigned int region, unsigned long long offset,

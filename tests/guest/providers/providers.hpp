@@ -15,6 +15,13 @@ struct nic {
     static constexpr auto regions = mediant::regions<bar0>{};
 };
 
+/// Says more about the card, but traps its MSI-X table, which is the VFIO core's: the device is declined.
+struct tabled {
+    static constexpr auto info = provider{"tabled", {pci_id{0x8086, 0x10d3, 0x8086, 0x0000}}, {.author = "Acme"}};
+    static constexpr auto bar3 = region_map{bar{3}, 16_KiB, reg{"VECTOR", 0x10, rw, {.backing = from::shadow}}};
+    static constexpr auto regions = mediant::regions<bar3>{};
+};
+
 /// Says most about an edu device, and declines it.
 struct picky {
     static constexpr auto info =
