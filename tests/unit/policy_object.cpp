@@ -288,6 +288,22 @@ TEST_CASE("run and next_area follow from the map") {
     CHECK(size == 0);
 }
 
+TEST_CASE("the rules are there to be compared") {
+    const mediant_provider& ids = *mediant_providers[0];
+    REQUIRE(ids.rule_count == 2);
+    CHECK(ids.rules[0].vendor == 0x1234);
+    CHECK(ids.rules[0].device == 0x11e8);
+    CHECK(ids.rules[0].subvendor == MEDIANT_ANY);
+    CHECK(ids.rules[0].class_mask == 0);
+    CHECK(ids.rules[1].subvendor == 0x1af4);
+    CHECK(ids.rules[1].subdevice == 0x1100);
+    const mediant_provider& by_class = *mediant_providers[1];
+    REQUIRE(by_class.rule_count == 1);
+    CHECK(by_class.rules[0].vendor == MEDIANT_ANY);
+    CHECK(by_class.rules[0].class_code == 0x020000);
+    CHECK(by_class.rules[0].class_mask == 0xffff00);
+}
+
 TEST_CASE("a provider without a map passes all") {
     hardware device;
     device.bar0[9] = 0x99;

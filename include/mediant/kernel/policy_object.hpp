@@ -7,8 +7,10 @@
 #include <mediant/provider/layer.hpp>
 #include <mediant/provider/registry.hpp>
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <new>
 
 /// The C++ half of a kernel module: a provider behind the functions of mediant/kernel/abi.h. A module's policy.cpp
@@ -139,6 +141,19 @@ private:
     }
 };
 
+/// A provider's rules, as C reads them.
+template <class P>
+inline constexpr auto rule_table = [] {
+    static_assert(any_id == MEDIANT_ANY);
+    std::array<mediant_rule, std::size(P::info.rules)> out{};
+    for (std::size_t i = 0; i < out.size(); ++i) {
+        const pci_id& rule = P::info.rules[i];
+        out[i] = {rule.vendor, rule.device, rule.subvendor, rule.subdevice, rule.class_code & rule.class_mask,
+                  rule.class_mask};
+    }
+    return out;
+}();
+
 /// What a module's C half sees of a provider.
 template <class P>
 inline constexpr mediant_provider provider_table{
@@ -156,6 +171,8 @@ inline constexpr mediant_provider provider_table{
     .write = provider_functions<P>::write,
     .run = provider_functions<P>::run,
     .next_area = provider_functions<P>::next_area,
+    .rules = rule_table<P>.data(),
+    .rule_count = rule_table<P>.size(),
 };
 
 } // namespace mediant::kernel

@@ -202,7 +202,33 @@ TEST_CASE("shim writes a tree and checks it") {
     CHECK(unknown.err ==
           "acme-nics: error: nix: no provider of this name, and not VID:DID; there are: nic, card, any, shy\n");
     CHECK(run({"shim", "1:2", "--target", "variant", "--out", tree}).code == 1);
-    CHECK(run({"shim", "nic", "--target", "provider", "--out", tree}).code == 1);
+    CHECK(run({"shim", "nic", "--target", "guest", "--out", tree}).code == 1);
+}
+
+TEST_CASE("shim writes providers and the host") {
+    mediant::test::temporary_folder at;
+    at.put("nic.hpp", "#include <mediant/mediant.hpp>\n");
+    const std::string header = (at / "nic.hpp").string();
+    const std::string tree = (at / "tree").string();
+    CHECK(run({"shim", "nic", "--target", "provider", "--out", tree, "--header", header}).code == 0);
+    CHECK_THAT(at.get("tree/module.h"), Contains("\"vfio-pci-mediate-8086-10d3\""));
+    CHECK(run({"shim", "nic", "--target", "provider", "--check", tree, "--header", header}).code == 0);
+    const outcome other = run({"shim", "nic", "--target", "variant", "--check", tree, "--header", header});
+    CHECK(other.code == 1);
+    CHECK_THAT(other.out, Contains("missing: driver.c\n") && Contains("differs: module.h\n") &&
+                              Contains("stale: provider.c\n"));
+    const outcome classless = run({"shim", "any", "--target", "provider", "--out", tree, "--header", header});
+    CHECK(classless.code == 1);
+    CHECK(classless.err == "acme-nics: error: any: rule any device, class 020000: a provider module needs vendor and "
+                           "device, by which the host asks for it; a variant (--target variant) needs neither\n");
+
+    const std::string host = (at / "host").string();
+    CHECK(run({"shim", "--target", "host", "--out", host}).code == 0);
+    CHECK_THAT(at.get("host/module.h"), Contains("\"vfio_pci_mediate\""));
+    CHECK(run({"shim", "--target", "host", "--check", host}).code == 0);
+    const outcome with_provider = run({"shim", "nic", "--target", "host", "--out", host});
+    CHECK(with_provider.code == 1);
+    CHECK_THAT(with_provider.err, Contains("the host has no providers"));
 }
 
 TEST_CASE("the header of a provider is known from where it was compiled") {
