@@ -46,6 +46,11 @@ struct check_width {
                       "of check_width");
 };
 template <bool Ok, text Name>
+struct check_stated_widths {
+    static_assert(Ok, "mediant: all widths that a register states are wider than the register, so that it could not be "
+                      "accessed; its name is the argument of check_stated_widths");
+};
+template <bool Ok, text Name>
 struct check_value_fits {
     static_assert(Ok, "mediant: a register's value does not fit its width; its name is the argument of "
                       "check_value_fits");
@@ -303,6 +308,11 @@ template <const auto& Map>
 
     bool ok = report<check_width, Map, first_bad<Map>([](const entry& e) {
         return e.is_register() && e.size != 1 && e.size != 2 && e.size != 4 && e.size != 8;
+    })>();
+    ok &= report<check_stated_widths, Map, first_bad<Map>([](const entry& e) {
+        // A width's bit is its bytes: those up to the register's own are all below the next.
+        return e.is_register() && e.widths != width::any && e.size != 0 && e.size <= 8 &&
+               (static_cast<unsigned>(e.widths) & (2 * e.size - 1)) == 0;
     })>();
     ok &= report<check_elements, Map, first_bad<Map>([](const entry& e) {
         if (e.count == 0 || e.count > 0xffff) return true;
