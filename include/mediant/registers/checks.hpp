@@ -320,7 +320,7 @@ template <const auto& Map>
         return e.stride < e.size || (e.is_register() && (e.size == 0 || e.stride % e.size != 0));
     })>();
     ok &= report<check_nesting, Map, first_bad<Map>([](const entry& e) {
-        return e.nested || (e.count != 1 && (e.what == shape::alias || e.what == shape::dynamic));
+        return e.nested || (e.is_array() && (e.what == shape::alias || e.what == shape::dynamic));
     })>();
     ok &= report<check_hooks_of_registers, Map, first_bad<Map>([](const entry& e) {
         return !e.is_register() && e.hook != on::nothing;

@@ -60,6 +60,7 @@ struct entry_facts {
     std::uint64_t offset; ///< bytes from the region's start; of the first element
     std::uint64_t size;   ///< bytes of one element
     std::uint32_t count;
+    bool array; ///< also of one element
     std::uint64_t stride;
     width widths;
     mediant::otherwise otherwise;
@@ -140,6 +141,7 @@ template <const auto& Map>
                     .offset = stated.offset,
                     .size = e.size,
                     .count = stated.count,
+                    .array = stated.is_array(),
                     .stride = stated.stride,
                     .widths = e.widths,
                     .otherwise = e.on_other_width,

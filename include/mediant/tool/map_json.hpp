@@ -70,7 +70,7 @@ private:
     static json entry_json(const entry_facts& e) {
         json out{{"name", e.name},       {"shape", word(e.shape)}, {"is", word(e.what)},
                  {"trapped", e.trapped}, {"offset", e.offset},     {"size", e.size}};
-        if (e.count != 1) {
+        if (e.array) {
             out["count"] = e.count;
             out["stride"] = e.stride;
         }

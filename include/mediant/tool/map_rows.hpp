@@ -174,7 +174,7 @@ private:
 
     [[nodiscard]] std::string element_name(const map_stretch& at) const {
         const entry_facts& e = region_.entries[at.entry];
-        return e.count > 1 ? fmt::format("{}[{}]", e.name, at.element) : e.name;
+        return e.array ? fmt::format("{}[{}]", e.name, at.element) : e.name;
     }
 
     [[nodiscard]] static std::string detail_of(const entry_facts& e) {

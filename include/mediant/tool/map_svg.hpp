@@ -25,7 +25,7 @@ namespace mediant::command_line {
 /// All that a tooltip says of an entry, or of one element of it, a line each.
 [[nodiscard]] inline std::string tip_of(const entry_facts& e, const map_stretch& where, unsigned digits) {
     std::string out = e.name;
-    if (e.count > 1) put(out, "[{}]", where.element);
+    if (e.array) put(out, "[{}]", where.element);
     put(out, "\n{}", range_text({where.begin, where.end - where.begin}, digits));
     if (e.is_register()) put(out, ", {} bits{}", 8 * e.size, e.widths == width::any ? ", any width" : "");
     put(out, "\n{}: {}", word(e.what), meaning(e.what));

@@ -168,7 +168,7 @@ template <class Words>
 /// "32", "64 x 32", "4 KiB".
 [[nodiscard]] inline std::string extent_text(const entry_facts& e) {
     std::string out = e.is_register() ? fmt::format("{}", 8 * e.size) : size_text(e.size);
-    return e.count > 1 ? fmt::format("{} x {}", e.count, out) : out;
+    return e.array ? fmt::format("{} x {}", e.count, out) : out;
 }
 /// "rw"; nothing where fields say it, or where a window is no register.
 [[nodiscard]] inline std::string kind_text(const entry_facts& e) {
