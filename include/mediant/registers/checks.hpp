@@ -147,6 +147,26 @@ template <template <bool, text> class Check, const auto& Map, std::size_t Bad>
     return Bad == Map.npos;
 }
 
+/// Whether nothing of a register can be read: by its kind, or by those of all fields that it has.
+template <const auto& Map>
+[[nodiscard]] constexpr bool is_write_only(const entry& e) noexcept {
+    bool named = false;
+    for (std::size_t i = 0; i < e.field_count; ++i) {
+        const field& f = Map.fields[e.first_field + i];
+        if (f.name.empty()) continue; // reserved
+        if (!reads_as_zero(f.kind)) return false;
+        named = true;
+    }
+    return e.field_count == 0 ? reads_as_zero(e.kind) : named;
+}
+/// Whether nothing of a register can be written. (Reserved bits cannot.)
+template <const auto& Map>
+[[nodiscard]] constexpr bool is_read_only(const entry& e) noexcept {
+    for (std::size_t i = 0; i < e.field_count; ++i)
+        if (effect_of_write(Map.fields[e.first_field + i].kind) != write_effect::none) return false;
+    return e.field_count != 0 || effect_of_write(e.kind) == write_effect::none;
+}
+
 struct entry_pair {
     std::size_t first;
     std::size_t second;
@@ -346,10 +366,10 @@ template <const auto& Map>
         return e.is_register() && e.size < 8 && e.value >> (8 * e.size) != 0;
     })>();
     ok &= report<check_read_hook_kind, Map, first_bad<Map>([](const entry& e) {
-        return has(e.hook, on::read) && reads_as_zero(e.kind);
+        return has(e.hook, on::read) && is_write_only<Map>(e);
     })>();
     ok &= report<check_write_hook_kind, Map, first_bad<Map>([](const entry& e) {
-        return has(e.hook, on::write | on::written) && effect_of_write(e.kind) == write_effect::none;
+        return has(e.hook, on::write | on::written) && is_read_only<Map>(e);
     })>();
     ok &= report<check_dynamic, Map, first_bad<Map>([](const entry& e) {
         if (e.what != shape::dynamic) return false;
