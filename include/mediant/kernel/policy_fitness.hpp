@@ -119,8 +119,8 @@ struct check_noexcept {
 };
 template <bool Ok, text Provider, std::size_t Bytes>
 struct check_state_size {
-    static_assert(Ok, "mediant: a policy's state in a kernel module, shadows included, has at most 64 KiB; the provider "
-                      "and its bytes are the arguments of check_state_size");
+    static_assert(Ok, "mediant: a policy's state in a kernel module, shadows included, has at most 64 KiB; the "
+                      "provider and its bytes are the arguments of check_state_size");
 };
 
 } // namespace detail
@@ -168,7 +168,8 @@ template <class P>
     static_assert(!mediates_ioctl<P>,
                   "mediant: a kernel module cannot carry a policy that mediates ioctl requests yet");
     static_assert(!mediant::detail::has_config_map<P>,
-                  "mediant: a kernel module cannot carry a config map yet: config space is mediated in user space only");
+                  "mediant: a kernel module cannot carry a config map yet: config space is mediated in user space "
+                  "only");
     static_assert(alignof(open_state<P>) <= 8,
                   "mediant: a policy's state in a kernel module is aligned to at most 8 bytes");
     constexpr auto& name = mediant::detail::provider_name<P>;

@@ -253,7 +253,8 @@ TEST_CASE("shim refuses what cannot live in a kernel, and says what it is") {
     CHECK(mediant::kernel::facts_of<unfit::aligned>().unfit ==
           "its state is aligned to more than 8 bytes, which a kernel module's is not");
     CHECK_THAT(mediant::kernel::facts_of<unfit::large>().unfit,
-               StartsWith("its state, shadows included, has 655") && Contains("bytes; in a kernel module at most 65536"));
+               StartsWith("its state, shadows included, has 655") &&
+                   Contains("bytes; in a kernel module at most 65536"));
     CHECK(mediant::kernel::facts_of<unfit::hook>().unfit ==
           "its write of QUEUE.TAIL is not noexcept, as all that a kernel module carries must be");
 }
