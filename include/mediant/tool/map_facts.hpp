@@ -142,7 +142,7 @@ template <class P, const auto& Map>
         areas.at_open =
             all_areas([&](std::uint64_t from) { return whole::next_area(Map.region, seen, areas.page_size, from); });
         areas.untrapped = areas.at_open;
-        if (!out.has_dynamic || out.has_ops) continue;
+        if (!out.has_dynamic) continue;
         areas.untrapped = all_areas([&](std::uint64_t from) {
             const auto run = [](std::uint64_t at, std::uint64_t count) { return run_of<Map>(at, count, 0); };
             return untrapped_pages(run, seen, areas.page_size, from);
