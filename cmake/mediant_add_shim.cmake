@@ -12,6 +12,9 @@
 #     [ALLOW <symbol>...]        undefined symbols that the audit lets pass besides the usual ones
 #     [KERNEL_BUILD <folder>])   kernel headers; the variable MEDIANT_KERNEL_BUILD unless told
 #
+# Where the provider cannot live in a kernel (a function that is not noexcept, state over 64 KiB, a config map), the
+# program refuses, and says what it is.
+#
 # Adds the target NAME to the default build. It has the program write the module tree, compiles the tree's policy
 # object as a kernel would, without needing a kernel's headers, and audits that object (see audit-object). With kernel
 # headers it also builds the module from a copy of the tree, in ${CMAKE_CURRENT_BINARY_DIR}/NAME.kernel, and audits the

@@ -29,13 +29,13 @@ struct nic {
     static constexpr auto bar2 = region_map{bar{2}, 4_KiB, hide{"ALL", 0, 4_KiB}};
     static constexpr auto regions = mediant::regions<bar0, bar2>{};
 
-    result<std::uint32_t> read(at<bar0, "IDENT"> which, auto& next) {
+    result<std::uint32_t> read(at<bar0, "IDENT"> which, auto& next) noexcept {
         const auto ident = next.read(which);
         if (!ident) return ident;
         next.log("ident", *ident, ++reads);
         return *ident ^ 0xffff'0000;
     }
-    result<void> open(auto& next) {
+    result<void> open(auto& next) noexcept {
         const auto status = next.template load<std::uint32_t>(bar{0}, 0x2000);
         if (!status) return status.error();
         if (*status == 0xdead) return error::no_device;
@@ -43,8 +43,8 @@ struct nic {
         if (!size || size->size < 16_KiB) return error::invalid;
         return {};
     }
-    void release(auto& next) { next.log("released"); }
-    void reset() { reads = 0; }
+    void release(auto& next) noexcept { next.log("released"); }
+    void reset() noexcept { reads = 0; }
 
     std::uint32_t reads = 0;
 };

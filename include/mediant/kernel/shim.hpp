@@ -91,6 +91,7 @@ private:
             throw shim_error{who + ": licence \"" + one_line(provider.details.license) +
                              "\": a module on vfio-pci-core needs one that is compatible with the GPL "
                              "(GPL, Dual BSD/GPL, Dual MIT/GPL, Dual MPL/GPL)"};
+        if (!provider.unfit.empty()) throw shim_error{who + ": " + provider.unfit};
         for (const std::string_view said : {provider.details.author, provider.details.description})
             if (said.find('\0') != said.npos) throw shim_error{who + ": its author or description holds a NUL"};
         for (const pci_id& rule : provider.rules)

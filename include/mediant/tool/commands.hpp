@@ -102,7 +102,8 @@ private:
         command.add_option("--out", map_.out, "the file to write; none: standard output")->option_text("FILE");
         command.footer("html is one page with drawings to scale. In text, the bar is\n"
                        "the whole region: a letter for what lies there, * for several, '.' for what\n"
-                       "passes and can be mapped in pages of 4 KiB, ':' for what merely passes.");
+                       "passes and can be mapped in pages of 4 KiB, ':' for what merely passes,\n"
+                       "'-' for what a config map keeps from the user.");
         does(command, [this] { return run_map(what_, map_, out_); });
     }
 
