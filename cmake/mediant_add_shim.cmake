@@ -2,19 +2,25 @@
 #
 # mediant_add_shim(NAME
 #     TOOL <target>              the vendor's program, whose main() is mediant::tool<registry>
-#     PROVIDER <VID:DID | name>  of the registry
+#     PROVIDER <VID:DID | name>... of the registry
 #     HEADER <file>              the header that defines the provider
 #     [INCLUDE <folder>...]      where its own #includes are found; mediant's folder always is
-#     [TARGET variant]           which kernel artefact
+#     [TARGET <kind>]            which kernel artefact: variant (unless told), provider or host; a host has neither
+#                                PROVIDER nor HEADER
+#     [MODULE <name>]            the module's name; needed where there are several providers
 #     [OUTPUT <folder>]          where the module tree goes; ${CMAKE_CURRENT_BINARY_DIR}/NAME unless told
 #     [ALLOW <symbol>...]        undefined symbols that the audit lets pass besides the usual ones
 #     [KERNEL_BUILD <folder>])   kernel headers; the variable MEDIANT_KERNEL_BUILD unless told
 #
+# Where the provider cannot live in a kernel (a function that is not noexcept, state over 64 KiB, a config map), the
+# program refuses, and says what it is.
+#
 # Adds the target NAME to the default build. It has the program write the module tree, compiles the tree's policy
 # object as a kernel would, without needing a kernel's headers, and audits that object (see audit-object). With kernel
 # headers it also builds the module from a copy of the tree, in ${CMAKE_CURRENT_BINARY_DIR}/NAME.kernel, and audits the
-# object that went into it. Properties of the target: MEDIANT_SHIM_TREE, MEDIANT_SHIM_OBJECT, and with kernel headers
-# MEDIANT_SHIM_KERNEL, the folder where the .ko lies. The global property MEDIANT_SHIMS lists all such targets.
+# object that went into it. Properties of the target: MEDIANT_SHIM_TREE, MEDIANT_SHIM_OBJECT unless it is a host, and
+# with kernel headers MEDIANT_SHIM_KERNEL, the folder where the .ko lies. The global property MEDIANT_SHIMS lists all
+# such targets that have an object.
 
 include_guard(GLOBAL)
 
@@ -43,18 +49,25 @@ function(mediant_kernel_like_flags out)
 endfunction()
 
 function(mediant_add_shim name)
-    cmake_parse_arguments(PARSE_ARGV 1 arg "" "TOOL;PROVIDER;HEADER;TARGET;OUTPUT;KERNEL_BUILD" "INCLUDE;ALLOW")
+    cmake_parse_arguments(PARSE_ARGV 1 arg "" "TOOL;HEADER;TARGET;MODULE;OUTPUT;KERNEL_BUILD" "PROVIDER;INCLUDE;ALLOW")
     if(arg_UNPARSED_ARGUMENTS OR arg_KEYWORDS_MISSING_VALUES)
         message(FATAL_ERROR "mediant_add_shim(${name}): cannot make sense of: ${arg_UNPARSED_ARGUMENTS} ${arg_KEYWORDS_MISSING_VALUES}")
     endif()
-    foreach(needed IN ITEMS TOOL PROVIDER HEADER)
-        if(NOT arg_${needed})
-            message(FATAL_ERROR "mediant_add_shim(${name}): ${needed} is missing")
-        endif()
-    endforeach()
     if(NOT arg_TARGET)
         set(arg_TARGET variant)
     endif()
+    if(NOT arg_TARGET MATCHES "^(variant|provider|host)$")
+        message(FATAL_ERROR "mediant_add_shim(${name}): TARGET ${arg_TARGET} is not variant, provider or host")
+    endif()
+    foreach(word IN ITEMS TOOL PROVIDER HEADER MODULE)
+        if(arg_TARGET STREQUAL "host" AND NOT word STREQUAL "TOOL")
+            if(arg_${word})
+                message(FATAL_ERROR "mediant_add_shim(${name}): a host has no ${word}")
+            endif()
+        elseif(NOT arg_${word} AND NOT word STREQUAL "MODULE")
+            message(FATAL_ERROR "mediant_add_shim(${name}): ${word} is missing")
+        endif()
+    endforeach()
     if(NOT arg_OUTPUT)
         set(arg_OUTPUT ${name})
     endif()
@@ -62,9 +75,13 @@ function(mediant_add_shim name)
         set(arg_KERNEL_BUILD "${MEDIANT_KERNEL_BUILD}")
     endif()
     cmake_path(ABSOLUTE_PATH arg_OUTPUT BASE_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR} NORMALIZE)
-    cmake_path(ABSOLUTE_PATH arg_HEADER BASE_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR} NORMALIZE)
-    if(NOT EXISTS ${arg_HEADER})
-        message(FATAL_ERROR "mediant_add_shim(${name}): there is no header ${arg_HEADER}")
+    set(header_option)
+    if(arg_HEADER)
+        cmake_path(ABSOLUTE_PATH arg_HEADER BASE_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR} NORMALIZE)
+        if(NOT EXISTS ${arg_HEADER})
+            message(FATAL_ERROR "mediant_add_shim(${name}): there is no header ${arg_HEADER}")
+        endif()
+        set(header_option --header ${arg_HEADER})
     endif()
 
     # mediant's own headers, which the tree gets copies of; the folder is the same in a build and in an installation.
@@ -84,47 +101,56 @@ function(mediant_add_shim name)
     endforeach()
 
     set(work ${CMAKE_CURRENT_BINARY_DIR}/${name}.shim)
+    set(kernel ${CMAKE_CURRENT_BINARY_DIR}/${name}.kernel)
     set(tree ${arg_OUTPUT})
     set(object ${work}/policy.o)
     set(audit ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/audit-object)
+    set(name_option)
+    if(arg_MODULE)
+        set(name_option --name ${arg_MODULE})
+    endif()
     list(TRANSFORM arg_ALLOW PREPEND "--allow;" OUTPUT_VARIABLE allow)
     file(MAKE_DIRECTORY ${work})
 
     # What HEADER includes is part of the program too, so that a change there comes by way of the program. The stamp,
     # and not a file of the tree, is the output: the generator may leave files alone that stay the same.
     add_custom_command(OUTPUT ${work}/tree.stamp
-        COMMAND $<TARGET_FILE:${arg_TOOL}> shim ${arg_PROVIDER} --target ${arg_TARGET} --header ${arg_HEADER}
-            ${include_options} --out ${tree}
+        COMMAND $<TARGET_FILE:${arg_TOOL}> shim ${arg_PROVIDER} --target ${arg_TARGET} ${name_option}
+            ${header_option} ${include_options} --out ${tree}
         COMMAND ${CMAKE_COMMAND} -E touch ${work}/tree.stamp
         DEPENDS ${arg_TOOL} ${inputs}
         COMMENT "Writing the module tree ${name}"
         VERBATIM)
 
-    mediant_kernel_like_flags(flags)
-    add_custom_command(OUTPUT ${object}
-        COMMAND ${CMAKE_CXX_COMPILER} ${flags} -I ${tree}/include -I ${tree} -MD -MT ${object} -MF ${object}.d
-            -c ${tree}/policy.cpp -o ${object}
-        DEPENDS ${work}/tree.stamp
-        DEPFILE ${object}.d
-        COMMENT "Compiling the policy object of ${name} as for a kernel"
-        VERBATIM)
-    add_custom_command(OUTPUT ${work}/audit.stamp
-        COMMAND ${audit} ${allow} ${object}
-        COMMAND ${CMAKE_COMMAND} -E touch ${work}/audit.stamp
-        DEPENDS ${object} ${audit}
-        COMMENT "Auditing the policy object of ${name}"
-        VERBATIM)
-    set(results ${work}/audit.stamp)
+    set(results ${work}/tree.stamp)
+    set(audit_kernel)
+    if(NOT arg_TARGET STREQUAL "host")
+        mediant_kernel_like_flags(flags)
+        add_custom_command(OUTPUT ${object}
+            COMMAND ${CMAKE_CXX_COMPILER} ${flags} -I ${tree}/include -I ${tree} -MD -MT ${object} -MF ${object}.d
+                -c ${tree}/policy.cpp -o ${object}
+            DEPENDS ${work}/tree.stamp
+            DEPFILE ${object}.d
+            COMMENT "Compiling the policy object of ${name} as for a kernel"
+            VERBATIM)
+        add_custom_command(OUTPUT ${work}/audit.stamp
+            COMMAND ${audit} ${allow} ${object}
+            COMMAND ${CMAKE_COMMAND} -E touch ${work}/audit.stamp
+            DEPENDS ${object} ${audit}
+            COMMENT "Auditing the policy object of ${name}"
+            VERBATIM)
+        list(APPEND results ${work}/audit.stamp)
+        set(audit_kernel COMMAND ${audit} ${allow} ${kernel}/policy.o)
+    endif()
 
     if(arg_KERNEL_BUILD)
-        set(kernel ${CMAKE_CURRENT_BINARY_DIR}/${name}.kernel)
         # The tree stays as it was written. make -C must not take this build's own make for its parent.
         add_custom_command(OUTPUT ${work}/kernel.stamp
             COMMAND ${CMAKE_COMMAND} -E rm -rf ${kernel}
             COMMAND ${CMAKE_COMMAND} -E copy_directory ${tree} ${kernel}
             COMMAND ${CMAKE_COMMAND} -E env --unset=MAKEFLAGS --unset=MAKELEVEL --unset=MFLAGS
-                make -s -C ${arg_KERNEL_BUILD} M=${kernel} modules
-            COMMAND ${audit} ${allow} ${kernel}/policy.o
+                make -s -C ${kernel} KDIR=${arg_KERNEL_BUILD} modules
+            ${audit_kernel}
             COMMAND ${CMAKE_COMMAND} -E touch ${work}/kernel.stamp
             DEPENDS ${work}/tree.stamp ${audit}
             COMMENT "Building the module ${name} against ${arg_KERNEL_BUILD}"
@@ -133,8 +159,11 @@ function(mediant_add_shim name)
     endif()
 
     add_custom_target(${name} ALL DEPENDS ${results})
-    set_property(GLOBAL APPEND PROPERTY MEDIANT_SHIMS ${name})
-    set_target_properties(${name} PROPERTIES MEDIANT_SHIM_TREE ${tree} MEDIANT_SHIM_OBJECT ${object})
+    set_target_properties(${name} PROPERTIES MEDIANT_SHIM_TREE ${tree})
+    if(NOT arg_TARGET STREQUAL "host")
+        set_property(GLOBAL APPEND PROPERTY MEDIANT_SHIMS ${name})
+        set_target_properties(${name} PROPERTIES MEDIANT_SHIM_OBJECT ${object})
+    endif()
     if(arg_KERNEL_BUILD)
         set_target_properties(${name} PROPERTIES MEDIANT_SHIM_KERNEL ${kernel})
     endif()

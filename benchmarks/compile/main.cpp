@@ -36,8 +36,8 @@ std::string provider_of(int registers, std::uint64_t region_bytes, std::uint64_t
                            i % 8 == 7 ? ", rw, {.hook = on::read | on::write}" : facts[i % 4]);
         if (i % 8 != 7) continue;
         hooks += fmt::format(
-            "    result<std::uint32_t> read(at<bar0, \"{0}\"> which, auto& next) {{ return next.read(which); }}\n"
-            "    result<void> write(at<bar0, \"{0}\"> which, std::uint32_t value, auto& next) {{ return "
+            "    result<std::uint32_t> read(at<bar0, \"{0}\"> which, auto& next) noexcept {{ return next.read(which); }}\n"
+            "    result<void> write(at<bar0, \"{0}\"> which, std::uint32_t value, auto& next) noexcept {{ return "
             "next.write(which, value ^ 1); }}\n",
             name);
     }

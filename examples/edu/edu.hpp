@@ -24,31 +24,31 @@ struct edu {
     static constexpr auto regions = mediant::regions<bar0>{};
 
     /// Declines what is not an edu device.
-    result<void> open(auto& next) {
+    result<void> open(auto& next) noexcept {
         const auto ident = next.read(at<bar0, "IDENT">{});
         if (!ident) return ident.error();
         if ((*ident & 0xffff) != 0x00ed) return error::no_device;
         return {};
     }
 
-    result<std::uint32_t> read(at<bar0, "IDENT"> reg, auto& next) {
+    result<std::uint32_t> read(at<bar0, "IDENT"> reg, auto& next) noexcept {
         const auto ident = next.read(reg);
         if (!ident) return ident;
         next.assign(at<bar0, "READS">{}, ++reads);
         return *ident | 0x00ac'0000;
     }
 
-    result<void> write(at<bar0, "STATUS"> reg, std::uint32_t value, auto& next) {
+    result<void> write(at<bar0, "STATUS"> reg, std::uint32_t value, auto& next) noexcept {
         return next.write(reg, value & ~0x80u);
     }
 
     /// Takes writes of any width; lanes that were not written are 0.
-    result<void> write(at<bar0, "DOORBELL">, lanes<std::uint32_t> rung, auto& next) {
+    result<void> write(at<bar0, "DOORBELL">, lanes<std::uint32_t> rung, auto& next) noexcept {
         next.assign(at<bar0, "EVENTS">{}, *next.read(at<bar0, "EVENTS">{}) | rung.value);
         return {};
     }
 
-    void reset() { reads = 0; }
+    void reset() noexcept { reads = 0; }
 
 private:
     std::uint32_t reads = 0;

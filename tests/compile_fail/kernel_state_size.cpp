@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// expect: mediant: a policy's state in a kernel module, shadows included, has at most 64 KiB
+// expect: mediant: a policy's state in a kernel module, shadows included, has at most 64 KiB; the provider and its bytes are the arguments of check_state_size
+// expect: check_state_size<false
+// expect: "nic"
+// expect: 655
 #include <mediant/kernel/policy_object.hpp>
 #include <mediant/mediant.hpp>
 

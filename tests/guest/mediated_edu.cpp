@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
 /// \file
-/// Runs in a guest: QEMU's edu device first under plain vfio-pci, then under the variant module of acme::edu, which
-/// must be loaded. What they answer is equal outside the provider's map, and as the map says inside; a table shows
+/// Runs in a guest: QEMU's edu device first under plain vfio-pci, then under the variant module of acme::edu, or the
+/// host with its provider; the driver must be loaded. What they answer is equal outside the provider's map, and as the map says inside; a table shows
 /// both side by side.
 ///
-///   mediated_edu [MODULE]
+///   mediated_edu [DRIVER [ADDRESS]]
 ///
 /// Ends with 0 if all is as expected.
 
@@ -15,6 +15,7 @@
 #include <cinttypes>
 #include <cstdio>
 #include <map>
+#include <optional>
 #include <string>
 
 namespace {
@@ -198,8 +199,7 @@ void interrupts_and_reset(const device& edu) {
     edu.put<std::uint32_t>(bar0, 0x34, 0xaa);
 }
 
-void run(const std::string& module) {
-    const auto address = find_pci(0x1234, 0x11e8);
+void run(const std::string& module, const std::optional<std::string>& address) {
     if (!address) fail(ENODEV, "no edu device");
     const container space;
 
@@ -235,5 +235,7 @@ void run(const std::string& module) {
 } // namespace
 
 int main(int argc, char** argv) {
-    return run_test("mediated edu", [&] { run(argc > 1 ? argv[1] : "edu_vfio_pci"); });
+    return run_test("mediated edu", [&] {
+        run(argc > 1 ? argv[1] : "edu_vfio_pci", argc > 2 ? argv[2] : find_pci(0x1234, 0x11e8));
+    });
 }

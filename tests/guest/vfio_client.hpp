@@ -105,8 +105,8 @@ inline void write_attribute(const std::filesystem::path& path, const std::string
     if (::write(fd.get(), value.data(), value.size()) < 0) fail(errno, "write " + path.string());
 }
 
-/// The address ("0000:01:00.0") of the first PCI device with this vendor and device ID.
-inline std::optional<std::string> find_pci(std::uint16_t vendor, std::uint16_t device) {
+/// The addresses ("0000:01:00.0") of the PCI devices with this vendor and device ID, in order.
+inline std::vector<std::string> find_all_pci(std::uint16_t vendor, std::uint16_t device) {
     const auto attribute = [](const std::filesystem::path& path) {
         unsigned value = 0;
         std::ifstream{path} >> std::hex >> value;
@@ -116,8 +116,15 @@ inline std::optional<std::string> find_pci(std::uint16_t vendor, std::uint16_t d
     for (const auto& entry : std::filesystem::directory_iterator{sysfs("")})
         if (attribute(entry.path() / "vendor") == vendor && attribute(entry.path() / "device") == device)
             found.push_back(entry.path().filename().string());
+    std::sort(found.begin(), found.end());
+    return found;
+}
+
+/// The first of them.
+inline std::optional<std::string> find_pci(std::uint16_t vendor, std::uint16_t device) {
+    const std::vector<std::string> found = find_all_pci(vendor, device);
     if (found.empty()) return std::nullopt;
-    return *std::min_element(found.begin(), found.end());
+    return found.front();
 }
 
 /// The driver that holds a device; empty if none does.
@@ -178,9 +185,10 @@ private:
 /// A mapping of memory: anonymous, or a part of a region.
 class mapping {
 public:
-    /// Maps `size` bytes of `fd` at `offset`; anonymous and zeroed when `fd` is negative.
-    mapping(std::size_t size, int fd = -1, off_t offset = 0, int protection = PROT_READ | PROT_WRITE)
-        : data_{::mmap(nullptr, size, protection, fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED, fd, offset)},
+    /// Maps `size` bytes of `fd` at `offset`; anonymous and zeroed when `fd` is negative, and private unless told.
+    explicit mapping(std::size_t size, int fd = -1, off_t offset = 0, int protection = PROT_READ | PROT_WRITE,
+                     int sharing = MAP_PRIVATE)
+        : data_{::mmap(nullptr, size, protection, fd < 0 ? sharing | MAP_ANONYMOUS : MAP_SHARED, fd, offset)},
           size_{size} {
         if (data_ == MAP_FAILED) fail(errno, "mmap");
     }
@@ -411,7 +419,7 @@ public:
     /// Maps a part of a region.
     [[nodiscard]] mapping map(std::uint32_t region, std::uint64_t offset, std::size_t size,
                               int protection = PROT_READ | PROT_WRITE) const {
-        return {size, fd_.get(), place(region, offset), protection};
+        return mapping{size, fd_.get(), place(region, offset), protection};
     }
 
     /// Turns bits of the COMMAND register on: memory and bus mastering unless told.

@@ -6,6 +6,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <type_traits>
 
 namespace {
@@ -15,8 +16,9 @@ using namespace mediant;
 struct memory {
     std::array<std::byte, 64> bytes{};
     unsigned accesses = 0;
+    unsigned widest = 4;
 
-    [[nodiscard]] constexpr unsigned max_access() const { return 4; }
+    [[nodiscard]] constexpr unsigned max_access() const { return widest; }
     constexpr result<std::uint64_t> load(region_index, std::uint64_t offset, unsigned width) {
         ++accesses;
         return load_little(std::span<const std::byte>{bytes}.subspan(static_cast<std::size_t>(offset), width));
@@ -100,5 +102,23 @@ constexpr int run() {
     return 0;
 }
 static_assert(run() == 0);
+
+/// A device that takes no accesses: each is refused, and ends.
+constexpr int run_without_accesses() {
+    memory lower{.widest = 0};
+    stack<memory> plain{lower};
+    if (!plain.open()) return 1;
+    std::array<std::byte, 8> bytes{};
+    for (const std::size_t size : {1u, 3u, 4u, 8u}) {
+        if (plain.read({bar{0}, 1, std::span{bytes}.first(size)}) != answer{0, error::invalid}) return 2;
+        if (plain.write({bar{0}, 8, std::span{bytes}.first(size)}) != answer{0, error::invalid}) return 3;
+    }
+    device s{lower};
+    if (!s.open()) return 4;
+    if (read<4>(s, 0x08) != 0xff) return 5;
+    if (s.read({bar{0}, 0x04, bytes}) != answer{0, error::invalid}) return 6;
+    return lower.accesses == 0 ? 0 : 7;
+}
+static_assert(run_without_accesses() == 0);
 
 } // namespace

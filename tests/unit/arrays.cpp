@@ -28,7 +28,8 @@ struct arrays {
                block{"BUFFER", 0x110, 0x18, {.backing = from::shadow, .value = 0x77}}, hide{"GAP", 0x128, 3},
                deny{"FUSE", 0x12c, 4}, pass{"OPEN", 0x130, 4}},
         reg{"AFTER", 0x1d0, fields{field{"X", 0, 8, ro, {.backing = from::constant, .value = 0x5a}}, reserved{8, 24}}},
-        repeat{"ONE", 1, 0x10, reg{"R", 0x1e0, rw, {.hook = on::read}}}, reg{"DO", 0xf00, wo, {.hook = on::write}}};
+        repeat{"ONE", 1, 0x10, reg{"R", 0x1e0, rw, {.hook = on::read}}}, reg{"DO", 0xf00, wo, {.hook = on::write}},
+        reg{"SINGLE", 0x1f0, ro, {.hook = on::read, .count = 1}}};
     static constexpr auto regions = mediant::regions<bar0>{};
 
     result<std::uint32_t> read(at<bar0, "HOOKED"> which, std::size_t element, auto& next) {
@@ -53,7 +54,16 @@ struct arrays {
         journal->push_back({"write TAIL", element, 0, value});
         return next.write(which, element, value);
     }
-    result<std::uint32_t> read(at<bar0, "ONE.R">, auto&) { return 0x0123u; } // one of them: no array
+    // One of them, and an index all the same.
+    result<std::uint32_t> read(at<bar0, "ONE.R"> which, std::size_t element, auto& next) {
+        journal->push_back({"read ONE", element});
+        CHECK(next.read(which, 0).has_value());
+        CHECK(next.read(which, 1).error() == error::invalid);
+        return 0x0123u;
+    }
+    result<std::uint32_t> read(at<bar0, "SINGLE">, std::size_t element, auto&) {
+        return static_cast<std::uint32_t>(0x4567 + element);
+    }
 
     result<void> write(at<bar0, "DO">, std::uint32_t element, auto& next) {
         const std::size_t i = element;
@@ -177,9 +187,11 @@ TEST_CASE("a register file is there once for each element") {
     for (unsigned i = 0; i < 3; ++i) CHECK(b.read(0x108 + 0x40 * i, 4).value() == 0xff);
 }
 
-TEST_CASE("a register file of one is no array; fields after one are those of their register") {
+TEST_CASE("one of them has an index too; fields after a register file are those of their register") {
     arrays_bench b;
     CHECK(b.read(0x1e0, 4).value() == 0x0123);
+    CHECK(b.device.happened() == events{{"read ONE", 0}, load(0x1e0, 4)});
+    CHECK(b.read(0x1f0, 4).value() == 0x4567);
     CHECK(b.read(0x1d0, 4).value() == 0x5a);
 }
 

@@ -29,13 +29,13 @@ struct nic {
     static constexpr auto bar2 = region_map{bar{2}, 4_KiB, hide{"ALL", 0, 4_KiB}};
     static constexpr auto regions = mediant::regions<bar0, bar2>{};
 
-    result<std::uint32_t> read(at<bar0, "IDENT"> which, auto& next) {
+    result<std::uint32_t> read(at<bar0, "IDENT"> which, auto& next) noexcept {
         const auto ident = next.read(which);
         if (!ident) return ident;
         next.log("ident", *ident, ++reads);
         return *ident ^ 0xffff'0000;
     }
-    result<void> open(auto& next) {
+    result<void> open(auto& next) noexcept {
         const auto status = next.template load<std::uint32_t>(bar{0}, 0x2000);
         if (!status) return status.error();
         if (*status == 0xdead) return error::no_device;
@@ -43,8 +43,8 @@ struct nic {
         if (!size || size->size < 16_KiB) return error::invalid;
         return {};
     }
-    void release(auto& next) { next.log("released"); }
-    void reset() { reads = 0; }
+    void release(auto& next) noexcept { next.log("released"); }
+    void reset() noexcept { reads = 0; }
 
     std::uint32_t reads = 0;
 };
@@ -286,6 +286,22 @@ TEST_CASE("run and next_area follow from the map") {
     CHECK(size == 8192);
     provider.next_area(0, 16384, 65536, 0, &offset, &size);
     CHECK(size == 0);
+}
+
+TEST_CASE("the rules are there to be compared") {
+    const mediant_provider& ids = *mediant_providers[0];
+    REQUIRE(ids.rule_count == 2);
+    CHECK(ids.rules[0].vendor == 0x1234);
+    CHECK(ids.rules[0].device == 0x11e8);
+    CHECK(ids.rules[0].subvendor == MEDIANT_ANY);
+    CHECK(ids.rules[0].class_mask == 0);
+    CHECK(ids.rules[1].subvendor == 0x1af4);
+    CHECK(ids.rules[1].subdevice == 0x1100);
+    const mediant_provider& by_class = *mediant_providers[1];
+    REQUIRE(by_class.rule_count == 1);
+    CHECK(by_class.rules[0].vendor == MEDIANT_ANY);
+    CHECK(by_class.rules[0].class_code == 0x020000);
+    CHECK(by_class.rules[0].class_mask == 0xffff00);
 }
 
 TEST_CASE("a provider without a map passes all") {

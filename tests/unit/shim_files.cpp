@@ -47,7 +47,8 @@ TEST_CASE("a module tree is whole, and the same each time") {
     const vendor acme;
     const tree_files files = generate({acme.facts()});
     for (const char* const path :
-         {"Kbuild", "Makefile", "README.md", "dkms.conf", "module.h", "module.mk", "policy.cpp", "variant.c",
+         {"Kbuild", "Makefile", "README.md", "dkms.conf", "module.h", "module.mk", "policy.cpp", "driver.c",
+          "providers.c", "abi_check.h", "LICENSES/GPL-2.0-only.txt", "LICENSES/BSD-3-Clause.txt",
           "include/nic.hpp", "include/regs.hpp", "include/mediant/mediant.hpp", "include/mediant/kernel/abi.h",
           "include/mediant/kernel/policy_object.hpp"})
         CHECK(files.contains(path));
@@ -154,8 +155,9 @@ TEST_CASE("what a module cannot be is said before it is made") {
     CHECK_THAT(with([](provider_facts& p) { p.details.author = std::string_view{"a\0b", 3}; }), Contains("NUL"));
     CHECK_THAT(error_of({}), Contains("needs a provider"));
     CHECK_THAT(error_of({nic, acme.facts("other")}), Contains("needs a name"));
-    CHECK_THAT(error_of({nic}, {.target = "host"}), Contains("target host: only \"variant\" can be made"));
-    for (const char* const name : {"Big", "a-b", "vfio_pci", "variant", "policy", "a b"})
+    CHECK_THAT(error_of({nic}, {.target = "guest"}), Contains("target guest: there are variant, provider, host"));
+    for (const char* const name :
+         {"Big", "a-b", "vfio_pci", "vfio_pci_mediate", "vfio_pci_mediate_core", "driver", "policy", "a b"})
         CHECK_THAT(error_of({nic}, {.name = name}), Contains("module name"));
     CHECK_THAT(error_of({nic}, {.name = std::string(56, 'a')}), Contains("longer than 55"));
     CHECK(error_of({nic}, {.name = std::string(55, 'a')}) == "no error");
@@ -164,4 +166,74 @@ TEST_CASE("what a module cannot be is said before it is made") {
     other.details.license = "GPL";
     CHECK_THAT(error_of({nic, other}, {.name = "two"}),
                Contains("nic and other differ in their licence: Dual BSD/GPL, GPL"));
+}
+
+TEST_CASE("a provider module has what registers it, and an alias for each device") {
+    const vendor acme;
+    provider_facts nic = acme.facts();
+    nic.rules = {pci_id{0x1234, 0x11e9}, pci_id{0x1234, 0x11e8}, pci_id{0x1234, 0x11e8, 0x1af4, 0x1100}};
+    const tree_files files = generate({nic}, {.target = "provider"});
+    for (const char* const path :
+         {"Kbuild", "Makefile", "README.md", "dkms.conf", "module.h", "module.mk", "policy.cpp", "provider.c",
+          "policy.mk", "abi_check.h", "registry/registry.c", "registry/Kbuild", "include/mediant/kernel/abi.h",
+          "LICENSES/GPL-2.0-only.txt"})
+        CHECK(files.contains(path));
+    CHECK_FALSE(files.contains("driver.c"));
+    CHECK_THAT(files.at("module.mk"), Contains("MEDIANT_MODULE := nic_provider\n"));
+    CHECK_THAT(files.at("module.h"), Contains("#define MEDIANT_MODULE_ALIASES \\\n"
+                                              "\tMODULE_ALIAS(\"vfio-pci-mediate-1234-11e8\"); \\\n"
+                                              "\tMODULE_ALIAS(\"vfio-pci-mediate-1234-11e9\")\n"));
+    CHECK(files.at("module.h").find("MEDIANT_MODULE_IDS") == std::string::npos);
+    CHECK_THAT(files.at("dkms.conf"), Contains("BUILT_MODULE_NAME[0]='nic_provider'\n"));
+    // The device is bound to the host; the module has its own name.
+    CHECK_THAT(files.at("README.md"), Contains("driverctl set-override 0000:01:00.0 vfio_pci_mediate\n"));
+    CHECK_THAT(files.at("README.md"), Contains("sudo dkms install nic_provider/1.0\n"));
+    CHECK_THAT(files.at("README.md"), Contains("(`modinfo nic_provider` shows"));
+
+    for (const pci_id& rule : {pci_id{.vendor = 0x1234}, pci_id{.class_code = 0x020000, .class_mask = 0xffff00},
+                               pci_id{.device = 0x11e8}}) {
+        nic.rules = {pci_id{0x1234, 0x11e9}, rule};
+        CHECK_THAT(error_of({nic}, {.target = "provider"}),
+                   Contains("nic: rule ") && Contains("a provider module needs vendor and device"));
+        CHECK(error_of({nic}) == "no error");
+    }
+}
+
+TEST_CASE("the host is the same for everyone") {
+    const vendor acme;
+    const tree_files files = generate({}, {.target = "host", .version = "1.2"});
+    for (const char* const path :
+         {"Kbuild", "Makefile", "README.md", "dkms.conf", "module.h", "driver.c", "providers.c", "abi_check.h",
+          "registry/registry.c", "registry/Kbuild", "include/mediant/kernel/abi.h", "LICENSES/GPL-2.0-only.txt"})
+        CHECK(files.contains(path));
+    CHECK_FALSE(files.contains("policy.cpp"));
+    CHECK_FALSE(files.contains("policy.mk"));
+    CHECK_THAT(files.at("module.h"), Contains("#define MEDIANT_MODULE_NAME \"vfio_pci_mediate\"\n"));
+    CHECK(files.at("module.h").find("MEDIANT_MODULE_IDS") == std::string::npos);
+    CHECK_THAT(files.at("dkms.conf"), Contains("BUILT_MODULE_NAME[0]='vfio_pci_mediate'\n") &&
+                                          Contains("BUILT_MODULE_NAME[1]='vfio_pci_mediate_core'\n"
+                                                   "BUILT_MODULE_LOCATION[1]='registry'\n"));
+    CHECK_THAT(files.at("README.md"), Contains("driverctl set-override 0000:01:00.0 vfio_pci_mediate\n"));
+    CHECK(generate({}, {.target = "host", .name = "vfio_pci_mediate", .version = "1.2"}) == files);
+    CHECK_THAT(error_of({}, {.target = "host", .name = "other", .version = "1.2"}), Contains("the host is vfio_pci_mediate"));
+    CHECK_THAT(error_of({acme.facts()}, {.target = "host", .version = "1.2"}), Contains("the host has no providers"));
+    CHECK_THAT(error_of({}, {.target = "host"}), Contains("version \"\""));
+
+    // One source of what mediates: variant and host have the same files, but for where providers come from.
+    const tree_files variant = generate({acme.facts()});
+    for (const char* const path : {"access.c", "below.c", "regions.c", "reset.c", "open.c", "driver.c", "device.h"})
+        CHECK(files.at(path) == variant.at(path));
+    CHECK(files.at("providers.c") != variant.at("providers.c"));
+}
+
+TEST_CASE("every mark of a README is filled in") {
+    const vendor acme;
+    for (const tree_files& files : {generate({acme.facts()}), generate({acme.facts()}, {.target = "provider"}),
+                                    generate({}, {.target = "host", .version = "1.2"})}) {
+        const std::string& readme = files.at("README.md");
+        CHECK(readme.find("@") == std::string::npos);
+        for (const char* const word : {"NAME", "DRIVER", "VERSION"}) CHECK(readme.find(word) == std::string::npos);
+        for (const char* const way : {"driver_override", "driverctl", "libvirt", "dkms install", "LICENSES/"})
+            CHECK_THAT(readme, Contains(way));
+    }
 }

@@ -11,7 +11,8 @@
 /// Lowers: what the last policy passes to.
 namespace mediant {
 
-/// A device that is reached by naturally aligned accesses of 1, 2, 4 or 8 bytes, at most max_access() wide.
+/// A device that is reached by naturally aligned accesses of 1, 2, 4 or 8 bytes, at most max_access() wide; one that
+/// says 0 takes none, and answers error::invalid.
 /// It may also have open, release, and ioctl overloads for the requests that it answers; memory and memory_fd
 /// where a client may map it, and withhold(region, range) for what it must not reach so; log, dma and irq as services.
 template <class L>
@@ -81,6 +82,7 @@ private:
         std::size_t done = 0;
         while (done < size) {
             const unsigned width = natural_width(offset + done, size - done, device_->max_access());
+            if (width == 0) return {done, error::invalid};
             const result<std::uint64_t> value = device_->load(region, offset + done, width);
             if (!value) return {done, value.error()};
             store_little({bytes + done, width}, *value);
@@ -94,6 +96,7 @@ private:
         std::size_t done = 0;
         while (done < size) {
             const unsigned width = natural_width(offset + done, size - done, device_->max_access());
+            if (width == 0) return {done, error::invalid};
             const result<void> stored = device_->store(region, offset + done, width, load_little({bytes + done, width}));
             if (!stored) return {done, stored.error()};
             done += width;

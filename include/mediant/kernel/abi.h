@@ -1,18 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-3-Clause */
 /*
- * What the C half of a kernel module and the C++ policy object know of each other. Nothing of the kernel's or of
- * the policy's types crosses; the same header joins user-space plug-ins.
+ * What the C half of a kernel module and the C++ policy object know of each other. Nothing of the
+ * kernel's or of the policy's types crosses; the same header joins user-space plug-ins.
  *
- * Both structs start with their size and version and only ever grow at the end. A peer whose version differs is
- * refused, with both numbers in the log.
+ * Both structs of functions start with their size and version and only ever grow at the end. A
+ * provider whose size or version differs is refused, with both numbers in the log: what only one
+ * side knows of would go unmediated. What is below may offer more than a policy knows of.
  *
- * Errors are negative errno numbers. Callbacks run in process context and may sleep; calls into one state are
- * serialised by the caller. reset, run, next_area and match take no lock and touch no device.
+ * Errors are negative errno numbers. Callbacks run in process context and may sleep; calls into one
+ * state are serialised by the caller. reset, run, next_area and match take no lock and touch no
+ * device.
  */
 #ifndef MEDIANT_KERNEL_ABI_H
 #define MEDIANT_KERNEL_ABI_H
 
 #define MEDIANT_ABI_VERSION 1u
+
+#define MEDIANT_ANY 0xffffffffu
 
 #ifdef __cplusplus
 extern "C" {
@@ -27,6 +31,16 @@ struct mediant_device_id {
 	unsigned int class_code; /* 24 bits: base class, subclass, interface */
 };
 
+/* A rule: which functions a provider serves. A field of MEDIANT_ANY matches any value. */
+struct mediant_rule {
+	unsigned int vendor;
+	unsigned int device;
+	unsigned int subvendor;
+	unsigned int subdevice;
+	unsigned int class_code; /* compared under class_mask */
+	unsigned int class_mask;
+};
+
 /* What the C half gives the policy: the device below. */
 struct mediant_below {
 	unsigned int size;
@@ -35,7 +49,11 @@ struct mediant_below {
 	unsigned int reserved;
 	void *device;            /* the first argument of what follows */
 
-	/* One naturally aligned access of width 1, 2, 4 or 8, at most max_access. 0 or -errno. */
+	/*
+	 * One naturally aligned access of width 1, 2, 4 or 8, at most max_access. 0 or -errno.
+	 * Regions have the numbers of VFIO_PCI_*_REGION_INDEX. BARs can be reached, and
+	 * configuration space be loaded.
+	 */
 	int (*load)(void *device, unsigned int region, unsigned long long offset,
 		    unsigned int width, unsigned long long *value);
 	int (*store)(void *device, unsigned int region, unsigned long long offset,
@@ -57,20 +75,26 @@ struct mediant_provider {
 	unsigned int state_size;  /* bytes of one open device's state */
 	unsigned int state_align; /* at most 8 */
 
-	/* Rank of the provider's best rule for this device, 0 where none matches; higher goes first. */
+	/*
+	 * Rank of the provider's best rule for this device, 0 where none matches; higher goes
+	 * first.
+	 */
 	unsigned int (*match)(const struct mediant_device_id *id);
 
 	/* Puts a fresh state into `state`; `below` must outlive it. */
 	void (*construct)(void *state, const struct mediant_below *below);
-	/* Opens; -ENODEV declines the device. After an error the state is dropped without release. */
+	/*
+	 * Opens; -ENODEV declines the device. After an error the state is dropped without release.
+	 */
 	int (*open)(void *state);
 	void (*release)(void *state);
 	/* The device was reset: registers are back at their reset values. */
 	void (*reset)(void *state);
 
 	/*
-	 * An access that the caller has clamped to the region: bytes done, fewer or -errno where it faulted. Called
-	 * for whatever run() says is trapped; passes to the device below are made through load and store.
+	 * An access that the caller has clamped to the region: bytes done, fewer or -errno where it
+	 * faulted. Called for whatever run() says is trapped; passes to the device below are made
+	 * through load and store.
 	 */
 	long long (*read)(void *state, unsigned int region, unsigned long long offset,
 			  unsigned char *bytes, unsigned int count);
@@ -78,18 +102,24 @@ struct mediant_provider {
 			   const unsigned char *bytes, unsigned int count);
 
 	/*
-	 * How the region goes on at `offset`: bytes until the treatment changes, at most `count` and at least 1;
-	 * *trapped says whether they are trapped. Pure: it depends on the map alone.
+	 * How the region goes on at `offset`: bytes until the treatment changes, at most `count`
+	 * and at least 1; *trapped says whether they are trapped. Pure: it depends on the map
+	 * alone.
 	 */
 	unsigned long long (*run)(unsigned int region, unsigned long long offset,
 				  unsigned long long count, unsigned int *trapped);
 
 	/*
-	 * The first mappable area of the region at or after `from`, in whole pages: *size is 0 where there are no
-	 * more. Pure. A region that traps nothing is one area.
+	 * The first mappable area of the region at or after `from`, in whole pages: *size is 0
+	 * where there are no more. Pure. A region that traps nothing is one area.
 	 */
-	void (*next_area)(unsigned int region, unsigned long long region_size, unsigned long long page_size,
-			  unsigned long long from, unsigned long long *offset, unsigned long long *size);
+	void (*next_area)(unsigned int region, unsigned long long region_size,
+			  unsigned long long page_size, unsigned long long from,
+			  unsigned long long *offset, unsigned long long *size);
+
+	/* What match() goes by. */
+	const struct mediant_rule *rules;
+	unsigned int rule_count;
 };
 
 /* The module's providers, most specific rule first; defined by the policy object. */

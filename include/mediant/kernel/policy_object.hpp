@@ -2,13 +2,14 @@
 #pragma once
 
 #include <mediant/kernel/abi.h>
-#include <mediant/kernel/below_device.hpp>
-#include <mediant/kernel/fitness.hpp>
-#include <mediant/provider/layer.hpp>
+#include <mediant/kernel/open_state.hpp>
+#include <mediant/kernel/policy_fitness.hpp>
 #include <mediant/provider/registry.hpp>
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <new>
 
 /// The C++ half of a kernel module: a provider behind the functions of mediant/kernel/abi.h. A module's policy.cpp
@@ -21,73 +22,6 @@
 ///
 /// Freestanding, without dynamic initialisation, and the same in user space.
 namespace mediant::kernel {
-
-/// One open device: built where the C half says, and never moved from there.
-template <class P>
-class open_state {
-public:
-    using layer_type = layer<P, bottom<below_device>>;
-
-    explicit open_state(const mediant_below& below) noexcept
-        : device_{below}, layers_{bottom<below_device>{device_}} {}
-    open_state(const open_state&) = delete;
-    open_state& operator=(const open_state&) = delete;
-
-    [[nodiscard]] layer_type& layers() noexcept { return layers_; }
-
-    result<void> open() noexcept {
-        if (!device_.speaks_our_abi()) return error::invalid;
-        if (!maps_fit()) return error::no_device;
-        return layers_.open();
-    }
-
-private:
-    /// A rule may match a device of another make: whose BAR does not hold the map is not the provider's.
-    [[nodiscard]] bool maps_fit() const noexcept {
-        return !mediant::detail::any_map(mediant::detail::maps_of<P>(), [this]<const auto& Map>() {
-            const std::uint64_t size = device_.region_size(Map.region);
-            if (size >= Map.size) return false;
-            device_.log("declined: a BAR is smaller than its map (BAR, bytes, bytes of the map)",
-                        std::uint64_t{static_cast<std::uint32_t>(Map.region)}, size, Map.size);
-            return true;
-        });
-    }
-
-    below_device device_;
-    layer_type layers_;
-};
-
-/// Checks that a kernel module can carry a provider; one that it cannot carry does not compile.
-template <class P>
-[[nodiscard]] consteval bool check_kernel_fitness() {
-    using next = next_of<typename open_state<P>::layer_type>;
-    static_assert(mediant::detail::check_provider<P>());
-    static_assert(
-        gpl_compatible(P::info.details.license),
-        "mediant: a module on vfio-pci-core needs a licence that is compatible with the GPL, in MODULE_LICENSE's "
-        "spelling: \"GPL\", \"Dual BSD/GPL\", \"Dual MIT/GPL\" or \"Dual MPL/GPL\"");
-    static_assert(
-        [] {
-            for (const pci_id& rule : P::info.rules)
-                if (!has_module_alias(rule)) return false;
-            return true;
-        }(),
-        "mediant: a module's rule compares each byte of the class whole or not at all");
-    static_assert(sizeof(open_state<P>) <= most_state_bytes,
-                  "mediant: a policy's state in a kernel module, shadows included, has at most 64 KiB");
-    static_assert(alignof(open_state<P>) <= 8,
-                  "mediant: a policy's state in a kernel module is aligned to at most 8 bytes");
-    static_assert(!mediant::detail::has_ioctl<P, get_device_info, next> &&
-                      !mediant::detail::has_ioctl<P, get_region_info, next> &&
-                      !mediant::detail::has_ioctl<P, get_irq_info, next> &&
-                      !mediant::detail::has_ioctl<P, set_irqs, next> &&
-                      !mediant::detail::has_ioctl<P, reset_device, next> &&
-                      !mediant::detail::has_ioctl<P, map_dma, next> && !mediant::detail::has_ioctl<P, unmap_dma, next>,
-                  "mediant: a kernel module cannot carry a policy that mediates ioctl requests yet");
-    static_assert(!mediant::detail::has_config_map<P>,
-                  "mediant: a kernel module cannot carry a config map yet: config space is mediated in user space only");
-    return true;
-}
 
 /// The functions of one provider. What they answer is said in mediant/kernel/abi.h.
 template <class P>
@@ -139,6 +73,19 @@ private:
     }
 };
 
+/// A provider's rules, as C reads them.
+template <class P>
+inline constexpr auto rule_table = [] {
+    static_assert(any_id == MEDIANT_ANY);
+    std::array<mediant_rule, std::size(P::info.rules)> out{};
+    for (std::size_t i = 0; i < out.size(); ++i) {
+        const pci_id& rule = P::info.rules[i];
+        out[i] = {rule.vendor, rule.device, rule.subvendor, rule.subdevice, rule.class_code & rule.class_mask,
+                  rule.class_mask};
+    }
+    return out;
+}();
+
 /// What a module's C half sees of a provider.
 template <class P>
 inline constexpr mediant_provider provider_table{
@@ -156,6 +103,8 @@ inline constexpr mediant_provider provider_table{
     .write = provider_functions<P>::write,
     .run = provider_functions<P>::run,
     .next_area = provider_functions<P>::next_area,
+    .rules = rule_table<P>.data(),
+    .rule_count = rule_table<P>.size(),
 };
 
 } // namespace mediant::kernel

@@ -2,10 +2,12 @@
 #pragma once
 
 #include <mediant/core/text.hpp>
+#include <mediant/kernel/policy_fitness.hpp>
 #include <mediant/pci/id.hpp>
 #include <mediant/provider/info.hpp>
 
 #include <algorithm>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -18,6 +20,7 @@ struct provider_facts {
     std::vector<pci_id> rules;
     provider_details details;
     std::string_view header; ///< the file that defines it, where it was compiled
+    std::string unfit{};     ///< why a kernel module cannot carry its policy; empty where one can
 
     /// The rank of its best rule.
     [[nodiscard]] unsigned best_rank() const noexcept {
@@ -27,10 +30,25 @@ struct provider_facts {
     }
 };
 
+/// What check_kernel_fitness would say of a provider's policy, for a program that is asked for its module.
+template <class P>
+[[nodiscard]] std::string unfitness_of() {
+    if (mediates_ioctl<P>) return "a kernel module cannot carry a policy that mediates ioctl requests yet";
+    if (mediant::detail::has_config_map<P>)
+        return "a kernel module cannot carry a config map yet: config space is mediated in user space only";
+    if (alignof(open_state<P>) > 8) return "its state is aligned to more than 8 bytes, which a kernel module's is not";
+    if (state_bytes<P> > most_state_bytes)
+        return "its state, shadows included, has " + std::to_string(state_bytes<P>) +
+               " bytes; in a kernel module at most " + std::to_string(most_state_bytes);
+    if (const std::string_view function = throwing_function<P>.view(); !function.empty())
+        return "its " + std::string{function} + " is not noexcept, as all that a kernel module carries must be";
+    return {};
+}
+
 template <class P>
 [[nodiscard]] provider_facts facts_of() {
-    return {
-        P::info.name, type_name<P>(), {P::info.rules.begin(), P::info.rules.end()}, P::info.details, P::info.header};
+    return {P::info.name,    type_name<P>(), {P::info.rules.begin(), P::info.rules.end()},
+            P::info.details, P::info.header, unfitness_of<P>()};
 }
 
 } // namespace mediant::kernel

@@ -4,11 +4,15 @@
 #include <mediant/kernel/provider_facts.hpp>
 #include <mediant/kernel/quoting.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
+#include <map>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace mediant::kernel {
 
@@ -29,16 +33,24 @@ namespace mediant::kernel {
     return out;
 }
 
-/// The README.md of a module tree: what this module serves, and then what holds for every module, which is the
-/// README.md beside the C half with the module's name for NAME.
-[[nodiscard]] inline std::string module_readme(std::string_view module, std::string_view version,
-                                               std::span<const provider_facts> providers, std::string_view common) {
-    const std::string name{module};
+/// What the README.md of a module tree is made of.
+struct readme_parts {
+    std::string_view module;
+    std::string_view driver; ///< what a device is bound to
+    std::string_view version;
+    std::string_view text;                                           ///< of the kind of module, with marks
+    std::map<std::string_view, std::string> insertions{};            ///< for a line "@word@"
+};
+
+/// The README.md of a module tree: what this module serves, and then what holds for every module of its kind, with
+/// the module's own name for NAME, and so for DRIVER and VERSION.
+[[nodiscard]] inline std::string module_readme(const readme_parts& parts, std::span<const provider_facts> providers) {
     std::string
-        out = "<!-- SPDX-License-Identifier: GPL-2.0-only OR BSD-3-Clause -->\n# " + name +
-              "\n\n"
-              "Written by mediant's shim generator from the vendor's headers in `include/`: changes belong there.\n\n"
-              "| provider | devices | description |\n|---|---|---|\n";
+        out = "<!-- SPDX-License-Identifier: GPL-2.0-only OR BSD-3-Clause -->\n# " + std::string{parts.module} +
+              "\n\nWritten by mediant's shim generator";
+    out += providers.empty() ? ".\n"
+                             : " from the vendor's headers in `include/`: changes belong there.\n\n"
+                               "| provider | devices | description |\n|---|---|---|\n";
     for (const provider_facts& provider : providers) {
         std::string rules;
         for (const pci_id& rule : provider.rules) rules += (rules.empty() ? "" : "<br>") + rule_text(rule);
@@ -46,26 +58,32 @@ namespace mediant::kernel {
         for (std::size_t at = 0; (at = about.find('|', at)) != about.npos; at += 2) about.insert(at, 1, '\\');
         out += "| `" + std::string{provider.name} + "` | " + rules + " | " + about + " |\n";
     }
-    out += "\nWith DKMS, which builds it again for each new kernel:\n\n```sh\n"
-           "sudo cp -r . /usr/src/" + name + '-' + std::string{version} + "\n"
-           "sudo dkms install " + name + '/' + std::string{version} + "\n```\n\n";
+    out += '\n';
 
+    std::string common{parts.text};
+    for (const auto& [mark, text] : parts.insertions) {
+        const std::string line = '\n' + std::string{mark} + '\n';
+        if (const std::size_t at = common.find(line); at != common.npos) common.replace(at, line.size(), '\n' + text);
+    }
     // The heading there becomes one below this file's.
-    if (const std::size_t heading = common.find("\n# "); heading != common.npos)
-        common.remove_prefix(heading + 1);
+    if (const std::size_t heading = common.find("\n# "); heading != common.npos) common.erase(0, heading + 1);
     if (common.starts_with("# ")) out += '#';
     const auto part_of_word = [&common](std::size_t i) {
         return i < common.size() && (common[i] == '_' || (common[i] >= 'A' && common[i] <= 'Z'));
     };
+    const std::pair<std::string_view, std::string_view> names[]{
+        {"NAME", parts.module}, {"DRIVER", parts.driver}, {"VERSION", parts.version}};
     for (std::size_t at = 0; at < common.size();) {
-        const std::size_t hit = common.find("NAME", at);
-        if (hit == common.npos) {
-            out += common.substr(at);
-            break;
+        const auto* const word = std::find_if(std::begin(names), std::end(names), [&](const auto& name) {
+            return std::string_view{common}.substr(at).starts_with(name.first) &&
+                   !part_of_word(at + name.first.size()) && (at == 0 || !part_of_word(at - 1));
+        });
+        if (word == std::end(names)) {
+            out += common[at++];
+        } else {
+            out += word->second;
+            at += word->first.size();
         }
-        out += common.substr(at, hit - at);
-        out += part_of_word(hit + 4) || (hit > 0 && part_of_word(hit - 1)) ? std::string_view{"NAME"} : module;
-        at = hit + 4;
     }
     return out;
 }

@@ -8,6 +8,8 @@
 #include <mediant/kernel/provider_facts.hpp>
 #include <mediant/kernel/quoting.hpp>
 #include <mediant/kernel/readme.hpp>
+#include <mediant/kernel/shim_target.hpp>
+#include <mediant/pci/alias.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -24,9 +26,9 @@
 namespace mediant::kernel {
 
 struct shim_options {
-    std::string target = "variant";                  ///< the kind of module; others come later
-    std::string name{}; ///< the module's; `<provider>_vfio_pci` where there is one provider
-    std::string version{};                           ///< the module's; the providers' own where they agree
+    std::string target = "variant"; ///< the kind of module, as in shim_targets
+    std::string name{};    ///< the module's; `<provider>_vfio_pci` or `<provider>_provider` where there is one provider
+    std::string version{}; ///< the module's; the providers' own where they agree. The host has no other
     std::vector<std::filesystem::path> headers{};    ///< where the providers are defined; what they say where empty
     std::vector<std::filesystem::path> include_dirs{};
     std::filesystem::path own_root{};                ///< where <mediant/...> is, if not where this was compiled from
@@ -44,9 +46,11 @@ public:
 
 private:
     shim_generator(std::span<const provider_facts> providers, const shim_options& options)
-        : options_{options}, own_root_{own_include_root(options.own_root)} {
-        if (options_.target != "variant")
-            throw shim_error{"target " + options_.target + ": only \"variant\" can be made"};
+        : options_{options}, target_{find_target(options.target)}, own_root_{own_include_root(options.own_root)} {
+        if (!target_.policy) {
+            check_host(providers);
+            return;
+        }
         if (providers.empty()) throw shim_error{"a module needs a provider"};
         for (const provider_facts& provider : providers)
             insert_by(providers_, provider, [](const provider_facts& p) { return p.best_rank(); });
@@ -64,7 +68,20 @@ private:
         all.insert(std::find_if(all.begin(), all.end(), [&](const T& other) { return rank(other) < rank(one); }), one);
     }
 
-    static void check(const provider_facts& provider) {
+    /// What is the same everywhere is named and licensed by mediant.
+    void check_host(std::span<const provider_facts> providers) {
+        if (!providers.empty())
+            throw shim_error{"the host has no providers: it finds their modules when a device is opened"};
+        if (!options_.name.empty() && options_.name != host_module)
+            throw shim_error{"module name " + options_.name + ": the host is " + std::string{host_module} +
+                             " everywhere, as devices are bound to it by this name"};
+        name_ = host_module;
+        version_ = options_.version;
+        check_version();
+        license_ = "Dual BSD/GPL";
+    }
+
+    void check(const provider_facts& provider) const {
         const std::string who{provider.name};
         // How compilers spell what has no name that another file could use.
         for (const std::string_view local : {"(anonymous", "{anonymous", "<unnamed", "<lambda", "()::", ")::"})
@@ -74,17 +91,24 @@ private:
             throw shim_error{who + ": licence \"" + one_line(provider.details.license) +
                              "\": a module on vfio-pci-core needs one that is compatible with the GPL "
                              "(GPL, Dual BSD/GPL, Dual MIT/GPL, Dual MPL/GPL)"};
+        if (!provider.unfit.empty()) throw shim_error{who + ": " + provider.unfit};
         for (const std::string_view said : {provider.details.author, provider.details.description})
             if (said.find('\0') != said.npos) throw shim_error{who + ": its author or description holds a NUL"};
         for (const pci_id& rule : provider.rules)
             if (!has_module_alias(rule))
                 throw shim_error{who + ": rule " + rule_text(rule) +
                                  ": a module's rule compares each byte of the class whole or not at all"};
+        if (target_.name != "provider") return;
+        for (const pci_id& rule : provider.rules)
+            if (rule.vendor > 0xffff || rule.device > 0xffff)
+                throw shim_error{who + ": rule " + rule_text(rule) +
+                                 ": a provider module needs vendor and device, by which the host asks for it; "
+                                 "a variant (--target variant) needs neither"};
     }
 
     [[nodiscard]] std::string default_name() const {
         if (providers_.size() > 1) throw shim_error{"a module of several providers needs a name (--name)"};
-        return std::string{providers_.front().name} + "_vfio_pci";
+        return std::string{providers_.front().name} + std::string{target_.suffix};
     }
     void check_name() const {
         const bool good = std::all_of(name_.begin(), name_.end(), [](char c) {
@@ -95,8 +119,10 @@ private:
         if (name_.size() > most_module_name)
             throw shim_error{"module name " + name_ + ": longer than " + std::to_string(most_module_name) +
                              " characters (--name gives another)"};
-        if (name_ == "vfio_pci" || name_ == "vfio_pci_core" || name_ == "vfio")
-            throw shim_error{"module name " + name_ + ": the kernel has a module of this name"};
+        for (const std::string_view taken : {"vfio", "vfio_pci", "vfio_pci_core"})
+            if (name_ == taken) throw shim_error{"module name " + name_ + ": the kernel has a module of this name"};
+        for (const std::string_view taken : {host_module, registry_module})
+            if (name_ == taken) throw shim_error{"module name " + name_ + ": the host has a module of this name"};
         for (const auto& [path, text] : module_sources())
             if (std::filesystem::path{path}.stem() == name_ || name_ == "policy")
                 throw shim_error{"module name " + name_ + ": one of the module's own objects has this name"};
@@ -132,46 +158,72 @@ private:
     [[nodiscard]] std::string description() const {
         const std::string said = joined(&provider_details::description);
         if (!said.empty()) return said;
+        if (providers_.empty()) return "Driver for PCI devices under VFIO that providers mediate";
         std::string names;
         for (const provider_facts& provider : providers_) (names += names.empty() ? "" : ", ") += provider.name;
-        return "vfio-pci variant driver for " + names;
+        return (target_.name == "provider" ? "Mediation provider for " : "vfio-pci variant driver for ") + names;
     }
     [[nodiscard]] std::string author() const {
         const std::string said = joined(&provider_details::author);
+        if (providers_.empty()) return "the mediant authors";
         return said.empty() ? "not stated" : said;
     }
 
     [[nodiscard]] tree_files files() const {
-        const closure headers = include_closure::of(
-            {.headers = headers_of_providers(),
-             .include_dirs = options_.include_dirs,
-             .own_root = own_root_,
-             .own = {"mediant/kernel/abi.h", "mediant/kernel/policy_object.hpp"}});
         tree_files out = module_sources();
-        for (const auto& [path, text] : headers.files) out["include/" + path] = text;
-        out["policy.cpp"] = policy_source(headers.headers);
+        if (target_.policy) {
+            const closure headers = include_closure::of(
+                {.headers = headers_of_providers(),
+                 .include_dirs = options_.include_dirs,
+                 .own_root = own_root_,
+                 .own = {"mediant/kernel/abi.h", "mediant/kernel/policy_object.hpp"}});
+            for (const auto& [path, text] : headers.files) out["include/" + path] = text;
+            out["policy.cpp"] = policy_source(headers.headers);
+            out["module.mk"] = "# SPDX-License-Identifier: GPL-2.0-only OR BSD-3-Clause\nMEDIANT_MODULE := " + name_ +
+                               '\n';
+        } else {
+            out["include/mediant/kernel/abi.h"] = read_file(own_root_ / "mediant/kernel/abi.h");
+        }
         out["module.h"] = module_header();
-        out["module.mk"] = "# SPDX-License-Identifier: GPL-2.0-only OR BSD-3-Clause\nMEDIANT_MODULE := " + name_ + '\n';
         out["dkms.conf"] = dkms();
-        out["README.md"] = module_readme(name_, version_, providers_, read_file(module_folder() / "README.md"));
+        out["README.md"] = readme();
         return out;
+    }
+
+    [[nodiscard]] std::string readme() const {
+        const auto text = [this](std::string_view file) { return read_file(module_folder() / file); };
+        const std::string own = text(std::string{target_.folder} + "/README.md");
+        return module_readme({.module = name_,
+                              .driver = target_.name == "provider" ? host_module : std::string_view{name_},
+                              .version = version_,
+                              .text = own,
+                              .insertions = {{"@binding@", text("binding.md")},
+                                             {"@dkms@", text("dkms.md")},
+                                             {"@license@", text("license.md")}}},
+                             providers_);
     }
 
     [[nodiscard]] std::filesystem::path module_folder() const { return own_root_ / "mediant/kernel/module"; }
 
-    /// The C half, which is the same in every module.
+    /// What is the same in every module of the kind.
     [[nodiscard]] tree_files module_sources() const {
         tree_files out;
-        const std::filesystem::path folder = module_folder();
-        std::error_code failed;
-        for (const std::filesystem::directory_entry& file : std::filesystem::directory_iterator{folder, failed}) {
-            const std::filesystem::path name = file.path().filename();
-            if (name == "Kbuild" || name == "Makefile" || name.extension() == ".c" || name.extension() == ".h")
-                out[name.string()] = read_file(file.path());
+        for (const module_part& part : target_.parts) {
+            const std::filesystem::path from = module_folder() / part.from;
+            std::error_code failed;
+            if (is_file(from)) {
+                out[std::string{part.to} + from.filename().string()] = read_file(from);
+                continue;
+            }
+            std::size_t count = 0;
+            for (const std::filesystem::directory_entry& file : std::filesystem::directory_iterator{from, failed}) {
+                const std::filesystem::path name = file.path().filename();
+                if (name.extension() == ".md") continue;
+                out[std::string{part.to} + name.string()] = read_file(file.path());
+                ++count;
+            }
+            if (count == 0) throw shim_error{from.string() + ": missing; is mediant installed whole?"};
         }
-        for (const char* const needed : {"Kbuild", "Makefile", "variant.c"})
-            if (!out.contains(needed))
-                throw shim_error{(folder / needed).string() + ": missing; is mediant installed whole?"};
         return out;
     }
 
@@ -217,13 +269,27 @@ private:
         define("AUTHOR", author());
         define("DESCRIPTION", description());
         define("VERSION", version_);
-        out += "\n/* vendor, device, subsystem vendor and device, class, its mask; most specific first */\n"
-               "#define MEDIANT_MODULE_IDS";
-        for (const pci_id& rule : rules)
-            out += " \\\n\tMEDIANT_ID(" + id(rule.vendor) + ", " + id(rule.device) + ", " + id(rule.subvendor) + ", " +
-                   id(rule.subdevice) + ", " + hex(rule.class_code & rule.class_mask, 6) + ", " +
-                   hex(rule.class_mask, 6) + "),";
-        return out + '\n';
+        if (target_.name == "variant") {
+            out += "\n/* vendor, device, subsystem vendor and device, class, its mask; most specific first */\n"
+                   "#define MEDIANT_MODULE_IDS";
+            for (const pci_id& rule : rules)
+                out += " \\\n\tMEDIANT_ID(" + id(rule.vendor) + ", " + id(rule.device) + ", " + id(rule.subvendor) +
+                       ", " + id(rule.subdevice) + ", " + hex(rule.class_code & rule.class_mask, 6) + ", " +
+                       hex(rule.class_mask, 6) + "),";
+            out += '\n';
+        }
+        if (target_.name == "provider") {
+            std::set<std::string> aliases;
+            for (const pci_id& rule : rules) aliases.emplace(mediate_alias(rule).view());
+            out += "\n/* what the host asks for when a device is opened */\n#define MEDIANT_MODULE_ALIASES";
+            const char* separator = "";
+            for (const std::string& alias : aliases) {
+                out += std::string{separator} + " \\\n\tMODULE_ALIAS(" + c_string(alias) + ')';
+                separator = ";";
+            }
+            out += '\n';
+        }
+        return out;
     }
 
     [[nodiscard]] std::string dkms() const {
@@ -231,7 +297,11 @@ private:
                "\n# Author: " + one_line(author()) + "\n# License: " + one_line(license_) +
                "\nPACKAGE_NAME=" + shell_word(name_) + "\nPACKAGE_VERSION=" + shell_word(version_) +
                "\nBUILT_MODULE_NAME[0]=" + shell_word(name_) +
-               "\nDEST_MODULE_LOCATION[0]='/updates/dkms'\n"
+               "\nDEST_MODULE_LOCATION[0]='/updates/dkms'\n" +
+               (target_.policy ? std::string{}
+                               : "BUILT_MODULE_NAME[1]=" + shell_word(registry_module) +
+                                     "\nBUILT_MODULE_LOCATION[1]='registry'\n"
+                                     "DEST_MODULE_LOCATION[1]='/updates/dkms'\n") +
                "MAKE[0]=\"make KDIR=${kernel_source_dir}\"\nCLEAN=\"make KDIR=${kernel_source_dir} clean\"\n"
                "AUTOINSTALL='yes'\n";
     }
@@ -243,6 +313,7 @@ private:
 
     std::vector<provider_facts> providers_;
     shim_options options_;
+    const shim_target& target_;
     std::filesystem::path own_root_;
     std::string name_;
     std::string version_;

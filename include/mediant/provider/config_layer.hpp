@@ -15,6 +15,7 @@ namespace mediant::detail {
 /// Without a config map: nothing, and regions are what they are below.
 struct no_config {
     static constexpr bool shapes_bars = false;
+    static constexpr bool hides_irqs = false;
     constexpr void reset() noexcept {}
 };
 
@@ -22,6 +23,13 @@ template <const auto& Map>
 struct config_holder : config_state<Map> {
     static constexpr const auto& map = Map;
     static constexpr bool shapes_bars = bar_statements<Map>.size() != 0;
+    static constexpr bool hides_irqs = hides_capability_of<Map>(cap::msi) || hides_capability_of<Map>(cap::msix);
+
+    /// Whether the user sees no vectors of a kind, since it does not see the capability that has them.
+    [[nodiscard]] static constexpr bool hides(irq_index index) noexcept {
+        return (index == irq_index::msi && hides_capability_of<Map>(cap::msi)) ||
+               (index == irq_index::msix && hides_capability_of<Map>(cap::msix));
+    }
 
     /// How far a region may be mapped now: what is seen of it, and what is there to be mapped.
     [[nodiscard]] constexpr std::uint64_t reach(region_index region) const noexcept {

@@ -86,9 +86,16 @@ public:
             return write_seen(a);
     }
 
-    /// What a config map says of a BAR goes for region info, too, whatever the policy answers.
+    /// What a config map says of a BAR goes for region info, too, whatever the policy answers; and an MSI or MSI-X
+    /// capability that it hides has no vectors, of which none can be set.
     template <request R>
     constexpr result<typename R::answer> ioctl(const R& what) {
+        if constexpr (config_type::hides_irqs && std::is_same_v<R, get_irq_info>) {
+            if (config_type::hides(what.index)) return get_irq_info::answer{};
+        }
+        if constexpr (config_type::hides_irqs && std::is_same_v<R, set_irqs>) {
+            if (config_type::hides(what.index)) return error::invalid;
+        }
         if constexpr (std::is_same_v<R, get_region_info> && shapes_bars) {
             auto out = answer_request(what);
             if (out) config_.shape(what.region, *out);

@@ -81,6 +81,13 @@ struct check_map_listed {
     static_assert(Ok, "mediant: the policy has a region map that its `regions` does not list");
 };
 
+template <bool Ok, class Policy, text Name>
+struct check_dynamic_reach {
+    static_assert(Ok, "mediant: a dynamic range cannot be mapped: the policy's own read or write op sees every access to "
+                      "its region, or its config map keeps that part of the BAR from the user; its name is the last "
+                      "argument of check_dynamic_reach");
+};
+
 template <bool Ok, class Policy, class Request>
 struct check_ioctl {
     static_assert(Ok, "mediant: an ioctl op takes (const R&, auto& next), R a request, and returns result<R::answer>; "
@@ -282,6 +289,24 @@ template <class P, class Next, request... R>
     return true;
 }
 
+/// A dynamic range that could never be mapped: nothing would come of switching it.
+template <class P, const auto& Map, class Next>
+[[nodiscard]] consteval bool check_dynamic_ranges() {
+    constexpr std::uint64_t reach = [] {
+        std::uint64_t out = has_read<P, Next> || has_write<P, Next> ? 0 : ~std::uint64_t{0};
+        any_map(config_maps_of<P>(), [&out]<const auto& Config>() {
+            const std::uint64_t stated = stated_reach<Config>(Map.region);
+            if (stated < out) out = stated;
+            return false;
+        });
+        return out;
+    }();
+    constexpr std::size_t bad = first_bad<Map>(
+        [](const entry& e) { return e.what == entry::shape::dynamic && e.where().end() > reach; });
+    if constexpr (bad != Map.npos) static_cast<void>(check_dynamic_reach<false, P, name_text<Map, bad>>{});
+    return bad == Map.npos;
+}
+
 template <class P>
 [[nodiscard]] consteval bool check_policy() {
     static_assert(std::is_default_constructible_v<P>, "mediant: a policy is default-constructible: an open makes one");
@@ -293,7 +318,7 @@ template <class P>
                            unmap_dma, start_dma_logging, stop_dma_logging, report_dma_logging>();
     static_assert(regions_differ(maps_of<P>()), "mediant: a policy has one map of each region");
     any_map(maps_of<P>(), [&]<const auto& Map>() {
-        ok = ok && check_map<Map>() && check_hooks<P, Map, next>();
+        ok = ok && check_map<Map>() && check_dynamic_ranges<P, Map, next>() && check_hooks<P, Map, next>();
         return false;
     });
     static_assert(map_count(config_maps_of<P>()) <= 1, "mediant: a policy has one config map");

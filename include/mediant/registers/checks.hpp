@@ -46,6 +46,11 @@ struct check_width {
                       "of check_width");
 };
 template <bool Ok, text Name>
+struct check_stated_widths {
+    static_assert(Ok, "mediant: all widths that a register states are wider than the register, so that it could not be "
+                      "accessed; its name is the argument of check_stated_widths");
+};
+template <bool Ok, text Name>
 struct check_value_fits {
     static_assert(Ok, "mediant: a register's value does not fit its width; its name is the argument of "
                       "check_value_fits");
@@ -140,6 +145,26 @@ template <template <bool, text> class Check, const auto& Map, std::size_t Bad>
 [[nodiscard]] consteval bool report() {
     if constexpr (Bad != Map.npos) static_cast<void>(Check<false, name_text<Map, Bad>>{});
     return Bad == Map.npos;
+}
+
+/// Whether nothing of a register can be read: by its kind, or by those of all fields that it has.
+template <const auto& Map>
+[[nodiscard]] constexpr bool is_write_only(const entry& e) noexcept {
+    bool named = false;
+    for (std::size_t i = 0; i < e.field_count; ++i) {
+        const field& f = Map.fields[e.first_field + i];
+        if (f.name.empty()) continue; // reserved
+        if (!reads_as_zero(f.kind)) return false;
+        named = true;
+    }
+    return e.field_count == 0 ? reads_as_zero(e.kind) : named;
+}
+/// Whether nothing of a register can be written. (Reserved bits cannot.)
+template <const auto& Map>
+[[nodiscard]] constexpr bool is_read_only(const entry& e) noexcept {
+    for (std::size_t i = 0; i < e.field_count; ++i)
+        if (effect_of_write(Map.fields[e.first_field + i].kind) != write_effect::none) return false;
+    return e.field_count != 0 || effect_of_write(e.kind) == write_effect::none;
 }
 
 struct entry_pair {
@@ -304,13 +329,18 @@ template <const auto& Map>
     bool ok = report<check_width, Map, first_bad<Map>([](const entry& e) {
         return e.is_register() && e.size != 1 && e.size != 2 && e.size != 4 && e.size != 8;
     })>();
+    ok &= report<check_stated_widths, Map, first_bad<Map>([](const entry& e) {
+        // A width's bit is its bytes: those up to the register's own are all below the next.
+        return e.is_register() && e.widths != width::any && e.size != 0 && e.size <= 8 &&
+               (static_cast<unsigned>(e.widths) & (2 * e.size - 1)) == 0;
+    })>();
     ok &= report<check_elements, Map, first_bad<Map>([](const entry& e) {
         if (e.count == 0 || e.count > 0xffff) return true;
         if (e.count == 1 || e.what == shape::alias) return false;
         return e.stride < e.size || (e.is_register() && (e.size == 0 || e.stride % e.size != 0));
     })>();
     ok &= report<check_nesting, Map, first_bad<Map>([](const entry& e) {
-        return e.nested || (e.count != 1 && (e.what == shape::alias || e.what == shape::dynamic));
+        return e.nested || (e.is_array() && (e.what == shape::alias || e.what == shape::dynamic));
     })>();
     ok &= report<check_hooks_of_registers, Map, first_bad<Map>([](const entry& e) {
         return !e.is_register() && e.hook != on::nothing;
@@ -336,10 +366,10 @@ template <const auto& Map>
         return e.is_register() && e.size < 8 && e.value >> (8 * e.size) != 0;
     })>();
     ok &= report<check_read_hook_kind, Map, first_bad<Map>([](const entry& e) {
-        return has(e.hook, on::read) && reads_as_zero(e.kind);
+        return has(e.hook, on::read) && is_write_only<Map>(e);
     })>();
     ok &= report<check_write_hook_kind, Map, first_bad<Map>([](const entry& e) {
-        return has(e.hook, on::write | on::written) && effect_of_write(e.kind) == write_effect::none;
+        return has(e.hook, on::write | on::written) && is_read_only<Map>(e);
     })>();
     ok &= report<check_dynamic, Map, first_bad<Map>([](const entry& e) {
         if (e.what != shape::dynamic) return false;

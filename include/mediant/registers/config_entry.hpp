@@ -54,6 +54,7 @@ struct config_entry {
     bar_statement bar{};
 
     static constexpr std::uint32_t count = 1; // as a region map's entry has it
+    [[nodiscard]] static constexpr bool is_array() noexcept { return false; }
 
     [[nodiscard]] constexpr bool is_named(std::string_view the_name) const noexcept {
         return !name.empty() && name == the_name;

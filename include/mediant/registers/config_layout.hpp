@@ -28,6 +28,14 @@ template <const auto& Map>
     return false;
 }
 
+/// Whether a map hides a capability of the first 256 bytes.
+template <const auto& Map>
+[[nodiscard]] consteval bool hides_capability_of(cap which) {
+    for (const config_entry& e : Map.entries)
+        if (e.what == config_entry::shape::hide && e.in == anchor{which}) return true;
+    return false;
+}
+
 /// Whether anything of a map must be looked for in a list, or may collide with what is in it.
 template <const auto& Map>
 [[nodiscard]] consteval bool looks_at_list(anchor::to which) {

@@ -95,6 +95,7 @@ struct entry {
     on hook = on::nothing;
     std::uint64_t value = 0;   ///< the constant, or what a shadow holds at open and after reset; in a block, of each byte
     std::uint32_t count = 1;   ///< elements
+    bool indexed = false;      ///< an array or a register file though it has one element: hooks are given its index
     std::uint64_t stride = 0;  ///< from element to element, bytes
     width widths = width::any;
     otherwise on_other_width = otherwise::refuse;
@@ -107,6 +108,7 @@ struct entry {
     [[nodiscard]] constexpr range where() const noexcept { return {offset, size}; }
     [[nodiscard]] constexpr range where(std::uint64_t element) const noexcept { return {offset + element * stride, size}; }
     [[nodiscard]] constexpr bool is_register() const noexcept { return what == shape::reg; }
+    [[nodiscard]] constexpr bool is_array() const noexcept { return indexed || count != 1; }
 
     /// Whether this is the entry of a name, "NAME" or "GROUP.NAME".
     [[nodiscard]] constexpr bool is_named(std::string_view full) const noexcept {

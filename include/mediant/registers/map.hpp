@@ -14,13 +14,16 @@
 /// registers/checks.hpp, with messages that name the registers.
 namespace mediant {
 
+/// The count of a register that is no array. An array of one element is one: its hooks are given the index.
+inline constexpr std::uint32_t no_array = ~std::uint32_t{0};
+
 /// A register's facts besides its kind.
 struct reg_options {
     from backing = from::device;
     on hook = on::nothing;
     std::uint64_t value = 0;              ///< of a constant; of a shadow at open and after reset
     unsigned bits = 32;                   ///< 8, 16, 32 or 64
-    std::uint32_t count = 1;              ///< of an array
+    std::uint32_t count = no_array;       ///< of an array
     std::uint64_t stride = 0;             ///< of an array, in bytes; 0 for registers side by side
     width widths = width::any;            ///< which widths it takes
     mediant::otherwise otherwise = otherwise::refuse; ///< what happens at others
@@ -104,7 +107,8 @@ struct reg : map_item<1, Fields> {
                                     .backing = facts.backing,
                                     .hook = facts.hook,
                                     .value = facts.value,
-                                    .count = facts.count,
+                                    .count = facts.count == no_array ? 1 : facts.count,
+                                    .indexed = facts.count != no_array,
                                     .stride = facts.stride == 0 ? facts.bits / 8 : facts.stride,
                                     .widths = facts.widths,
                                     .on_other_width = facts.otherwise,
@@ -189,16 +193,18 @@ struct dynamic : map_item<1, 0> {
 };
 
 /// `repeat{"QUEUE", 64, 0x40, reg{"HEAD", 0x1000}, reg{"TAIL", 0x1004, wo, {.hook = on::write}}}`: a register file for
-/// each queue or port. Offsets are those of the first; the registers are named "QUEUE.HEAD", and so on.
+/// each queue or port. Offsets are those of the first; the registers are named "QUEUE.HEAD", and so on. Hooks are given
+/// an index whatever the count, so that a device with one queue needs no other code.
 template <std::size_t Entries, std::size_t Fields>
 struct repeat : map_item<Entries, Fields> {
     template <class... Items>
     consteval repeat(std::string_view group, std::uint32_t count, std::uint64_t stride, const Items&... all) {
         this->append_all(all...);
         for (entry& e : this->entries) {
-            e.nested = e.nested || e.count != 1 || !e.group.empty();
+            e.nested = e.nested || e.is_array();
             e.group = group;
             e.count = count;
+            e.indexed = true;
             e.stride = stride;
         }
     }
@@ -266,7 +272,7 @@ struct entry_tag {
 
     static constexpr const auto& map = Map;
     static constexpr std::size_t index = Index;
-    static constexpr bool is_array = Map.entries[Index].count > 1;
+    static constexpr bool is_array = Map.entries[Index].is_array();
     [[nodiscard]] static constexpr const auto& facts() noexcept { return Map.entries[Index]; }
 };
 

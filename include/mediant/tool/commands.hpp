@@ -102,7 +102,8 @@ private:
         command.add_option("--out", map_.out, "the file to write; none: standard output")->option_text("FILE");
         command.footer("html is one page with drawings to scale. In text, the bar is\n"
                        "the whole region: a letter for what lies there, * for several, '.' for what\n"
-                       "passes and can be mapped in pages of 4 KiB, ':' for what merely passes.");
+                       "passes and can be mapped in pages of 4 KiB, ':' for what merely passes,\n"
+                       "'-' for what a config map keeps from the user.");
         does(command, [this] { return run_map(what_, map_, out_); });
     }
 
@@ -110,22 +111,24 @@ private:
         CLI::App& command = add("shim", "writes the source tree of a kernel module");
         command.add_option("PROVIDER", shim_.providers, "names, or VID:DID that they serve; none: all")
             ->option_text("...");
-        command.add_option("--target", shim_.options.target, "the kind of module: a vfio-pci variant driver")
-            ->required()->option_text("variant");
+        command.add_option("--target", shim_.options.target, "variant, provider or host, see below")
+            ->required()->option_text("KIND");
         command.add_option("--out", shim_.out, "the tree: a new folder, or one that shim made")->option_text("DIR");
         command.add_option("--check", check_, "writes nothing; exits with 0 if DIR is up to date")->option_text("DIR");
         command.add_option("--header", shim_.options.headers, "what defines the providers; can be repeated")
             ->option_text("FILE")->expected(1)->take_all();
         command.add_option("-I", shim_.options.include_dirs, "where its #includes are; can be repeated")
             ->option_text("DIR")->expected(1)->take_all();
-        command.add_option("--name", shim_.options.name, "the module's; PROVIDER_vfio_pci if there is one")
+        command.add_option("--name", shim_.options.name, "the module's; needed if it has several providers")
             ->option_text("NAME");
         command.add_option("--module-version", shim_.options.version, "the module's; else the providers' own")
             ->option_text("TEXT");
         command.add_option("--mediant", shim_.options.own_root, "where <mediant/...> is, if it has moved")
             ->option_text("DIR");
-        command.footer("The tree is made of the providers' headers and all that they include. The same\n"
-                       "input gives the same tree; files that would not change are not touched.");
+        command.footer("A variant is a driver of its own on vfio-pci; the host is one for any device,\n"
+                       "has no PROVIDER, and loads a provider when its device is opened. The tree is\n"
+                       "made of the providers' headers and all that they include. The same input gives\n"
+                       "the same tree; files that would not change are not touched.");
         does(command, [this] {
             if (shim_.out.empty() == check_.empty())
                 throw usage_error{"shim: one of --out DIR and --check DIR is needed"};

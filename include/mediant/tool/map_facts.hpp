@@ -8,7 +8,10 @@
 #include <mediant/provider/layer.hpp>
 #include <mediant/provider/valid.hpp>
 #include <mediant/registers/areas.hpp>
+#include <mediant/registers/config_layout.hpp>
 #include <mediant/registers/map.hpp>
+#include <mediant/tool/map_config_facts.hpp>
+#include <mediant/tool/map_records.hpp>
 
 #include <algorithm>
 #include <array>
@@ -18,84 +21,9 @@
 #include <string_view>
 #include <vector>
 
-/// A provider's region maps at run time, without the provider's type: what drawings and tables are made from. All of it
-/// comes from the constexpr maps, through the functions that back ends use; nothing is stated twice.
+/// From a provider's maps to their records. All of it comes from the constexpr maps, through the functions that back
+/// ends use; nothing is stated twice.
 namespace mediant::command_line {
-
-/// What an access to a register, a block or a field comes down to, in one word.
-enum class look : std::uint8_t {
-    pass,     ///< named, and left to the device
-    trap,     ///< the device's, but seen by the provider: by its kind, its widths or a hook
-    shadow,   ///< in the provider's state
-    constant, ///< in the map
-    mixed,    ///< fields that differ
-    hide,     ///< as if nothing were there
-    deny,     ///< refused
-    dynamic,  ///< trapped or passed while the device runs
-};
-inline constexpr std::size_t look_count = 8;
-
-struct field_facts {
-    std::string_view name; ///< empty where the bits are reserved
-    unsigned low;
-    unsigned bits;
-    mediant::kind kind;
-    from backing;
-    std::uint64_t value; ///< of a constant; of a shadow at open and after reset
-    toward device;
-    look what;
-
-    [[nodiscard]] bool reserved() const noexcept { return name.empty(); }
-};
-
-/// One entry of a map; an alias has the facts of the register that it stands for.
-struct entry_facts {
-    std::string name;
-    entry::shape shape;
-    look what;
-    bool trapped;
-    mediant::kind kind;
-    from backing;
-    on hook;
-    std::uint64_t offset; ///< bytes from the region's start; of the first element
-    std::uint64_t size;   ///< bytes of one element
-    std::uint32_t count;
-    std::uint64_t stride;
-    width widths;
-    mediant::otherwise otherwise;
-    bool read_has_effect;
-    std::string_view target;  ///< of an alias
-    std::uint64_t reset;      ///< at open and after reset; in a block, of each byte
-    std::uint64_t reset_bits; ///< those of `reset` that the map decides; the others are the device's
-    std::vector<field_facts> fields;
-
-    [[nodiscard]] bool is_register() const noexcept {
-        return shape == entry::shape::reg || shape == entry::shape::alias;
-    }
-    [[nodiscard]] std::uint64_t end() const noexcept { return offset + (count - 1) * stride + size; }
-};
-
-/// What of a region can be mapped with pages of one size.
-struct area_facts {
-    std::uint64_t page_size;
-    std::vector<range> at_open;
-    std::vector<range> untrapped; ///< while every dynamic range passes; the same where there is none
-};
-
-struct region_facts {
-    region_index region;
-    std::uint64_t size;
-    std::vector<entry_facts> entries; ///< in the order of their offsets
-    std::uint64_t shadow_bytes;       ///< that the map's shadows take
-    bool has_dynamic;
-    bool has_ops;                    ///< the policy's own read or write sees every access to the region
-    std::array<area_facts, 3> areas; ///< for 4, 16 and 64 KiB
-};
-
-struct map_facts {
-    kernel::provider_facts provider;
-    std::vector<region_facts> regions; ///< in the order of their numbers
-};
 
 namespace detail_of_map {
 
@@ -140,6 +68,7 @@ template <const auto& Map>
                     .offset = stated.offset,
                     .size = e.size,
                     .count = stated.count,
+                    .array = stated.is_array(),
                     .stride = stated.stride,
                     .widths = e.widths,
                     .otherwise = e.on_other_width,
@@ -170,6 +99,18 @@ template <class Next>
     return out;
 }
 
+/// What the provider's config map states of a BAR, or nullptr.
+template <class P>
+[[nodiscard]] const bar_statement* statement_of(region_index region) {
+    const bar_statement* out = nullptr;
+    detail::any_map(detail::config_maps_of<P>(), [&]<const auto& Map>() {
+        const std::size_t place = detail::bar_place<Map>(region);
+        if (place < detail::bar_statements<Map>.size()) out = &detail::bar_statements<Map>.data()[place];
+        return false;
+    });
+    return out;
+}
+
 template <class P, const auto& Map>
 [[nodiscard]] region_facts region_of() {
     using whole = layer<P, bottom<detail::probe_lower>>;
@@ -187,17 +128,24 @@ template <class P, const auto& Map>
         return a.offset != b.offset ? a.offset < b.offset
                                     : a.shape == entry::shape::dynamic && b.shape != entry::shape::dynamic;
     });
+    if (const bar_statement* const stated = statement_of<P>(Map.region); stated != nullptr) {
+        out.visible = visible_of(*stated, Map.size);
+        out.seen_as = text_of(*stated);
+    }
+    const std::uint64_t seen = std::min(out.visible, Map.size);
+    for (entry_facts& e : out.entries)
+        if (e.offset >= seen) e.more.push_back("the user does not see it");
     constexpr std::array<std::uint64_t, 3> page_sizes{4_KiB, 16_KiB, 64_KiB};
     for (std::size_t i = 0; i < page_sizes.size(); ++i) {
         area_facts& areas = out.areas[i];
         areas.page_size = page_sizes[i];
-        areas.at_open = all_areas(
-            [&](std::uint64_t from) { return whole::next_area(Map.region, Map.size, areas.page_size, from); });
+        areas.at_open =
+            all_areas([&](std::uint64_t from) { return whole::next_area(Map.region, seen, areas.page_size, from); });
         areas.untrapped = areas.at_open;
-        if (!out.has_dynamic || out.has_ops) continue;
+        if (!out.has_dynamic) continue;
         areas.untrapped = all_areas([&](std::uint64_t from) {
             const auto run = [](std::uint64_t at, std::uint64_t count) { return run_of<Map>(at, count, 0); };
-            return untrapped_pages(run, Map.size, areas.page_size, from);
+            return untrapped_pages(run, seen, areas.page_size, from);
         });
     }
     return out;
@@ -214,6 +162,10 @@ template <class P>
             out.regions.push_back(detail_of_map::region_of<P, Map>());
             return false;
         });
+    detail::any_map(detail::config_maps_of<P>(), [&out]<const auto& Map>() {
+        out.regions.push_back(detail_of_map::config_region_of<Map>());
+        return false;
+    });
     std::sort(out.regions.begin(), out.regions.end(),
               [](const region_facts& a, const region_facts& b) { return a.region < b.region; });
     return out;

@@ -69,7 +69,14 @@ private:
         std::array<bool, 25> kinds{};
         bool hooks = false;
         bool dynamic = false;
+        bool mappable = false;
+        bool unseen = false;
         for (const region_facts& region : facts.regions) {
+            mappable = mappable || !region.is_config();
+            unseen = unseen || region.visible < region.size;
+            for (const bar_facts& bar : region.bars)
+                unseen = unseen || bar.stated.what == bar_statement::kind::half ||
+                         bar.stated.what == bar_statement::kind::hidden;
             dynamic = dynamic || region.has_dynamic;
             for (const entry_facts& e : region.entries) {
                 used[static_cast<std::size_t>(e.what)] = true;
@@ -95,8 +102,13 @@ private:
             out += "<li><svg viewBox=\"0 0 34 20\" aria-hidden=\"true\"><rect class=\"box trap\" x=\".5\" y=\".5\" "
                    "width=\"33\" height=\"19\"/><path class=\"hook trap\" d=\"M34 0h-11l11 11z\"/></svg>"
                    "<span><b>corner</b> a hook of the provider</span></li>\n";
-        out += "<li><svg viewBox=\"0 0 34 20\" aria-hidden=\"true\"><rect class=\"mapped\" width=\"34\" "
-               "height=\"20\"/></svg><span><b>mappable</b> whole pages without a trap</span></li>\n";
+        if (mappable)
+            out += "<li><svg viewBox=\"0 0 34 20\" aria-hidden=\"true\"><rect class=\"mapped\" width=\"34\" "
+                   "height=\"20\"/></svg><span><b>mappable</b> whole pages without a trap</span></li>\n";
+        if (unseen)
+            out += "<li><svg viewBox=\"0 0 34 20\" aria-hidden=\"true\"><rect class=\"unseen\" x=\".5\" y=\".5\" "
+                   "width=\"33\" height=\"19\"/></svg><span><b>unseen</b> by the user, the provider's "
+                   "alone</span></li>\n";
         if (dynamic)
             out += "<li><svg viewBox=\"0 0 34 20\" aria-hidden=\"true\"><rect class=\"untrapped\" x=\".5\" y=\".5\" "
                    "width=\"33\" height=\"19\"/></svg><span><b>at times</b> mappable while dynamic ranges "
@@ -116,16 +128,46 @@ private:
         put(out, "<p class=\"soft\">{}{}{}.", count_text(region.entries.size(), "entry", "entries"),
             region.shadow_bytes == 0 ? "" : ", " + size_text(region.shadow_bytes) + " of shadows",
             region.has_ops ? ". The provider's own read or write sees every access to this region" : "");
+        if (!region.seen_as.empty()) put(out, " {}.", html_text(seen_text(region)));
         if (region.size > 4096) put(out, " The grid's lines are {} apart.", size_text(overview.grid_step()));
         if (!region.entries.empty()) put(out, " <a href=\"#{}-table\">To the table</a>", anchor);
         put(out, "</p>\n<div class=\"scroll\">\n{}</div>\n", overview.svg());
         put(out,
             "<h3>In detail</h3>\n<p class=\"soft\">{} bytes a row; where nothing changes, one band for all of it.</p>\n"
             "<div class=\"scroll\">\n{}</div>\n",
-            map_layout::row_bytes, map_rows{region, layout, anchor}.svg());
-        areas(out, region);
+            layout.row_bytes(), map_rows{region, layout, anchor}.svg());
+        if (region.is_config())
+            config(out, region);
+        else
+            areas(out, region);
         if (!region.entries.empty()) table(out, region, anchor);
         out += "</section>\n";
+    }
+
+    /// What depends on the device: which BARs and capabilities it has, and where.
+    static void config(std::string& out, const region_facts& region) {
+        if (!region.bars.empty()) {
+            out += "<h3>BARs</h3>\n<div class=\"scroll\"><table>\n<thead><tr><th>BAR</th>"
+                   "<th>The device, and the user beneath</th><th>The user sees</th></tr></thead>\n<tbody>\n";
+            for (const bar_facts& each : region.bars)
+                put(out, "<tr><td class=\"mono\"><b>{}</b></td><td>{}</td><td>{}</td></tr>\n", name_of(each),
+                    bar_svg(each), html_text(each.text));
+            out += "</tbody></table></div>\n";
+        }
+        if (!region.capabilities.empty()) {
+            out += "<h3>Capabilities</h3>\n<p class=\"soft\">In the lists of the device, which stay whole; what is not "
+                   "named is as it has them. An offset with + counts from the capability.</p>\n"
+                   "<div class=\"scroll\"><table>\n<thead><tr><th>Capability</th><th>Is</th><th>Where</th><th>As</th>"
+                   "<th>Name</th><th>Bytes</th><th>Notes</th></tr></thead>\n<tbody>\n";
+            for (const capability_facts& c : region.capabilities)
+                put(out,
+                    "<tr><td><b>{}</b></td><td>{}</td><td class=\"mono\">{}</td><td>{}</td><td class=\"mono\">{}</td>"
+                    "<td class=\"mono wrap\">{}</td><td>{}</td></tr>\n",
+                    html_text(name_of(c)), badge(c), place_text(c),
+                    c.what == capability_facts::change::hidden ? std::string{} : badge(c.is),
+                    html_text(c.name), value_text(c), html_text(c.note));
+            out += "</tbody></table></div>\n";
+        }
     }
 
     static void areas(std::string& out, const region_facts& region) {
@@ -144,7 +186,7 @@ private:
     }
 
     static void table(std::string& out, const region_facts& region, const std::string& anchor) {
-        put(out, "<h3 id=\"{0}-table\">Registers and windows</h3>\n", anchor);
+        put(out, "<h3 id=\"{}-table\">{}</h3>\n", anchor, region.is_config() ? "Overlays" : "Registers and windows");
         put(out,
             "<div class=\"tools\" hidden><label for=\"{0}-filter\" class=\"soft\">Show names with</label>"
             "<input type=\"search\" id=\"{0}-filter\"></div>\n",

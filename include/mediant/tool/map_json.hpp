@@ -52,13 +52,49 @@ private:
             if (region.has_dynamic) one["dynamic_passed"] = ranges(each.untrapped);
             areas.push_back(std::move(one));
         }
-        return {{"region", static_cast<std::uint32_t>(region.region)},
-                {"name", region_name(region.region)},
-                {"size", region.size},
-                {"shadow_bytes", region.shadow_bytes},
-                {"has_ops", region.has_ops},
-                {"entries", std::move(entries)},
-                {"mappable", std::move(areas)}};
+        json out{{"region", static_cast<std::uint32_t>(region.region)},
+                 {"name", region_name(region.region)},
+                 {"size", region.size},
+                 {"shadow_bytes", region.shadow_bytes},
+                 {"has_ops", region.has_ops},
+                 {"entries", std::move(entries)},
+                 {"mappable", std::move(areas)}};
+        if (!region.seen_as.empty()) {
+            out["user_sees"] = region.seen_as;
+            out["user_sees_bytes"] = region.visible;
+        }
+        if (!region.is_config()) return out;
+        out["mappable"] = json::array();
+        out["bars"] = json::array();
+        for (const bar_facts& each : region.bars) out["bars"].push_back(bar_json(each));
+        out["capabilities"] = json::array();
+        for (const capability_facts& each : region.capabilities) out["capabilities"].push_back(capability_json(each));
+        return out;
+    }
+
+    static json bar_json(const bar_facts& b) {
+        json out{{"bar", b.stated.number}, {"is", word(b.stated.what)}, {"user_sees", b.text}};
+        if (b.stated.number == 6) out["bar"] = "rom";
+        if (b.stated.size != 0) out["size"] = b.stated.size;
+        if (b.stated.synthesised()) {
+            out["wide"] = b.stated.wide;
+            out["prefetchable"] = b.stated.prefetchable;
+        }
+        return out;
+    }
+
+    static json capability_json(const capability_facts& c) {
+        json out{{"id", c.id}, {"extended", c.extended}, {"capability", capability_name(c.extended, c.id)},
+                 {"change", word(c.what)}};
+        if (c.what == capability_facts::change::hidden) return out;
+        out[c.what == capability_facts::change::added ? "offset" : "offset_in_capability"] = c.offset;
+        out["size"] = c.size;
+        out["is"] = word(c.is);
+        if (!c.name.empty()) out["name"] = c.name;
+        if (!c.bytes.empty()) out["bytes"] = c.bytes;
+        if (!c.masks.empty()) out["mask"] = c.masks;
+        if (!c.note.empty()) out["note"] = c.note;
+        return out;
     }
 
     static json ranges(const std::vector<range>& all) {
@@ -70,7 +106,7 @@ private:
     static json entry_json(const entry_facts& e) {
         json out{{"name", e.name},       {"shape", word(e.shape)}, {"is", word(e.what)},
                  {"trapped", e.trapped}, {"offset", e.offset},     {"size", e.size}};
-        if (e.count != 1) {
+        if (e.array) {
             out["count"] = e.count;
             out["stride"] = e.stride;
         }
@@ -92,6 +128,8 @@ private:
             out["other_widths"] = word(e.otherwise);
         }
         if (e.read_has_effect) out["read_has_effect"] = true;
+        if (!e.bytes.empty()) out["bytes"] = e.bytes;
+        if (!e.more.empty()) out["notes"] = e.more;
         if (!e.fields.empty()) {
             json fields = json::array();
             for (const field_facts& each : e.fields) fields.push_back(field_json(each));

@@ -9,7 +9,8 @@
 #include <utility>
 #include <vector>
 
-/// Where things stand in a drawing of a region: rows of 32 bytes where registers lie, and one band for each stretch in
+/// Where things stand in a drawing of a region: rows of 32 bytes where registers lie (of 16 in what is small, and in
+/// config space, whose registers are narrow), and one band for each stretch in
 /// which nothing changes, so that 5 registers in 1 MiB and 500 of them both make a drawing of sensible length.
 namespace mediant::command_line {
 
@@ -39,11 +40,11 @@ struct map_band {
 
 class map_layout {
 public:
-    static constexpr std::uint64_t row_bytes = 32;
     static constexpr std::uint64_t page_bytes = 4096;
     static constexpr std::size_t none = ~std::size_t{0};
 
-    explicit map_layout(const region_facts& region) : region_{region} {
+    explicit map_layout(const region_facts& region)
+        : region_{region}, row_bytes_{region.is_config() || region.size <= 256 ? 16u : 32u} {
         for (std::size_t i = 0; i < region.entries.size(); ++i) {
             const entry_facts& e = region.entries[i];
             if (e.shape == entry::shape::dynamic) {
@@ -60,6 +61,7 @@ public:
         fold_repeats();
     }
 
+    [[nodiscard]] std::uint64_t row_bytes() const noexcept { return row_bytes_; }
     [[nodiscard]] const std::vector<map_band>& bands() const noexcept { return bands_; }
     /// All elements of all entries but dynamic ranges, by offset.
     [[nodiscard]] const std::vector<map_stretch>& stretches() const noexcept { return stretches_; }
@@ -82,7 +84,7 @@ private:
         std::size_t next = 0; // the first stretch that ends after `at`
         while (at < region_.size) {
             while (next < stretches_.size() && stretches_[next].end <= at) ++next;
-            const std::uint64_t begin = next < stretches_.size() ? stretches_[next].begin / row_bytes * row_bytes
+            const std::uint64_t begin = next < stretches_.size() ? stretches_[next].begin / row_bytes_ * row_bytes_
                                                                  : region_.size;
             if (begin > at) {
                 gap(at, begin);
@@ -90,13 +92,13 @@ private:
                 continue;
             }
             const map_stretch& first = stretches_[next];
-            const std::uint64_t rows_end = first.end / row_bytes * row_bytes;
-            if (first.begin <= at && rows_end >= at + 2 * row_bytes) {
+            const std::uint64_t rows_end = first.end / row_bytes_ * row_bytes_;
+            if (first.begin <= at && rows_end >= at + 2 * row_bytes_) {
                 bands_.push_back({map_band::shape::whole, at, rows_end, {first}});
                 at = rows_end;
                 continue;
             }
-            map_band row{map_band::shape::row, at, std::min(at + row_bytes, region_.size), {}};
+            map_band row{map_band::shape::row, at, std::min(at + row_bytes_, region_.size), {}};
             for (std::size_t i = next; i < stretches_.size() && stretches_[i].begin < row.end; ++i)
                 row.cells.push_back(stretches_[i]);
             at = row.end;
@@ -104,9 +106,10 @@ private:
         }
     }
 
-    /// Cut where a page with entries ends or begins, and where a dynamic range does.
+    /// Cut where a page with entries ends or begins, where a dynamic range does, and where the user sees no further.
     void gap(std::uint64_t begin, std::uint64_t end) {
         std::vector<std::uint64_t> cuts{begin, end};
+        if (region_.visible > begin && region_.visible < end) cuts.push_back(region_.visible);
         for (const std::uint64_t cut :
              {(begin + page_bytes - 1) / page_bytes * page_bytes, end / page_bytes * page_bytes})
             if (cut > begin && cut < end) cuts.push_back(cut);
@@ -176,6 +179,7 @@ private:
     }
 
     const region_facts& region_;
+    std::uint64_t row_bytes_;
     std::vector<map_stretch> stretches_;
     std::vector<std::size_t> dynamics_;
     std::vector<map_band> bands_;

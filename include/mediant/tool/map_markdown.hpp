@@ -59,11 +59,13 @@ private:
 
     static void region(std::string& out, const region_facts& region) {
         put(out, "\n## {}, {}\n\n", region_name(region.region), size_text(region.size));
-        put(out, "{}{}. What is not named passes to the device.{}\n\n",
+        put(out, "{}{}. What is not named passes to the device.{}{}\n\n",
             count_text(region.entries.size(), "entry", "entries"),
             region.shadow_bytes == 0 ? "" : ", " + size_text(region.shadow_bytes) + " of shadows",
-            region.has_ops ? " The provider's own read or write sees every access to this region." : "");
+            region.has_ops ? " The provider's own read or write sees every access to this region." : "",
+            region.seen_as.empty() ? "" : " " + seen_text(region) + ".");
         if (!region.entries.empty()) entries(out, region);
+        if (region.is_config()) return config(out, region);
         out += "| pages | can be mapped | areas |\n|---|---|---|\n";
         for (const area_facts& each : region.areas) {
             put(out, "| {} | {} | {} |\n", size_text(each.page_size), size_text(total_of(each.at_open)),
@@ -72,6 +74,23 @@ private:
                 put(out, "| {}, dynamic ranges passed | {} | {} |\n", size_text(each.page_size),
                     size_text(total_of(each.untrapped)), areas_text(each.untrapped));
         }
+    }
+
+    static void config(std::string& out, const region_facts& region) {
+        if (!region.bars.empty()) {
+            out += "| BAR | the user sees |\n|---|---|\n";
+            for (const bar_facts& each : region.bars) put(out, "| {} | {} |\n", name_of(each), each.text);
+            out += '\n';
+        }
+        if (!region.capabilities.empty()) {
+            out += "| capability | is | where | bytes | name | notes |\n|---|---|---|---|---|---|\n";
+            for (const capability_facts& c : region.capabilities)
+                put(out, "| {} | {}{} | {} | {} | {} | {} |\n", name_of(c), word(c.what),
+                    c.what == capability_facts::change::edited ? fmt::format(", {}", word(c.is)) : std::string{},
+                    text(place_text(c)), value_text(c), code(c.name), c.note);
+            out += '\n';
+        }
+        out += "Config space cannot be mapped.\n";
     }
 
     static void entries(std::string& out, const region_facts& region) {

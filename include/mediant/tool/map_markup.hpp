@@ -57,6 +57,7 @@ namespace mediant::command_line {
 [[nodiscard]] inline std::string anchor_of(const std::string& region_anchor, const region_facts& region,
                                            std::size_t entry) {
     const std::string& name = region.entries[entry].name;
+    if (region.is_config()) return fmt::format("{}-~{}", region_anchor, entry); // names there need not differ
     const auto plain = [](char c) {
         return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.' ||
                c == '-';
@@ -64,6 +65,16 @@ namespace mediant::command_line {
     for (const char c : name)
         if (!plain(c)) return fmt::format("{}-~{}", region_anchor, entry);
     return region_anchor + '-' + name;
+}
+
+/// A small mark for what a config map does to a capability.
+[[nodiscard]] inline std::string badge(const capability_facts& c) {
+    using change = capability_facts::change;
+    const std::string_view mark = c.what == change::hidden  ? "\xe2\x88\x92"
+                                  : c.what == change::added ? "+"
+                                                            : std::string_view{"\xe2\x89\x88"};
+    return fmt::format("<span class=\"badge {0}\"><b>{1}</b>{2}</span>",
+                       c.what == change::edited ? word(look::mixed) : word(c.is), mark, word(c.what));
 }
 
 /// A small mark with a look's letter, for tables and legends.

@@ -19,11 +19,13 @@
 
 namespace mediant::command_line {
 
-/// What is named in a region, in rows of 32 bytes; where nothing changes, a band. Beside it, what can be mapped.
+/// What is named in a region, in rows of bytes; where nothing changes, a band. Beside it, what can be mapped.
 class map_rows {
 public:
     map_rows(const region_facts& region, const map_layout& layout, std::string anchor)
-        : region_{region}, layout_{layout}, anchor_{std::move(anchor)}, digits_{offset_digits(region)} {
+        : region_{region}, layout_{layout}, anchor_{std::move(anchor)}, digits_{offset_digits(region)},
+          byte_width_{region.is_config() ? 60 : 832 / static_cast<int>(layout.row_bytes())},
+          right_{left + static_cast<int>(layout.row_bytes()) * byte_width_} {
         int y = top;
         for (const map_band& band : layout_.bands()) {
             tops_.push_back(y);
@@ -39,7 +41,8 @@ public:
         head(out);
         for (std::size_t i = 0; i < layout_.bands().size(); ++i) band(out, layout_.bands()[i], i);
         pages(out);
-        for (std::size_t i = 0; i < region_.areas.size(); ++i) areas(out, i);
+        if (!region_.is_config())
+            for (std::size_t i = 0; i < region_.areas.size(); ++i) areas(out, i);
         out += "</svg>\n";
         return out;
     }
@@ -47,9 +50,7 @@ public:
 private:
     static constexpr int width = 1106;
     static constexpr int left = 118;
-    static constexpr int byte_width = 26;
-    static constexpr int right = left + static_cast<int>(map_layout::row_bytes) * byte_width;
-    static constexpr int areas_x = right + 14;
+    static constexpr int areas_x = left + 832 + 14;
     static constexpr int area_width = 40;
     static constexpr int area_step = 46;
     static constexpr int top = 24;
@@ -75,9 +76,10 @@ private:
     }
 
     void head(std::string& out) const {
-        for (unsigned i = 0; i < map_layout::row_bytes; i += 4)
+        for (unsigned i = 0; i < layout_.row_bytes(); i += 4)
             put(out, "<text class=\"label\" x=\"{}\" y=\"{}\">+{:x}</text>\n",
-                left + static_cast<int>(i) * byte_width + 2, top - 7, i);
+                left + static_cast<int>(i) * byte_width_ + 2, top - 7, i);
+        if (region_.is_config()) return;
         for (std::size_t i = 0; i < region_.areas.size(); ++i)
             put(out, "<text class=\"label middle\" x=\"{}\" y=\"{}\">{}K</text>\n",
                 areas_x + static_cast<int>(i) * area_step + area_width / 2, top - 7, region_.areas[i].page_size / 1024);
@@ -91,11 +93,12 @@ private:
         put(out, "<text class=\"address\" x=\"{}\" y=\"{}\">{}</text>\n", left - 12, y + tall / 2 + 4,
             hex(band.begin, digits_));
         if (band.what == map_band::shape::row) {
-            const int wide = static_cast<int>(band.end - band.begin) * byte_width;
+            const int wide = static_cast<int>(band.end - band.begin) * byte_width_;
             put(out, "<rect class=\"{}\" x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\"/>\n",
-                dynamic == map_layout::none ? "ground" : "box dynamic", left, y, wide, tall);
+                band.begin >= region_.visible ? "unseen" : dynamic == map_layout::none ? "ground" : "box dynamic", left,
+                y, wide, tall);
             put(out, "<path class=\"grid\" d=\"");
-            for (int x = 4; x < wide / byte_width; x += 4) put(out, "M{} {}v{}", left + x * byte_width, y, tall);
+            for (int x = 4; x < wide / byte_width_; x += 4) put(out, "M{} {}v{}", left + x * byte_width_, y, tall);
             out += "\"/>\n";
             for (const map_stretch& cell_at : band.cells) cell(out, band, cell_at, y, tall);
         } else if (band.what == map_band::shape::whole) {
@@ -115,10 +118,13 @@ private:
         } else if (dynamic != map_layout::none) {
             text = fmt::format("{}, dynamic, {}", region_.entries[dynamic].name, size_text(band.end - band.begin));
             style = "box dynamic";
+        } else if (band.begin >= region_.visible) {
+            text = size_text(band.end - band.begin) + ", the provider's alone";
+            style = "unseen";
         } else {
             text = size_text(band.end - band.begin) + (region_.has_ops ? " seen by the provider" : " pass");
         }
-        put(out, "<rect class=\"{}\" x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\"/>", style, left, y, right - left,
+        put(out, "<rect class=\"{}\" x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\"/>", style, left, y, right_ - left,
             tall);
         if (dynamic != map_layout::none && band.what == map_band::shape::gap) key(out, look::dynamic, left, y, tall);
         put(out, "<text class=\"gap-text\" x=\"{}\" y=\"{}\">{}</text>\n", left + tab + 8, y + tall / 2 + 4,
@@ -130,8 +136,8 @@ private:
         const std::uint64_t begin = std::max(at.begin, band.begin);
         const std::uint64_t end = std::min(at.end, band.end);
         const bool row = band.what == map_band::shape::row;
-        const int x = left + (row ? static_cast<int>(begin - band.begin) * byte_width : 0);
-        const int wide = row ? static_cast<int>(end - begin) * byte_width : right - left;
+        const int x = left + (row ? static_cast<int>(begin - band.begin) * byte_width_ : 0);
+        const int wide = row ? static_cast<int>(end - begin) * byte_width_ : right_ - left;
         const bool hooked = e.hook != on::nothing;
         put(out, "<a class=\"cell\" href=\"#{}\" data-name=\"{}\"><title>{}</title>",
             anchor_of(anchor_, region_, at.entry), html_text(e.name), html_text(tip_of(e, at, digits_)));
@@ -174,7 +180,7 @@ private:
 
     [[nodiscard]] std::string element_name(const map_stretch& at) const {
         const entry_facts& e = region_.entries[at.entry];
-        return e.count > 1 ? fmt::format("{}[{}]", e.name, at.element) : e.name;
+        return e.array ? fmt::format("{}[{}]", e.name, at.element) : e.name;
     }
 
     [[nodiscard]] static std::string detail_of(const entry_facts& e) {
@@ -191,7 +197,7 @@ private:
         out += "<path class=\"page\" d=\"";
         for (std::size_t i = 0; i < layout_.bands().size(); ++i)
             if (layout_.bands()[i].begin % map_layout::page_bytes == 0)
-                put(out, "M{} {}H{}", left - 108, tops_[i], right + 6);
+                put(out, "M{} {}H{}", left - 108, tops_[i], right_ + 6);
         out += "\"/>\n";
     }
 
@@ -223,6 +229,8 @@ private:
     const map_layout& layout_;
     std::string anchor_;
     unsigned digits_;
+    int byte_width_;
+    int right_;
     std::vector<int> tops_; ///< of each band, and the bottom of the last
 };
 

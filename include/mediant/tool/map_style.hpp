@@ -39,13 +39,15 @@ nav ul, .legend { display: flex; flex-wrap: wrap; gap: .3rem 1.2rem; list-style:
 .badge b { background: var(--c); color: var(--on); border-radius: 3px; width: 1.35em; text-align: center;
   font: 700 .78em/1.5 ui-monospace, Menlo, Consolas, "DejaVu Sans Mono", monospace; }
 .scroll { overflow-x: auto; } svg { display: block; } .defs { position: absolute; }
-.overview, .rows { width: 100%; min-width: 860px; height: auto; margin: .5rem 0; } .bits { max-width: 100%;
+.overview, .rows { width: 100%; min-width: 860px; height: auto; margin: .5rem 0; } .bar { width: 202px; height: 38px; }
+  .bits { max-width: 100%;
   height: auto; }
 svg text { font-size: 11px; fill: var(--fore); } svg .label, svg .bit { font-size: 10.5px; fill: var(--soft); }
 svg .end { text-anchor: end; } svg .middle, svg .bit, svg .inside { text-anchor: middle; } svg .bit,
   svg .inside { font-size: 9.5px; }
 svg .address { text-anchor: end; fill: var(--soft); } svg .detail { font-size: 9.3px; fill: var(--soft); }
-svg .name { font-weight: 600; } svg .gap-text { fill: var(--soft); }
+svg .name { font-weight: 600; } svg .gap-text { fill: var(--soft);
+  paint-order: stroke; stroke: var(--back); stroke-width: 4px; }
 svg .key { fill: var(--on); font-weight: 700; font-size: 10px; text-anchor: middle; }
 svg .key.on { fill: var(--fore); paint-order: stroke; stroke: var(--back); stroke-width: 3px; }
 .tint { fill: color-mix(in srgb, var(--c) var(--tint), var(--back)); }
@@ -59,6 +61,8 @@ svg .key.on { fill: var(--fore); paint-order: stroke; stroke: var(--back); strok
 .box.deny { fill: url(#p-deny); } .box.dynamic { fill: url(#p-dynamic); stroke-dasharray: 5 3; }
 .overview .box:not(.pass, .dynamic) { stroke-width: 1.5; }
 .reserved .box { fill: var(--ground); stroke: var(--line); } .ground { fill: var(--ground); }
+.unseen { fill: url(#p-unseen); stroke: var(--soft); stroke-width: 1; } .grey { fill: none; stroke: var(--soft);
+  stroke-width: 1; opacity: .55; }
 .gap { fill: none; stroke: var(--line); stroke-dasharray: 2 4; } .grid { stroke: var(--grid); stroke-width: 1;
   opacity: .75; }
 .page { stroke: var(--soft); stroke-width: 1; opacity: .6; } .tick { stroke: var(--soft); }

@@ -25,7 +25,7 @@ namespace mediant::command_line {
 /// All that a tooltip says of an entry, or of one element of it, a line each.
 [[nodiscard]] inline std::string tip_of(const entry_facts& e, const map_stretch& where, unsigned digits) {
     std::string out = e.name;
-    if (e.count > 1) put(out, "[{}]", where.element);
+    if (e.array) put(out, "[{}]", where.element);
     put(out, "\n{}", range_text({where.begin, where.end - where.begin}, digits));
     if (e.is_register()) put(out, ", {} bits{}", 8 * e.size, e.widths == width::any ? ", any width" : "");
     put(out, "\n{}: {}", word(e.what), meaning(e.what));
@@ -68,6 +68,9 @@ namespace mediant::command_line {
 <pattern id="p-deny" class="deny" width="5" height="5" patternUnits="userSpaceOnUse">
   <rect class="tint" width="5" height="5"/><path class="ink heavy" d="M-1-1 6 6M4-1 6 1M-1 4 1 6"/>
 </pattern>
+<pattern id="p-unseen" width="10" height="10" patternUnits="userSpaceOnUse">
+  <path class="grey" d="M-1 1 1-1M0 10 10 0M9 11 11 9"/>
+</pattern>
 <pattern id="p-dynamic" class="dynamic" width="6" height="6" patternUnits="userSpaceOnUse">
   <rect class="tint" width="6" height="6"/><path class="ink" d="M3 0V4"/>
 </pattern>
@@ -84,13 +87,14 @@ public:
     [[nodiscard]] std::string svg() const {
         std::string out;
         put(out, "<svg class=\"overview\" viewBox=\"0 0 {} {}\" role=\"group\" aria-label=\"{} to scale: {}\">\n",
-            width, height, region_name(region_.region), size_text(region_.size));
+            width, bottom() + 26, region_name(region_.region), size_text(region_.size));
         put(out, "<rect class=\"ground\" x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\"/>\n", left, strip_y, length,
             strip_height);
+        unseen(out);
         grid(out);
         dynamics(out);
         runs(out);
-        areas(out);
+        if (!region_.is_config()) areas(out);
         axis(out);
         out += "</svg>\n";
         return out;
@@ -111,7 +115,11 @@ private:
     static constexpr int strip_height = 40;
     static constexpr int areas_y = strip_y + strip_height + 6;
     static constexpr int area_step = 13;
-    static constexpr int height = areas_y + 3 * area_step + 26;
+
+    /// Of what is to scale.
+    [[nodiscard]] int bottom() const noexcept {
+        return region_.is_config() ? strip_y + strip_height : areas_y + 3 * area_step;
+    }
 
     /// The place of an offset, in units from the strip's left; at most 2^52 bytes make no overflow.
     [[nodiscard]] std::uint64_t place(std::uint64_t offset) const noexcept { return offset * length / region_.size; }
@@ -119,8 +127,19 @@ private:
     void grid(std::string& out) const {
         out += "<path class=\"grid\" d=\"";
         for (std::uint64_t at = grid_step(); at < region_.size; at += grid_step())
-            put(out, "M{} {}V{}", left + place(at), strip_y, areas_y + 3 * area_step);
+            put(out, "M{} {}V{}", left + place(at), strip_y, bottom());
         out += "\"/>\n";
+    }
+
+    /// What the user does not see of a BAR.
+    void unseen(std::string& out) const {
+        if (region_.visible >= region_.size) return;
+        const std::uint64_t x = place(region_.visible);
+        put(out,
+            "<rect class=\"unseen\" x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\"><title>{}\n{}</title></rect>\n",
+            left + x, strip_y, length - x, strip_height,
+            range_text({region_.visible, region_.size - region_.visible}, offset_digits(region_)),
+            "the user does not see it");
     }
 
     void dynamics(std::string& out) const {
@@ -135,12 +154,15 @@ private:
         }
     }
 
-    /// Neighbours of the same looks make one box, at least 3 wide; several looks share its height.
+    /// Neighbours of the same looks make one box, at least 3 wide; several looks share its height. Where there is room
+    /// for each, every entry has a box of its own.
     void runs(std::string& out) const {
         std::vector<unsigned> looks(length); // a bit for each
+        std::vector<bool> begins(length);
         for (const map_stretch& s : layout_.stretches()) {
             const std::uint64_t begin = std::min(place(s.begin), length - 3);
-            const std::uint64_t end = std::max(begin + 3, place(s.end - 1) + 1);
+            const std::uint64_t end = std::min(std::max({begin + 3, place(s.end - 1) + 1, place(s.end)}), length);
+            begins[begin] = region_.size <= 256;
             for (std::uint64_t i = begin; i < end; ++i)
                 looks[i] |= 1u << static_cast<unsigned>(region_.entries[s.entry].what);
         }
@@ -148,7 +170,7 @@ private:
         std::uint64_t label_end = 0;
         for (std::uint64_t at = 0; at < length;) {
             std::uint64_t end = at + 1;
-            while (end < length && looks[end] == looks[at]) ++end;
+            while (end < length && looks[end] == looks[at] && !begins[end]) ++end;
             if (looks[at] != 0) {
                 std::vector<map_stretch> inside;
                 for (; first < layout_.stretches().size() && place(layout_.stretches()[first].begin) < end; ++first)
@@ -236,7 +258,7 @@ private:
     }
 
     void axis(std::string& out) const {
-        const int y = areas_y + 3 * area_step + 12;
+        const int y = bottom() + 12;
         const std::uint64_t steps = std::min<std::uint64_t>(region_.size, 8);
         for (std::uint64_t i = 0; i < steps; ++i)
             put(out, "<path class=\"tick\" d=\"M{0} {1}v5\"/><text class=\"label\" x=\"{0}\" y=\"{2}\">{3}</text>\n",
@@ -247,6 +269,35 @@ private:
     const map_layout& layout_;
     std::string anchor_;
 };
+
+/// A BAR as the device has it, above, and as the user sees it, beneath; not to scale, since the device's is not known.
+[[nodiscard]] inline std::string bar_svg(const bar_facts& b) {
+    using kind = bar_statement::kind;
+    static constexpr unsigned all = 200;
+    const kind what = b.stated.what;
+    const bool hidden = what == kind::hidden;
+    const bool half = what == kind::half;
+    std::string out;
+    put(out, "<svg class=\"bar\" viewBox=\"0 0 {} 38\" role=\"img\" aria-label=\"{}: the user sees {}\">", all + 2,
+        name_of(b), html_text(b.text));
+    const auto box = [&out](std::string_view style, unsigned x, unsigned y, unsigned wide, std::string_view text) {
+        put(out, "<rect class=\"{}\" x=\"{}\" y=\"{}\" width=\"{}\" height=\"16\"/>", style, x + 1, y, wide);
+        if (text.empty()) return;
+        put(out, "<text class=\"inside\" x=\"{}\" y=\"{}\">{}</text>", x + 1 + wide / 2, y + 11, text);
+    };
+    if (b.stated.synthesised())
+        box("gap", 0, 1, all, "none");
+    else
+        box(hidden ? "unseen" : "box pass", 0, 1, half ? all / 2 : all, "");
+    if (half) box("unseen", all / 2, 1, all / 2, "");
+    if (hidden)
+        box("gap", 0, 21, all, "none");
+    else
+        box(b.stated.synthesised() ? "box shadow" : "box pass", 0, 21, half ? all / 2 : all,
+            half ? std::string{"half"} : size_text(b.stated.size));
+    out += "</svg>";
+    return out;
+}
 
 /// The bits of a register with fields, the highest left.
 [[nodiscard]] inline std::string bits_svg(const entry_facts& e) {

@@ -39,8 +39,10 @@ private:
         put(out, "\n{}, {}, {}\n", region_name(region.region), size_text(region.size),
             count_text(region.entries.size(), "entry", "entries"));
         put(out, "  |{}|\n", strip(region));
-        for (const area_facts& each : region.areas)
-            put(out, "  {:>6} pages: {}\n", size_text(each.page_size), areas_text(each.at_open, 3));
+        if (const std::string seen = seen_text(region); !seen.empty()) put(out, "  {}.\n", seen);
+        if (!region.is_config())
+            for (const area_facts& each : region.areas)
+                put(out, "  {:>6} pages: {}\n", size_text(each.page_size), areas_text(each.at_open, 3));
         const unsigned digits = offset_digits(region);
         std::size_t longest = 4;
         for (const entry_facts& e : region.entries)
@@ -53,17 +55,31 @@ private:
             if (const std::string reset = reset_text(e); !reset.empty()) put(line, "  {}", reset);
             put(out, "{}\n", line.substr(0, line.find_last_not_of(' ') + 1));
         }
+        for (const bar_facts& each : region.bars) put(out, "  {}: the user sees {}\n", name_of(each), each.text);
+        for (const capability_facts& each : region.capabilities) capability(out, each);
+    }
+
+    static void capability(std::string& out, const capability_facts& c) {
+        std::string line;
+        put(line, "  capability {}: {}", name_of(c), word(c.what));
+        if (const std::string where = place_text(c); !where.empty()) put(line, ", {}", where);
+        if (c.what == capability_facts::change::edited) put(line, ", {}", word(c.is));
+        if (!c.name.empty()) put(line, " {}", kernel::one_line(c.name));
+        if (!c.bytes.empty()) put(line, ", {}", value_text(c, 8));
+        put(out, "{}\n", line);
     }
 
     [[nodiscard]] static std::string name(const entry_facts& e) { return kernel::one_line(e.name); }
 
     /// The region to scale, a letter for what lies in each part: '.' passes and can be mapped with 4 KiB pages,
-    /// ':' passes and cannot; '*' where different things lie.
+    /// ':' passes and cannot; '*' where different things lie; '-' is kept from the user.
     [[nodiscard]] static std::string strip(const region_facts& region) {
         std::string out(columns, ':');
         const auto place = [&](std::uint64_t at) { return static_cast<std::size_t>(at * columns / region.size); };
         for (const range area : region.areas[0].at_open)
             for (std::size_t i = place(area.offset); i <= place(area.end() - 1); ++i) out[i] = '.';
+        for (std::size_t i = 0; i < columns; ++i)
+            if (region.visible < region.size && i >= place(region.visible)) out[i] = '-';
         std::string shown(columns, '\0');
         for (const bool dynamic : {false, true}) // a dynamic range shows where nothing in it does
             for (const entry_facts& e : region.entries) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <mediant/tool/map_facts.hpp>
+#include <mediant/tool/map_records.hpp>
 
 #include <fmt/core.h>
 
@@ -86,6 +86,14 @@ void put(std::string& out, fmt::format_string<Args...> format, Args&&... args) {
     constexpr std::array<std::string_view, 3> words{"preserve", "zeros", "ones"};
     return words[static_cast<std::size_t>(device)];
 }
+[[nodiscard]] constexpr std::string_view word(capability_facts::change what) noexcept {
+    constexpr std::array<std::string_view, 3> words{"hidden", "added", "edited"};
+    return words[static_cast<std::size_t>(what)];
+}
+[[nodiscard]] constexpr std::string_view word(bar_statement::kind what) noexcept {
+    constexpr std::array<std::string_view, 5> words{"resized", "half", "hidden", "io", "memory"};
+    return words[static_cast<std::size_t>(what)];
+}
 [[nodiscard]] constexpr std::string_view word(otherwise what) noexcept {
     return what == otherwise::refuse ? "refuse" : "swallow";
 }
@@ -142,6 +150,34 @@ template <class Words>
     for (; bytes >= 1024 && bytes % 1024 == 0 && unit + 1 < units.size(); ++unit) bytes /= 1024;
     return bytes == 1 && unit == 0 ? "1 byte" : fmt::format("{} {}", bytes, units[unit]);
 }
+/// The name of a capability as the specifications have it; its number where it has none here.
+[[nodiscard]] inline std::string capability_name(bool extended, std::uint16_t id) {
+    struct named {
+        std::uint16_t id;
+        std::string_view name;
+    };
+    static constexpr named conventional[]{
+        {0x01, "power management"}, {0x02, "AGP"}, {0x03, "VPD"}, {0x04, "slot identification"}, {0x05, "MSI"},
+        {0x06, "hot swap"}, {0x07, "PCI-X"}, {0x08, "HyperTransport"}, {0x09, "vendor-specific"}, {0x0a, "debug port"},
+        {0x10, "PCI Express"}, {0x11, "MSI-X"}, {0x12, "SATA"}, {0x13, "advanced features"},
+        {0x14, "enhanced allocation"}};
+    static constexpr named beyond[]{
+        {0x01, "advanced error reporting"}, {0x02, "virtual channel"}, {0x03, "serial number"},
+        {0x04, "power budgeting"}, {0x0b, "vendor-specific"}, {0x0d, "access control"},
+        {0x0e, "alternative routing ID"}, {0x0f, "address translation"}, {0x10, "SR-IOV"}, {0x13, "page request"},
+        {0x15, "resizable BAR"}, {0x17, "TPH requester"}, {0x18, "latency tolerance"}, {0x19, "secondary PCI Express"},
+        {0x1b, "PASID"}, {0x1d, "downstream port containment"}, {0x1e, "L1 substates"}, {0x1f, "precision time"},
+        {0x23, "DVSEC"}, {0x25, "data link feature"}, {0x26, "16 GT/s"}, {0x27, "lane margining"}};
+    if (extended) {
+        for (const named& each : beyond)
+            if (each.id == id) return std::string{each.name};
+    } else {
+        for (const named& each : conventional)
+            if (each.id == id) return std::string{each.name};
+    }
+    return hex(id, extended ? 4 : 2);
+}
+
 /// "9 entries", "1 entry"
 [[nodiscard]] inline std::string count_text(std::size_t n, std::string_view one, std::string_view more) {
     return fmt::format("{} {}", n, n == 1 ? one : more);
@@ -168,7 +204,7 @@ template <class Words>
 /// "32", "64 x 32", "4 KiB".
 [[nodiscard]] inline std::string extent_text(const entry_facts& e) {
     std::string out = e.is_register() ? fmt::format("{}", 8 * e.size) : size_text(e.size);
-    return e.count > 1 ? fmt::format("{} x {}", e.count, out) : out;
+    return e.array ? fmt::format("{} x {}", e.count, out) : out;
 }
 /// "rw"; nothing where fields say it, or where a window is no register.
 [[nodiscard]] inline std::string kind_text(const entry_facts& e) {
@@ -206,6 +242,14 @@ template <class Words>
 }
 [[nodiscard]] inline std::string_view name_of(const field_facts& f) { return f.reserved() ? "reserved" : f.name; }
 
+/// "09 00 08"; long lists are cut.
+[[nodiscard]] inline std::string bytes_text(const std::vector<std::uint8_t>& bytes, std::size_t most = 24) {
+    std::string out;
+    for (std::size_t i = 0; i < bytes.size() && i < most; ++i) put(out, "{}{:02x}", i == 0 ? "" : " ", bytes[i]);
+    if (bytes.size() > most) put(out, " and {} more", bytes.size() - most);
+    return out;
+}
+
 /// What else there is to say of an entry, a sentence each.
 [[nodiscard]] inline std::vector<std::string> notes_of(const entry_facts& e) {
     std::vector<std::string> out;
@@ -217,11 +261,49 @@ template <class Words>
         out.push_back(fmt::format("only {} bits; others are {}", joined(width_bits(e.widths), " and "),
                                   e.otherwise == otherwise::refuse ? "refused" : "swallowed"));
     if (e.read_has_effect) out.push_back("reading has effects; read for the user only");
+    if (!e.bytes.empty()) out.push_back("bytes " + bytes_text(e.bytes));
+    out.insert(out.end(), e.more.begin(), e.more.end());
     return out;
 }
 /// What the device is given in a field's place, where that is not as it has it.
 [[nodiscard]] inline std::string note_of(const field_facts& f) {
     return f.device == toward::preserve ? std::string{} : fmt::format("the device is written {}", word(f.device));
+}
+
+/// "vendor-specific", "serial number, extended"
+[[nodiscard]] inline std::string name_of(const capability_facts& c) {
+    return capability_name(c.extended, c.id) + (c.extended ? ", extended" : "");
+}
+/// Where and how much: "0xe0, 8 bytes" of what is added, "+0x04, 32" of an edit; nothing of what is hidden.
+[[nodiscard]] inline std::string place_text(const capability_facts& c) {
+    if (c.what == capability_facts::change::hidden) return {};
+    const std::string where = hex(c.offset, c.extended ? 3 : 2);
+    if (c.what == capability_facts::change::added) return fmt::format("{}, {}", where, size_text(c.size));
+    return fmt::format("+{}, {}", where, c.size <= 8 ? fmt::format("{} bits", 8 * c.size) : size_text(c.size));
+}
+/// "09 00 08" of what all bits are stated of, else "0x0 in the bits 0x10000000".
+[[nodiscard]] inline std::string value_text(const capability_facts& c, std::size_t most = 24) {
+    bool whole = true;
+    std::uint64_t value = 0;
+    std::uint64_t mask = 0;
+    for (std::size_t i = 0; i < c.masks.size() && i < 8; ++i) {
+        whole = whole && c.masks[i] == 0xff;
+        value |= std::uint64_t{c.bytes[i]} << (8 * i);
+        mask |= std::uint64_t{c.masks[i]} << (8 * i);
+    }
+    return whole ? bytes_text(c.bytes, most) : fmt::format("{} in the bits {}", hex(value & mask), hex(mask));
+}
+/// "BAR 2", "ROM"
+[[nodiscard]] inline std::string name_of(const bar_facts& b) {
+    return b.stated.number == 6 ? std::string{"ROM"} : fmt::format("BAR {}", b.stated.number);
+}
+/// What a config map does to what the user sees of this BAR's region; nothing where it does nothing.
+[[nodiscard]] inline std::string seen_text(const region_facts& region) {
+    if (region.seen_as.empty()) return {};
+    std::string out = "The user sees " + region.seen_as;
+    if (region.visible != 0 && region.visible < region.size)
+        put(out, ", {}; from {} on it is the provider's alone", size_text(region.visible), hex(region.visible));
+    return out;
 }
 
 } // namespace mediant::command_line

@@ -4,6 +4,7 @@
 #include <mediant/kernel/shim.hpp>
 #include <mediant/tool/identity.hpp>
 #include <mediant/tool/program.hpp>
+#include <mediant/tool/version.hpp>
 
 #include <fmt/core.h>
 #include <fmt/ostream.h>
@@ -46,13 +47,16 @@ inline exit_code run_shim(const program& what, const shim_request& request, std:
         const std::size_t index = find_provider(what, word);
         if (std::find(chosen.begin(), chosen.end(), index) == chosen.end()) chosen.push_back(index);
     }
-    if (request.providers.empty())
+    kernel::shim_options options = request.options;
+    const bool has_policy = kernel::find_target(options.target).policy;
+    if (!has_policy && options.version.empty()) options.version = version;
+    if (request.providers.empty() && has_policy)
         for (std::size_t i = 0; i < what.providers.size(); ++i) chosen.push_back(i);
     std::sort(chosen.begin(), chosen.end()); // the registry's order, so that the command line's does not matter
     std::vector<kernel::provider_facts> facts;
     for (const std::size_t index : chosen) facts.push_back(what.providers[index].facts);
 
-    const kernel::tree_files files = kernel::shim_generator::generate(facts, request.options);
+    const kernel::tree_files files = kernel::shim_generator::generate(facts, options);
     const kernel::module_tree tree{request.out};
     if (request.check) {
         const std::vector<std::string> differences = tree.differences(files);

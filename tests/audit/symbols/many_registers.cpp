@@ -37,10 +37,10 @@ struct a_provider_with_a_long_name {
 
     template <std::size_t I>
         requires(I % 4 == 0)
-    result<std::uint32_t> read(entry_tag<bar0, I> which, auto& next) { return next.read(which); }
+    result<std::uint32_t> read(entry_tag<bar0, I> which, auto& next) noexcept { return next.read(which); }
     template <std::size_t I>
         requires(I % 4 == 0)
-    result<void> write(entry_tag<bar0, I> which, std::uint32_t value, auto& next) {
+    result<void> write(entry_tag<bar0, I> which, std::uint32_t value, auto& next) noexcept {
         return next.write(which, value ^ 1);
     }
 };

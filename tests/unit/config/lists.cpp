@@ -41,6 +41,9 @@ constexpr auto first_extended = config_map{
     hide_extended_capability{extended_cap::aer},
     add_extended_capability{extended_cap::serial_number, 0x100, {1, 2, 3, 4, 5, 6, 7, 8}, {.writable = true}}};
 constexpr auto edits_pcie = config_map{edit_capability{cap::pcie, 4, {.value = 0, .mask = 1u << 28}}};
+constexpr auto edits_serial = config_map{
+    edit_capability{extended_cap::serial_number, 4, {.value = 0x1234'0000, .mask = 0xffff'0000}},
+    edit_capability{extended_cap::serial_number, 8, {.value = 7}}};
 constexpr auto edits_late = config_map{edit_capability{cap::pcie, 0x2c, {.value = 7}}};
 constexpr auto constant_at_60 = config_map{constant_bytes{0x60, {1, 2, 3, 4}}};
 constexpr auto constant_at_41 = config_map{constant_bytes{0x41, {0x60}}};
@@ -198,6 +201,27 @@ TEST_CASE("capabilities: bits of one are edited", "[config]") {
         f.list({{0x40, 0x01}});
         REQUIRE(front.open());
         CHECK(get(front, 0x64, 4) == f.get(0x64, 4));
+    }
+}
+
+TEST_CASE("extended capabilities: bits of one are edited, wherever it is", "[config]") {
+    for (const std::uint32_t at : {0x148u, 0x400u}) {
+        CAPTURE(at);
+        raw_function f = make();
+        f.extended_list({{0x100, 0x01}, {at, 0x03}, {0x160, 0x7777}});
+        f.put(at + 4, 8, 0xaaaa'aaaa'aaaa'aaaa, ~0ull);
+        front_of<edits_serial> front{f};
+        REQUIRE(front.open());
+        CHECK(get(front, at + 4, 4) == 0x1234'aaaa);
+        CHECK(get(front, at + 7, 1) == 0x12);
+        CHECK(get(front, at + 8, 4) == 7);
+        f.stores.clear();
+        CHECK(put(front, at + 4, 0, 4)); // two of its bytes are constant as a whole
+        CHECK(f.stores == std::vector<config_range>{{static_cast<std::uint16_t>(at + 4), 2}});
+        f.stores.clear();
+        CHECK(put(front, at + 8, 0, 4));
+        CHECK(f.stores.empty());
+        CHECK(seen_list(front, true) == listing{{0x100, 0x01}, {at, 0x03}, {0x160, 0x7777}});
     }
 }
 

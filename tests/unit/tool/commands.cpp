@@ -41,6 +41,39 @@ struct shy {
 using devices = registry<nic, card, any, shy>;
 } // namespace vendor
 
+/// What cannot live in a kernel, each for another reason.
+namespace unfit {
+using namespace mediant;
+
+struct requests {
+    static constexpr auto info = provider{"ioctl", {pci_id{0x1234, 0x0001}}};
+    result<void> ioctl(const set_irqs& what, auto& next) noexcept { return next.ioctl(what); }
+};
+struct config {
+    static constexpr auto info = provider{"config", {pci_id{0x1234, 0x0001}}};
+    static constexpr auto overlays = config_map{hide_upper_half{2}};
+    static constexpr auto regions = mediant::regions<overlays>{};
+};
+struct aligned {
+    static constexpr auto info = provider{"aligned", {pci_id{0x1234, 0x0001}}};
+    alignas(64) unsigned counter = 0;
+};
+struct large {
+    static constexpr auto info = provider{"large", {pci_id{0x1234, 0x0001}}};
+    unsigned char state[65536] = {};
+};
+struct hook {
+    static constexpr auto info = provider{"hook", {pci_id{0x1234, 0x0001}}};
+    static constexpr auto bar0 = region_map{bar{0}, 4_KiB,
+        reg{"IDENT", 0x00, ro, {.hook = on::read}},
+        repeat{"QUEUE", 2, 0x40, reg{"TAIL", 0x100, wo, {.hook = on::write | on::written}}}};
+    static constexpr auto regions = mediant::regions<bar0>{};
+    result<std::uint32_t> read(at<bar0, "IDENT">, auto&) noexcept { return 0u; }
+    result<void> write(at<bar0, "QUEUE.TAIL">, std::size_t, std::uint32_t, auto&) { return {}; }
+    result<void> written(at<bar0, "QUEUE.TAIL">, std::size_t, lanes<std::uint32_t>, auto&) noexcept { return {}; }
+};
+} // namespace unfit
+
 namespace {
 using Catch::Matchers::Contains;
 using Catch::Matchers::StartsWith;
@@ -202,7 +235,55 @@ TEST_CASE("shim writes a tree and checks it") {
     CHECK(unknown.err ==
           "acme-nics: error: nix: no provider of this name, and not VID:DID; there are: nic, card, any, shy\n");
     CHECK(run({"shim", "1:2", "--target", "variant", "--out", tree}).code == 1);
-    CHECK(run({"shim", "nic", "--target", "provider", "--out", tree}).code == 1);
+    CHECK(run({"shim", "nic", "--target", "guest", "--out", tree}).code == 1);
+}
+
+TEST_CASE("shim writes providers and the host") {
+    mediant::test::temporary_folder at;
+    at.put("nic.hpp", "#include <mediant/mediant.hpp>\n");
+    const std::string header = (at / "nic.hpp").string();
+    const std::string tree = (at / "tree").string();
+    CHECK(run({"shim", "nic", "--target", "provider", "--out", tree, "--header", header}).code == 0);
+    CHECK_THAT(at.get("tree/module.h"), Contains("\"vfio-pci-mediate-8086-10d3\""));
+    CHECK(run({"shim", "nic", "--target", "provider", "--check", tree, "--header", header}).code == 0);
+    const outcome other = run({"shim", "nic", "--target", "variant", "--check", tree, "--header", header});
+    CHECK(other.code == 1);
+    CHECK_THAT(other.out, Contains("missing: driver.c\n") && Contains("differs: module.h\n") &&
+                              Contains("stale: provider.c\n"));
+    const outcome classless = run({"shim", "any", "--target", "provider", "--out", tree, "--header", header});
+    CHECK(classless.code == 1);
+    CHECK(classless.err == "acme-nics: error: any: rule any device, class 020000: a provider module needs vendor and "
+                           "device, by which the host asks for it; a variant (--target variant) needs neither\n");
+
+    const std::string host = (at / "host").string();
+    CHECK(run({"shim", "--target", "host", "--out", host}).code == 0);
+    CHECK_THAT(at.get("host/module.h"), Contains("\"vfio_pci_mediate\""));
+    CHECK(run({"shim", "--target", "host", "--check", host}).code == 0);
+    const outcome with_provider = run({"shim", "nic", "--target", "host", "--out", host});
+    CHECK(with_provider.code == 1);
+    CHECK_THAT(with_provider.err, Contains("the host has no providers"));
+}
+
+TEST_CASE("shim refuses what cannot live in a kernel, and says what it is") {
+    mediant::test::temporary_folder at;
+    const std::string tree = (at / "tree").string();
+    const outcome throwing = run({"shim", "shy", "--target", "variant", "--out", tree});
+    CHECK(throwing.code == 1);
+    CHECK(throwing.err == "acme-nics: error: shy: its open is not noexcept, as all that a kernel module carries must "
+                          "be\n");
+    CHECK_FALSE(std::filesystem::exists(at / "tree"));
+    CHECK(mediant::kernel::facts_of<vendor::nic>().unfit.empty());
+    CHECK(mediant::kernel::facts_of<unfit::requests>().unfit ==
+          "a kernel module cannot carry a policy that mediates ioctl requests yet");
+    CHECK(mediant::kernel::facts_of<unfit::config>().unfit ==
+          "a kernel module cannot carry a config map yet: config space is mediated in user space only");
+    CHECK(mediant::kernel::facts_of<unfit::aligned>().unfit ==
+          "its state is aligned to more than 8 bytes, which a kernel module's is not");
+    CHECK_THAT(mediant::kernel::facts_of<unfit::large>().unfit,
+               StartsWith("its state, shadows included, has 655") &&
+                   Contains("bytes; in a kernel module at most 65536"));
+    CHECK(mediant::kernel::facts_of<unfit::hook>().unfit ==
+          "its write of QUEUE.TAIL is not noexcept, as all that a kernel module carries must be");
 }
 
 TEST_CASE("the header of a provider is known from where it was compiled") {

@@ -7,14 +7,20 @@
 #include "map_providers.hpp"
 
 #include <edu/edu.hpp>
+#include <vf_half_bar/vf_device.hpp>
+#include <vf_half_bar/vf_half_bar.hpp>
+#include <virtio_net_transitional/virtio_net_device.hpp>
+#include <virtio_net_transitional/virtio_net_transitional.hpp>
 
 #include <mediant/device/memory_device.hpp>
 #include <mediant/provider/layer.hpp>
+#include <mediant/provider/stack.hpp>
 #include <mediant/tool/map_command.hpp>
 
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -93,10 +99,51 @@ void check_areas() {
         }
 }
 
+/// What is drawn of config space and of what a config map does to BARs, against an open device.
+template <class P, class Model>
+void check_shapes(Model& model) {
+    stack<Model, P> front{model};
+    REQUIRE(front.open());
+    const map_facts drawn = map_facts_of<P>();
+    for (const region_facts& region : drawn.regions) {
+        if (region.is_config()) continue;
+        const auto info = front.ioctl(get_region_info{region.region});
+        REQUIRE(info);
+        CHECK(info->size == std::min(region.visible, std::max(region.size, info->size)));
+        for (const area_facts& areas : region.areas) {
+            std::vector<range> asked;
+            for (range next = front.next_area(region.region, areas.page_size, 0); !next.empty();
+                 next = front.next_area(region.region, areas.page_size, next.end()))
+                asked.push_back(next);
+            CHECK(asked == areas.at_open);
+        }
+    }
+    const region_facts& config = drawn.regions.back();
+    REQUIRE(config.is_config());
+    const auto byte = [&front](std::uint64_t offset) {
+        std::array<std::byte, 1> out{};
+        REQUIRE(front.read({region_index::config, offset, out}) == answer{1});
+        return std::to_integer<std::uint64_t>(out[0]);
+    };
+    for (const entry_facts& e : config.entries) {
+        INFO(e.name);
+        for (std::uint64_t i = 0; i < e.size && i < 8; ++i)
+            if ((e.reset_bits >> (8 * i) & 0xff) != 0) CHECK(byte(e.offset + i) == (e.reset >> (8 * i) & 0xff));
+        for (std::size_t i = 0; i < e.bytes.size(); ++i) CHECK(byte(e.offset + i) == e.bytes[i]);
+    }
+    for (const capability_facts& c : config.capabilities) {
+        if (c.what != capability_facts::change::added) continue;
+        const std::uint64_t header = c.extended ? 4 : 2;
+        CHECK(c.size == c.bytes.size() + header);
+        CHECK(byte(c.offset) == c.id);
+        for (std::size_t i = 0; i < c.bytes.size(); ++i) CHECK(byte(c.offset + header + i) == c.bytes[i]);
+    }
+}
+
 /// Sees every access to its region itself.
 struct all_seen {
     static constexpr auto info = provider{"all_seen", {pci_id{0x1234, 0x0009}}};
-    static constexpr auto bar0 = region_map{bar{0}, 64_KiB, reg{"A", 0}, dynamic{"D", 0x4000, 0x4000}};
+    static constexpr auto bar0 = region_map{bar{0}, 64_KiB, reg{"A", 0}};
     static constexpr auto regions = mediant::regions<bar0>{};
     answer read(read_access a, auto& next) { return next.read(a); }
 };
@@ -114,6 +161,15 @@ TEST_CASE("maps are as they were") {
     same_as_golden("rich.html", map_page::html(rich));
     same_as_golden("rich.md", map_tables::markdown(rich));
     same_as_golden("rich.json", map_document::text(rich));
+    const auto configured = facts<vendor::configured>();
+    same_as_golden("configured.txt", map_summary::text(configured));
+    same_as_golden("configured.html", map_page::html(configured));
+    same_as_golden("configured.md", map_tables::markdown(configured));
+    same_as_golden("configured.json", map_document::text(configured));
+    same_as_golden("vf_half_bar.txt", map_summary::text(facts<acme::vf_half_bar>()));
+    same_as_golden("vf_half_bar.html", map_page::html(facts<acme::vf_half_bar>()));
+    same_as_golden("virtio_net_transitional.txt", map_summary::text(facts<acme::virtio_net_transitional>()));
+    same_as_golden("virtio_net_transitional.html", map_page::html(facts<acme::virtio_net_transitional>()));
 }
 
 TEST_CASE("facts come from the map") {
@@ -165,9 +221,60 @@ TEST_CASE("areas are those that a back end answers") {
     CHECK(seen.regions[0].areas[0].untrapped.empty());
 }
 
+TEST_CASE("config space and BARs are drawn as the user of an open device sees them") {
+    acme::vf_device vf;
+    check_shapes<acme::vf_half_bar>(vf);
+    acme::virtio_net_device virtio;
+    check_shapes<acme::virtio_net_transitional>(virtio);
+    device::memory_device memory{device::pci_function{.id = {0x1234, 0x0004},
+                                                      .bar_sizes = {0, 4_KiB, 64_KiB, 0, 1_MiB, 0},
+                                                      .extended_capabilities = {{0x000d, 0x100, {5, 6, 7, 8}, {}}}}};
+    check_shapes<vendor::configured>(memory);
+}
+
+TEST_CASE("what a config map states is told, and each byte by one entry") {
+    const map_facts drawn = map_facts_of<vendor::configured>();
+    REQUIRE(drawn.regions.size() == 2);
+    const region_facts& bar2 = drawn.regions[0];
+    CHECK(bar2.visible == 32_KiB);
+    CHECK(seen_text(bar2) == "The user sees the lower half, 32 KiB; from 0x8000 on it is the provider's alone");
+    CHECK(entry_of(bar2, "MODE").more.empty());
+    CHECK(entry_of(bar2, "STATE").more == std::vector<std::string>{"the user does not see it"});
+
+    const region_facts& config = drawn.regions[1];
+    CHECK(config.size == 4_KiB);
+    std::uint64_t at = 0;
+    for (const entry_facts& e : config.entries) {
+        CHECK(e.offset >= at);
+        at = e.end();
+    }
+    const entry_facts& command = entry_of(config, "COMMAND");
+    CHECK(command.hook == on::written);
+    CHECK(command.more == std::vector<std::string>{"bit 0, I/O Space, reads as it was written"});
+    CHECK(entry_of(config, "at 0xa0").reset == 0x0807'0605'0403'0201);
+    const entry_facts& watched = entry_of(config, "at 0xa0 + WATCHED");
+    CHECK(watched.offset == 0xa8);
+    CHECK(watched.what == look::constant);
+    CHECK(watched.hook == on::written);
+    CHECK(watched.reset == 0x0c0b'0a09);
+    CHECK(entry_of(config, "BAR1").reset_bits == 0xffff'ffff);
+
+    REQUIRE(config.bars.size() == 5);
+    CHECK(config.bars[3].text == "256 MiB");
+    REQUIRE(config.capabilities.size() == 7);
+    CHECK(config.capabilities[0].what == capability_facts::change::hidden);
+    CHECK(name_of(config.capabilities[1]) == "SR-IOV, extended");
+    CHECK(place_text(config.capabilities[2]) == "0xe0, 8 bytes");
+    CHECK(value_text(config.capabilities[4]) == "0x0 in the bits 0x10000000");
+    CHECK(value_text(config.capabilities[5]) == "01 10 01 10");
+    CHECK(config.capabilities[6].is == look::trap);
+}
+
 TEST_CASE("a drawing holds each byte once, and stays short") {
-    for (const map_facts& drawn : {map_facts_of<acme::edu>(), map_facts_of<vendor::small>(),
-                                   map_facts_of<vendor::rich>(), map_facts_of<vendor::large>()})
+    for (const map_facts& drawn :
+         {map_facts_of<acme::edu>(), map_facts_of<vendor::small>(), map_facts_of<vendor::rich>(),
+          map_facts_of<vendor::large>(), map_facts_of<vendor::configured>(), map_facts_of<acme::vf_half_bar>(),
+          map_facts_of<acme::virtio_net_transitional>()})
         for (const region_facts& region : drawn.regions) {
             const map_layout layout{region};
             std::uint64_t at = 0;
@@ -204,8 +311,10 @@ TEST_CASE("arrays and register files are drawn once and continued") {
 }
 
 TEST_CASE("a page needs nothing else, and all of its links lead somewhere") {
-    std::vector<map_facts> all{map_facts_of<acme::edu>(), map_facts_of<vendor::small>(), map_facts_of<vendor::rich>(),
-                               map_facts_of<vendor::large>(), map_facts_of<all_seen>()};
+    std::vector<map_facts> all{map_facts_of<acme::edu>(),         map_facts_of<vendor::small>(),
+                               map_facts_of<vendor::rich>(),      map_facts_of<vendor::large>(),
+                               map_facts_of<all_seen>(),          map_facts_of<vendor::configured>(),
+                               map_facts_of<acme::vf_half_bar>(), map_facts_of<acme::virtio_net_transitional>()};
     const std::string page = map_page::html(all);
     CHECK(page.find("://") == page.npos);
     CHECK(page.find("src=") == page.npos);
@@ -245,6 +354,16 @@ TEST_CASE("the JSON is complete") {
     const auto read = nlohmann::json::parse(map_document::text(all));
     CHECK(read["format"] == "mediant-map");
     CHECK(read["providers"].size() == 2);
+    const std::array configured{map_facts_of<vendor::configured>()};
+    const auto config = nlohmann::json::parse(map_document::text(configured))["providers"][0]["regions"];
+    CHECK(config[0]["user_sees_bytes"] == 32_KiB);
+    CHECK(config[1]["bars"].size() == 5);
+    CHECK(config[1]["bars"][0]["is"] == "io");
+    CHECK(config[1]["bars"][4]["bar"] == "rom");
+    CHECK(config[1]["capabilities"][0]["change"] == "hidden");
+    CHECK(config[1]["capabilities"][2]["bytes"] == nlohmann::json{8, 1, 2, 3, 4, 5});
+    CHECK(config[1]["capabilities"][4]["mask"] == nlohmann::json{0, 0, 0, 0x10});
+    CHECK(config[1]["mappable"].empty());
     const auto& bar0 = read["providers"][0]["regions"][0];
     CHECK(bar0["size"] == 16_MiB);
     CHECK(bar0["entries"].size() == vendor::rich::bar0.entries.size());

@@ -124,4 +124,36 @@ struct large {
     static constexpr auto regions = mediant::regions<bar0>{};
 };
 
+/// All that a config map can state, beside a BAR of which it hides a half.
+struct configured {
+    static constexpr auto info = provider{
+        "configured", {pci_id{0x1234, 0x0004}}, {.description = "A config map with all that one can state"}};
+    static constexpr auto bar2 = region_map{bar{2}, 64_KiB, reg{"QUEUES", 0x0000, ro}, reg{"MODE", 0x7ffc},
+                                            reg{"STATE", 0x8000, rw, {.backing = from::shadow}}};
+    static constexpr auto config = config_map{
+        config_id{.vendor = 0x1af4, .device = 0x1000, .revision = 2, .class_code = 0x020000, .subdevice = 1},
+        io_bar{0, 32},
+        hide_bar{1},
+        hide_upper_half{2},
+        resize_bar{4, 256_MiB},
+        hide_rom{},
+        observe_writes{"COMMAND", 0x04, 2},
+        constant_bytes{0xa0, {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}},
+        observe_writes{"WATCHED", 0xa8, 4},
+        shadow_bytes{"<SCRATCH>", 0xb0, 4, {.value = 0x1234'5678, .writable = 0xffff}},
+        swallow_writes{0xb8, 2},
+        hide_capability{cap::vpd},
+        hide_extended_capability{extended_cap::sriov},
+        add_capability{cap::vendor, 0xe0, {8, 1, 2, 3, 4, 5}, {.writable = true}},
+        add_extended_capability{extended_cap::serial_number, 0x200, {1, 2, 3, 4, 5, 6, 7, 8}},
+        edit_capability{cap::pcie, 0x04, {.value = 0, .mask = 1u << 28}},
+        shadow_bytes{"LTR", 0x04, 4, {.value = 0x1001'1001, .in = extended_cap::ltr}},
+        swallow_writes{0x06, 2, {.in = cap{0x21}}}};
+    static constexpr auto regions = mediant::regions<config, bar2>{};
+
+    result<void> written(at<config, "COMMAND">, lanes<std::uint16_t>, auto&) { return {}; }
+    result<void> written(at<config, "WATCHED">, lanes<std::uint32_t>, auto&) { return {}; }
+};
+static_assert(valid<configured>);
+
 } // namespace vendor

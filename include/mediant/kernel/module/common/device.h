@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-3-Clause */
 /*
- * A vfio-pci variant driver whose accesses to BARs are mediated by a policy object.
+ * A driver on vfio_pci_core whose accesses to BARs are mediated by a policy: a variant, which holds
+ * its providers, or the host, which finds them in modules of their own.
  *
- *	variant.c	module, probe and the tables of operations
+ *	driver.c	module, probe and the tables of operations
+ *	providers.c	where the providers come from; all that differs between variant and host
  *	open.c		choice of the provider, open and close
  *	access.c	read and write: what is trapped, what passes
  *	below.c		what a policy passes to: the device's BARs
@@ -12,10 +14,10 @@
  * Lock order: policy lock, mmap_lock, memory_lock. No path of mmap, fault or reset waits for the
  * policy lock, and user memory is only touched outside it.
  *
- * The policy object is a part of this module and is trusted to do what mediant/kernel/abi.h says.
+ * A policy object is kernel code and is trusted to do what mediant/kernel/abi.h says.
  */
-#ifndef MEDIANT_VARIANT_H
-#define MEDIANT_VARIANT_H
+#ifndef MEDIANT_DEVICE_H
+#define MEDIANT_DEVICE_H
 
 #ifndef HAVE_VFIO_ALLOC_DEVICE
 #error "this module needs Linux 6.1 or newer: include/linux/vfio.h has no vfio_alloc_device"
@@ -34,6 +36,7 @@ struct mediant_device {
 
 	/* Constant while the device is open; provider is NULL where nothing is mediated. */
 	const struct mediant_provider *provider;
+	struct module *owner; /* the provider's, held meanwhile; NULL if it is this module */
 	bool traps[PCI_STD_NUM_BARS]; /* BARs that hold a trap */
 	bool map_trapped; /* whether such a BAR's other pages can be mapped */
 	void __iomem *io[PCI_STD_NUM_BARS];
@@ -45,7 +48,7 @@ struct mediant_device {
 	bool reset_pending;
 };
 
-/* Bytes of a BAR that can be reached: none where it has no address, to which the core says EINVAL. */
+/* Bytes of a BAR that can be reached: none without an address, to which the core says EINVAL. */
 static inline u64 mediant_bar_size(struct pci_dev *pdev, unsigned int bar)
 {
 	return pci_resource_start(pdev, bar) ? pci_resource_len(pdev, bar) : 0;
@@ -61,10 +64,38 @@ static inline struct mediant_device *mediant_of_vdev(struct vfio_device *core_vd
 	return container_of(core_vdev, struct mediant_device, core.vdev);
 }
 
-/* open.c */
+/* providers.c */
+
+/* A search for a device's providers, in the order in which they are asked. */
+struct mediant_search {
+	struct pci_dev *pdev;
+	struct mediant_device_id id;
+	const struct mediant_provider *provider; /* who is asked now */
+	struct module *owner; /* held for the caller, who puts it; NULL if it is this module */
+
+	/* What follows is for providers.c. */
+	unsigned int rank; /* place in the order */
+	u64 number;
+	unsigned int found; /* providers that there were so far */
+	unsigned int requests;
+	bool leaving;
+};
+
+extern const struct pci_device_id mediant_ids[];
+int mediant_init_providers(void);
+/* Whether probe may take a device: a driver_override binds anything. */
+bool mediant_serves(struct pci_dev *pdev);
+void mediant_search_begin(struct mediant_search *search, struct pci_dev *pdev);
+bool mediant_search_next(struct mediant_search *search);
+/* No provider took the device: 0 if it is to be opened without one, or -ENODEV. */
+int mediant_search_failed(struct mediant_search *search);
+
+/* driver.c */
 extern bool mediant_pass_through;
 extern bool mediant_mmap_trapped_bars;
-bool mediant_serves(struct pci_dev *pdev);
+
+/* open.c */
+struct mediant_device_id mediant_id_of(struct pci_dev *pdev);
 int mediant_open_device(struct vfio_device *core_vdev);
 void mediant_close_device(struct vfio_device *core_vdev);
 
@@ -96,4 +127,4 @@ void mediant_lock(struct mediant_device *mdev);
 void mediant_unlock(struct mediant_device *mdev);
 void mediant_reset_done(struct pci_dev *pdev);
 
-#endif /* MEDIANT_VARIANT_H */
+#endif /* MEDIANT_DEVICE_H */

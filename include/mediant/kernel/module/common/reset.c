@@ -8,7 +8,7 @@
  * mlx5 and hisi_acc variant drivers it leaves a note, which whoever holds the lock takes up before
  * letting go. So no access that starts after a reset sees the policy as it was before.
  */
-#include "variant.h"
+#include "device.h"
 
 void mediant_lock(struct mediant_device *mdev)
 {

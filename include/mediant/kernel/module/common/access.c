@@ -8,7 +8,7 @@
 #include <linux/pm_runtime.h>
 #include <linux/uaccess.h>
 
-#include "variant.h"
+#include "device.h"
 
 /*
  * Bytes of one call into the policy. Calls end at a multiple of it, so that a long access is never

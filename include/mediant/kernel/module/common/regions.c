@@ -8,7 +8,7 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
-#include "variant.h"
+#include "device.h"
 
 /* At open, when the provider is known. */
 void mediant_find_traps(struct mediant_device *mdev)

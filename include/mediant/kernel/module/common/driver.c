@@ -1,24 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-3-Clause
 /*
- * The driver: what it binds to, and its tables of operations. What is the provider's (names and
- * IDs) is in module.h, which the generator writes.
+ * The driver and its tables of operations. The module's name and what it says of itself is in
+ * module.h, which the generator writes.
  */
 #include <linux/build_bug.h>
 #include <linux/iommu.h>
 #include <linux/module.h>
 #include <linux/string.h>
 
-#include "variant.h"
-
-/* One rule: VFIO's override entries, which no device is bound to without a driver_override. */
-#define MEDIANT_ID(vend, dev, subvend, subdev, code, mask)				\
-	{										\
-		.vendor = (vend), .device = (dev),					\
-		.subvendor = (subvend), .subdevice = (subdev),				\
-		.class = (code), .class_mask = (mask),					\
-		.override_only = PCI_ID_F_VFIO_DRIVER_OVERRIDE,				\
-	}
-
+#include "device.h"
 #include "module.h"
 
 bool mediant_pass_through;
@@ -130,12 +120,6 @@ static const struct pci_error_handlers mediant_err_handlers = {
 	.reset_done = mediant_reset_done,
 };
 
-static const struct pci_device_id mediant_ids[] = {
-	MEDIANT_MODULE_IDS
-	{}
-};
-MODULE_DEVICE_TABLE(pci, mediant_ids);
-
 static struct pci_driver mediant_driver = {
 	.name = KBUILD_MODNAME,
 	.id_table = mediant_ids,
@@ -148,7 +132,12 @@ static struct pci_driver mediant_driver = {
 
 static int __init mediant_init(void)
 {
+	int ret;
+
 	BUILD_BUG_ON(strcmp(KBUILD_MODNAME, MEDIANT_MODULE_NAME));
+	ret = mediant_init_providers();
+	if (ret)
+		return ret;
 	return pci_register_driver(&mediant_driver);
 }
 module_init(mediant_init);

@@ -6,12 +6,13 @@
 #include <linux/limits.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
+#include <linux/module.h>
 #include <linux/pm_runtime.h>
 #include <linux/slab.h>
 
-#include "variant.h"
+#include "device.h"
 
-static struct mediant_device_id mediant_id_of(struct pci_dev *pdev)
+struct mediant_device_id mediant_id_of(struct pci_dev *pdev)
 {
 	return (struct mediant_device_id) {
 		.vendor = pdev->vendor,
@@ -20,61 +21,6 @@ static struct mediant_device_id mediant_id_of(struct pci_dev *pdev)
 		.subdevice = pdev->subsystem_device,
 		.class_code = pdev->class,
 	};
-}
-
-/* A place in the order of a device's providers: by rank, then as in the policy's table. */
-struct mediant_candidate {
-	unsigned int rank; /* 0: there is none */
-	unsigned int index;
-};
-
-#define MEDIANT_BEFORE_FIRST ((struct mediant_candidate) { .rank = UINT_MAX, .index = UINT_MAX })
-
-static struct mediant_candidate mediant_next(const struct mediant_device_id *id,
-					     struct mediant_candidate after)
-{
-	struct mediant_candidate best = {};
-	unsigned int i;
-
-	for (i = 0; i < mediant_provider_count; i++) {
-		unsigned int rank = mediant_providers[i]->match(id);
-
-		if (rank > after.rank || (rank == after.rank && i <= after.index))
-			continue;
-		if (rank > best.rank)
-			best = (struct mediant_candidate) { .rank = rank, .index = i };
-	}
-	return best;
-}
-
-static bool mediant_same_abi(struct pci_dev *pdev)
-{
-	unsigned int i;
-
-	for (i = 0; i < mediant_provider_count; i++) {
-		const struct mediant_provider *provider = mediant_providers[i];
-
-		if (provider->version == MEDIANT_ABI_VERSION && provider->size == sizeof(*provider))
-			continue;
-		pci_err(pdev, "policy object has ABI version %u (%u bytes), module has %u (%zu)\n",
-			provider->version, provider->size, MEDIANT_ABI_VERSION, sizeof(*provider));
-		return false;
-	}
-	return true;
-}
-
-/* Whether probe may take the device: a driver_override binds what no provider lists. */
-bool mediant_serves(struct pci_dev *pdev)
-{
-	struct mediant_device_id id = mediant_id_of(pdev);
-
-	if (!mediant_same_abi(pdev))
-		return false;
-	if (mediant_next(&id, MEDIANT_BEFORE_FIRST).rank)
-		return true;
-	pci_err(pdev, "no provider for %04x:%04x (subsystem %04x:%04x, class %06x)\n", id.vendor,
-		id.device, id.subvendor, id.subdevice, id.class_code);
-	return false;
 }
 
 static void mediant_drop(struct mediant_device *mdev)
@@ -119,26 +65,29 @@ out_free:
 static int mediant_open_policy(struct mediant_device *mdev)
 {
 	struct pci_dev *pdev = mdev->core.pdev;
-	struct mediant_device_id id = mediant_id_of(pdev);
-	struct mediant_candidate candidate = MEDIANT_BEFORE_FIRST;
+	struct mediant_search search;
 
 	mdev->map_trapped = READ_ONCE(mediant_mmap_trapped_bars);
 	if (READ_ONCE(mediant_pass_through))
 		return 0;
 
-	while ((candidate = mediant_next(&id, candidate)).rank) {
-		const struct mediant_provider *provider = mediant_providers[candidate.index];
+	mediant_search_begin(&search, pdev);
+	while (mediant_search_next(&search)) {
+		const struct mediant_provider *provider = search.provider;
 		int ret = mediant_open_provider(mdev, provider);
 
-		if (!ret)
+		if (!ret) {
 			pci_dbg(pdev, "opened by provider %s\n", provider->name);
-		else if (ret != -ENODEV)
+			mdev->owner = search.owner;
+			return 0;
+		}
+		if (ret != -ENODEV)
 			pci_err(pdev, "provider %s failed to open (%d)\n", provider->name, ret);
+		module_put(search.owner);
 		if (ret != -ENODEV)
 			return ret;
 	}
-	pci_info(pdev, "every provider declined the device\n");
-	return -ENODEV;
+	return mediant_search_failed(&search);
 }
 
 static void mediant_close_policy(struct mediant_device *mdev)
@@ -184,6 +133,13 @@ int mediant_open_device(struct vfio_device *core_vdev)
 
 void mediant_close_device(struct vfio_device *core_vdev)
 {
-	mediant_close_policy(mediant_of_vdev(core_vdev));
+	struct mediant_device *mdev = mediant_of_vdev(core_vdev);
+	struct module *owner = mdev->owner;
+
+	mediant_close_policy(mdev);
 	vfio_pci_core_close_device(core_vdev);
+
+	/* Last: nothing of the provider's may run, or be looked at, behind this. */
+	mdev->owner = NULL;
+	module_put(owner);
 }

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-3-Clause
+#pragma once
+
+#include <mediant/kernel/below_device.hpp>
+#include <mediant/provider/layer.hpp>
+
+#include <cstdint>
+
+namespace mediant::kernel {
+
+/// One open device: built where the C half says, and never moved from there.
+template <class P>
+class open_state {
+public:
+    using layer_type = layer<P, bottom<below_device>>;
+
+    explicit open_state(const mediant_below& below) noexcept
+        : device_{below}, layers_{bottom<below_device>{device_}} {}
+    open_state(const open_state&) = delete;
+    open_state& operator=(const open_state&) = delete;
+
+    [[nodiscard]] layer_type& layers() noexcept { return layers_; }
+
+    result<void> open() noexcept {
+        if (!device_.speaks_our_abi()) return error::invalid;
+        if (!maps_fit()) return error::no_device;
+        return layers_.open();
+    }
+
+private:
+    /// A rule may match a device of another make: whose BAR does not hold the map is not the provider's.
+    [[nodiscard]] bool maps_fit() const noexcept {
+        return !mediant::detail::any_map(mediant::detail::maps_of<P>(), [this]<const auto& Map>() {
+            const std::uint64_t size = device_.region_size(Map.region);
+            if (size >= Map.size) return false;
+            device_.log("declined: a BAR is smaller than its map (BAR, bytes, bytes of the map)",
+                        std::uint64_t{static_cast<std::uint32_t>(Map.region)}, size, Map.size);
+            return true;
+        });
+    }
+
+    below_device device_;
+    layer_type layers_;
+};
+
+} // namespace mediant::kernel

@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+#include "providers.hpp"
+
+#include <mediant/tool/tool.hpp>
+
+using devices = mediant::registry<demand::nic, demand::picky, demand::branded, demand::shy, demand::tabled,
+                                  demand::again>;
+
+int main(int argc, char** argv) { return mediant::tool<devices>(argc, argv); }

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <mediant/mediant.hpp>
+
+/// Providers for the tests of demand loading: of other devices, and rivals of the edu example's.
+namespace demand {
+using namespace mediant;
+
+/// A network card with one register of its own.
+struct nic {
+    static constexpr auto info = provider{"nic", {pci_id{0x8086, 0x10d3}}, {.author = "Acme"}};
+    static constexpr auto bar0 = region_map{bar{0}, 128_KiB,
+        reg{"MARK", 0x1f000, ro, {.backing = from::constant, .value = 0x6e69'6331}}};
+    static constexpr auto regions = mediant::regions<bar0>{};
+};
+
+/// Says more about the card, but traps its MSI-X table, which is the VFIO core's: the device is declined.
+struct tabled {
+    static constexpr auto info = provider{"tabled", {pci_id{0x8086, 0x10d3, 0x8086, 0x0000}}, {.author = "Acme"}};
+    static constexpr auto bar3 = region_map{bar{3}, 16_KiB, reg{"VECTOR", 0x10, rw, {.backing = from::shadow}}};
+    static constexpr auto regions = mediant::regions<bar3>{};
+};
+
+/// Says most about an edu device, and declines it.
+struct picky {
+    static constexpr auto info =
+        provider{"picky", {pci_id{0x1234, 0x11e8, 0x1af4, 0x1100, 0x00ff00, 0xffffff}}, {.author = "Acme"}};
+    result<void> open(auto& next) {
+        next.log("picky declines");
+        return error::no_device;
+    }
+};
+
+/// For an edu device of one subsystem.
+struct branded {
+    static constexpr auto info = provider{"branded", {pci_id{0x1234, 0x11e8, 0x1af4, 0x1100}}, {.author = "Acme"}};
+    static constexpr auto bar0 = region_map{bar{0}, 1_MiB,
+        reg{"IDENT", 0x00, ro, {.backing = from::constant, .value = 0xb4a4'0ded}}};
+    static constexpr auto regions = mediant::regions<bar0>{};
+};
+
+/// Declines every pci-testdev.
+struct shy {
+    static constexpr auto info = provider{"shy", {pci_id{0x1b36, 0x0005}}, {.author = "Acme"}};
+    result<void> open(auto&) { return error::no_device; }
+};
+
+/// Has the very rule of the edu example's provider.
+struct again {
+    static constexpr auto info = provider{"again", {pci_id{0x1234, 0x11e8}}, {.author = "Acme"}};
+};
+
+} // namespace demand
