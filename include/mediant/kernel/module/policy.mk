@@ -18,3 +18,7 @@ $(obj)/policy.o: $(src)/policy.cpp FORCE
 	$(call if_changed_dep,mediant_policy)
 
 targets += policy.o
+
+# C++ puts each function of a template into a section group. Where the kernel's linker script does
+# not end these, as it does from 7.3 on, sections of one name stay, which 7.2 refuses to load.
+ldflags-y += $(call ld-option,--force-group-allocation)
