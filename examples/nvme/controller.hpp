@@ -98,7 +98,7 @@ struct nvme_controller {
     static constexpr auto regions = mediant::regions<bar0>{};
 
     /// Declines a controller of a later specification, which may have more than the map knows.
-    result<void> open(auto& next) {
+    result<void> open(auto& next) noexcept {
         const auto version = next.read(at<bar0, "VS">{});
         if (!version) return version.error();
         const auto cap = next.read(at<bar0, "CAP">{});
@@ -111,16 +111,16 @@ struct nvme_controller {
         capabilities = (*cap & 0xffff) > most ? (*cap & ~0xffffull) | most : *cap;
         return {};
     }
-    void reset() { refused = false; }
+    void reset() noexcept { refused = false; }
 
-    result<std::uint64_t> read(at<bar0, "CAP">, auto&) { return capabilities; }
+    result<std::uint64_t> read(at<bar0, "CAP">, auto&) noexcept { return capabilities; }
 
-    result<std::uint32_t> read(at<bar0, "CSTS"> reg, auto& next) {
+    result<std::uint32_t> read(at<bar0, "CSTS"> reg, auto& next) noexcept {
         const auto status = next.read(reg);
         return status && refused ? result<std::uint32_t>{*status | csts_failed} : status;
     }
 
-    result<void> write(at<bar0, "CC"> reg, std::uint32_t value, auto& next) {
+    result<void> write(at<bar0, "CC"> reg, std::uint32_t value, auto& next) noexcept {
         const std::uint32_t before = next.held(reg);
         const bool was = (before & cc_enable) != 0;
         const bool now = (value & cc_enable) != 0;

@@ -27,17 +27,17 @@ struct nvme_bounded : nvme_controller<nvme_map::trapped_doorbells> {
         {.description = "An NVMe controller, its configuration and doorbells checked", .author = "Acme"}};
 
     /// Declines a controller whose doorbells lie apart, which the map does not say.
-    result<void> open(auto& next) {
+    result<void> open(auto& next) noexcept {
         const result<void> opened = nvme_controller::open(next);
         if (opened && doorbell_stride() != 4) return error::no_device;
         return opened;
     }
 
     using nvme_controller::write;
-    result<void> write(at<bar0, "QUEUE.SQTDBL"> reg, std::size_t queue, std::uint32_t tail, auto& next) {
+    result<void> write(at<bar0, "QUEUE.SQTDBL"> reg, std::size_t queue, std::uint32_t tail, auto& next) noexcept {
         return ring(reg, queue, tail, submission_entries(queue), next);
     }
-    result<void> write(at<bar0, "QUEUE.CQHDBL"> reg, std::size_t queue, std::uint32_t head, auto& next) {
+    result<void> write(at<bar0, "QUEUE.CQHDBL"> reg, std::size_t queue, std::uint32_t head, auto& next) noexcept {
         return ring(reg, queue, head, completion_entries(queue), next);
     }
 

@@ -21,7 +21,7 @@ struct vf_half_bar {
     static constexpr auto regions = mediant::regions<bar2, config>{};
 
     /// Declines a function whose state has a format that it does not know.
-    result<void> open(auto& next) {
+    result<void> open(auto& next) noexcept {
         const auto format = next.read(at<bar2, "FORMAT">{});
         if (!format) return format.error();
         if (*format != 1) return error::no_device;

@@ -35,7 +35,7 @@ struct virtio_net_transitional {
     static constexpr auto regions = mediant::regions<bar0, config>{};
 
     /// Declines a device whose modern registers cannot be found.
-    result<void> open(auto& next) {
+    result<void> open(auto& next) noexcept {
         const auto load = [&next](std::uint32_t offset, std::uint32_t& dword) {
             const auto value = next.template load<std::uint32_t>(region_index::config, offset);
             dword = value.value_or(0);
@@ -56,7 +56,7 @@ struct virtio_net_transitional {
             return error::no_device;
         return {};
     }
-    void reset() { msix = false; }
+    void reset() noexcept { msix = false; }
 
     /// Where the device's own configuration begins depends on MSI-X, which no map can say.
     answer read(read_access a, auto& next) {
@@ -99,19 +99,19 @@ struct virtio_net_transitional {
         return done;
     }
 
-    result<std::uint32_t> read(at<bar0, "DEVICE_FEATURES">, auto& next) {
+    result<std::uint32_t> read(at<bar0, "DEVICE_FEATURES">, auto& next) noexcept {
         if (const auto done = put<std::uint32_t>(next, 0x00, 0); !done) return done.error(); // of the lower 32
         return get<std::uint32_t>(next, 0x04);
     }
-    result<std::uint32_t> read(at<bar0, "DRIVER_FEATURES">, auto& next) {
+    result<std::uint32_t> read(at<bar0, "DRIVER_FEATURES">, auto& next) noexcept {
         if (const auto done = put<std::uint32_t>(next, 0x08, 0); !done) return done.error();
         return get<std::uint32_t>(next, 0x0c);
     }
-    result<void> write(at<bar0, "DRIVER_FEATURES">, std::uint32_t value, auto& next) {
+    result<void> write(at<bar0, "DRIVER_FEATURES">, std::uint32_t value, auto& next) noexcept {
         if (const auto done = put<std::uint32_t>(next, 0x08, 0); !done) return done;
         return put<std::uint32_t>(next, 0x0c, value);
     }
-    result<std::uint32_t> read(at<bar0, "QUEUE_ADDRESS">, auto& next) {
+    result<std::uint32_t> read(at<bar0, "QUEUE_ADDRESS">, auto& next) noexcept {
         const auto enabled = get<std::uint16_t>(next, 0x1c);
         if (!enabled || *enabled == 0) return enabled ? result<std::uint32_t>{0u} : enabled.error();
         const auto address = get64(next, 0x20);
@@ -120,7 +120,7 @@ struct virtio_net_transitional {
     }
     /// A legacy queue is one stretch: descriptors, available ring, and from the next page on the used ring. A modern
     /// queue is not taken back but by a reset, so that page 0 does nothing.
-    result<void> write(at<bar0, "QUEUE_ADDRESS">, std::uint32_t page, auto& next) {
+    result<void> write(at<bar0, "QUEUE_ADDRESS">, std::uint32_t page, auto& next) noexcept {
         const auto size = get<std::uint16_t>(next, 0x18);
         if (!size || page == 0) return size.error();
         const std::uint64_t descriptors = std::uint64_t{page} << 12;
@@ -131,13 +131,13 @@ struct virtio_net_transitional {
             if (const auto done = put64(next, offset, value); !done) return done;
         return put<std::uint16_t>(next, 0x1c, 1);
     }
-    result<std::uint16_t> read(at<bar0, "QUEUE_SIZE">, auto& next) { return get<std::uint16_t>(next, 0x18); }
-    result<std::uint16_t> read(at<bar0, "QUEUE_SELECT">, auto& next) { return get<std::uint16_t>(next, 0x16); }
-    result<void> write(at<bar0, "QUEUE_SELECT">, std::uint16_t queue, auto& next) {
+    result<std::uint16_t> read(at<bar0, "QUEUE_SIZE">, auto& next) noexcept { return get<std::uint16_t>(next, 0x18); }
+    result<std::uint16_t> read(at<bar0, "QUEUE_SELECT">, auto& next) noexcept { return get<std::uint16_t>(next, 0x16); }
+    result<void> write(at<bar0, "QUEUE_SELECT">, std::uint16_t queue, auto& next) noexcept {
         return put<std::uint16_t>(next, 0x16, queue);
     }
     /// A modern queue says where it is notified, while it is selected.
-    result<void> write(at<bar0, "QUEUE_NOTIFY">, std::uint16_t queue, auto& next) {
+    result<void> write(at<bar0, "QUEUE_NOTIFY">, std::uint16_t queue, auto& next) noexcept {
         const auto selected = get<std::uint16_t>(next, 0x16);
         if (!selected) return selected.error();
         if (const auto done = put<std::uint16_t>(next, 0x16, queue); !done) return done;
@@ -148,19 +148,21 @@ struct virtio_net_transitional {
         if (!fits(offset, 2, notify().size)) return error::io;
         return next.template store<std::uint16_t>(notify().where, notify().offset + offset, queue);
     }
-    result<std::uint8_t> read(at<bar0, "STATUS">, auto& next) { return get<std::uint8_t>(next, 0x14); }
-    result<void> write(at<bar0, "STATUS">, std::uint8_t value, auto& next) {
+    result<std::uint8_t> read(at<bar0, "STATUS">, auto& next) noexcept { return get<std::uint8_t>(next, 0x14); }
+    result<void> write(at<bar0, "STATUS">, std::uint8_t value, auto& next) noexcept {
         return put<std::uint8_t>(next, 0x14, value);
     }
-    result<std::uint8_t> read(at<bar0, "ISR">, auto& next) {
+    result<std::uint8_t> read(at<bar0, "ISR">, auto& next) noexcept {
         return next.template load<std::uint8_t>(isr().where, isr().offset);
     }
-    result<std::uint16_t> read(at<bar0, "CONFIG_VECTOR">, auto& next) { return get<std::uint16_t>(next, 0x10); }
-    result<void> write(at<bar0, "CONFIG_VECTOR">, std::uint16_t vector, auto& next) {
+    result<std::uint16_t> read(at<bar0, "CONFIG_VECTOR">, auto& next) noexcept {
+        return get<std::uint16_t>(next, 0x10);
+    }
+    result<void> write(at<bar0, "CONFIG_VECTOR">, std::uint16_t vector, auto& next) noexcept {
         return put<std::uint16_t>(next, 0x10, vector);
     }
-    result<std::uint16_t> read(at<bar0, "QUEUE_VECTOR">, auto& next) { return get<std::uint16_t>(next, 0x1a); }
-    result<void> write(at<bar0, "QUEUE_VECTOR">, std::uint16_t vector, auto& next) {
+    result<std::uint16_t> read(at<bar0, "QUEUE_VECTOR">, auto& next) noexcept { return get<std::uint16_t>(next, 0x1a); }
+    result<void> write(at<bar0, "QUEUE_VECTOR">, std::uint16_t vector, auto& next) noexcept {
         return put<std::uint16_t>(next, 0x1a, vector);
     }
 

@@ -147,7 +147,10 @@ inline constexpr bool mediates_ioctl = [] {
     return mediant::detail::has_ioctl<P, get_device_info, next> ||
            mediant::detail::has_ioctl<P, get_region_info, next> || mediant::detail::has_ioctl<P, get_irq_info, next> ||
            mediant::detail::has_ioctl<P, set_irqs, next> || mediant::detail::has_ioctl<P, reset_device, next> ||
-           mediant::detail::has_ioctl<P, map_dma, next> || mediant::detail::has_ioctl<P, unmap_dma, next>;
+           mediant::detail::has_ioctl<P, map_dma, next> || mediant::detail::has_ioctl<P, unmap_dma, next> ||
+           mediant::detail::has_ioctl<P, start_dma_logging, next> ||
+           mediant::detail::has_ioctl<P, stop_dma_logging, next> ||
+           mediant::detail::has_ioctl<P, report_dma_logging, next>;
 }();
 
 /// Checks that a kernel module can carry a provider; one that it cannot carry does not compile.

@@ -26,7 +26,7 @@ struct tabled {
 struct picky {
     static constexpr auto info =
         provider{"picky", {pci_id{0x1234, 0x11e8, 0x1af4, 0x1100, 0x00ff00, 0xffffff}}, {.author = "Acme"}};
-    result<void> open(auto& next) {
+    result<void> open(auto& next) noexcept {
         next.log("picky declines");
         return error::no_device;
     }
@@ -43,7 +43,7 @@ struct branded {
 /// Declines every pci-testdev.
 struct shy {
     static constexpr auto info = provider{"shy", {pci_id{0x1b36, 0x0005}}, {.author = "Acme"}};
-    result<void> open(auto&) { return error::no_device; }
+    result<void> open(auto&) noexcept { return error::no_device; }
 };
 
 /// Has the very rule of the edu example's provider.
