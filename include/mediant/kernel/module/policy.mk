@@ -16,6 +16,11 @@ mediant-cxxflags = $(filter-out $(mediant-not-cxx), \
 # plugins of a gcc are made for C.
 mediant-not-cxx := -fplugin% $(if $(findstring clang,$(MEDIANT_CXX)),-mno-80387 -mno-fp-ret-in-387)
 
+# In a kernel with KASAN the policy is watched too; all but its globals, which would need constructors.
+ifeq ($(findstring clang,$(MEDIANT_CXX)),)
+mediant-cxxflags += $(if $(CONFIG_KASAN),$(CFLAGS_KASAN) --param asan-globals=0)
+endif
+
 # What would load and then break, silently: floating point, and what a constructor, a destructor or a
 # thread would have to set up.
 mediant-floating := %(st|[xyz]mm[0-9])
