@@ -209,4 +209,19 @@ protected:
     Host host_; ///< no more than a pointer
 };
 
+/// Gives all of a map's shadows what they hold at open and after reset.
+template <const auto& Map>
+constexpr void reset_shadow(std::byte* shadow) noexcept {
+    for (const trapped_entry& e : trap_table<Map>::entries) {
+        const entry& stated = Map.entries.data()[e.index];
+        if (!has_shadow<Map>(stated)) continue;
+        std::byte* const at = shadow + e.shadow_at;
+        const std::uint64_t value = reset_value<Map>(stated);
+        for (std::uint64_t i = 0; i < e.size(); ++i) {
+            at[i] = static_cast<std::byte>(stated.is_register() ? value >> (8 * i) : value);
+            if (counts_writes<Map>(stated)) at[e.size() + i] = std::byte{0};
+        }
+    }
+}
+
 } // namespace mediant::detail
