@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The same mediation as a map and a hook.
+// The same mediation as a map and two hooks.
 #include "device.h"
 
 #include <mediant/mediant.hpp>
@@ -27,7 +27,7 @@ consteval entry register_of(std::size_t i) {
     case 0: return reg{name, 4 * i, ro, {.backing = from::constant, .value = 0xc000'0000 + i}};
     case 1: return reg{name, 4 * i, rw, {.backing = from::shadow}};
     case 2: return reg{name, 4 * i, w1c, {.backing = from::shadow}};
-    default: return reg{name, 4 * i, ro, {.hook = on::read}};
+    default: return reg{name, 4 * i, rw, {.hook = on::read | on::write}};
     }
 }
 
@@ -45,6 +45,11 @@ struct mediated {
         if (!value) return value;
         return *value ^ 0x5a5a5a5a;
     }
+    template <std::size_t I>
+        requires(I % 4 == 3)
+    result<void> write(entry_tag<bar0, I> which, std::uint32_t value, auto& next) {
+        return next.write(which, value ^ 0x5a5a5a5a);
+    }
 };
 
 struct device {
@@ -52,7 +57,7 @@ struct device {
 
     static constexpr unsigned max_access() noexcept { return 4; }
     result<std::uint64_t> load(region_index region, std::uint64_t offset, unsigned width) const {
-        std::uint64_t value = 0;
+        std::uint64_t value;
         const int rc = device_load(memory, static_cast<std::uint32_t>(region), offset, width, &value);
         if (rc < 0) return error{-rc};
         return value;
@@ -62,8 +67,9 @@ struct device {
         if (rc < 0) return error{-rc};
         return {};
     }
-    static result<get_region_info::answer> ioctl(const get_region_info& what) {
-        return get_region_info::answer{what.region == bar{0} ? std::uint64_t{DEVICE_SIZE} : 0, region_flags::read | region_flags::write};
+    result<get_region_info::answer> ioctl(const get_region_info& what) const {
+        return get_region_info::answer{device_region_size(memory, static_cast<std::uint32_t>(what.region)),
+                                       region_flags::read | region_flags::write};
     }
 };
 
@@ -74,7 +80,7 @@ struct open_device {
 };
 
 std::int64_t count_or_errno(answer a) {
-    return a.count != 0 || a.error == error::none ? static_cast<std::int64_t>(a.count) : -std::int64_t{to_errno(a.error)};
+    return a.count != 0 ? static_cast<std::int64_t>(a.count) : -std::int64_t{to_errno(a.error)};
 }
 
 template <std::size_t Registers>

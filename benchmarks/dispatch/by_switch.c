@@ -11,7 +11,7 @@
     case 16 * (n) + 0: return 0;                                                                                       \
     case 16 * (n) + 4: s->shadow[2 * (n)] = (s->shadow[2 * (n)] & ~mask) | value; return 0;                            \
     case 16 * (n) + 8: s->shadow[2 * (n) + 1] &= ~value; return 0;                                                     \
-    case 16 * (n) + 12: return 0;
+    case 16 * (n) + 12: return hook_write(s, 16 * (n) + 12, value, mask);
 #define X2(X, n) X(n) X((n) + 1)
 #define R2(n) X2(R1, n)
 #define W2(n) X2(W1, n)

@@ -45,7 +45,7 @@ __attribute__((constructor)) static void fill(void)
         {read_constant, write_ignored},
         {read_shadow, write_shadow},
         {read_shadow, write_cleared},
-        {hook_read, write_ignored},
+        {hook_read, hook_write},
     };
     for (unsigned i = 0; i < 4096; ++i) handlers[i] = four[i % 4];
 }

@@ -1,107 +1,98 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What a careful engineer writes around the decision "which register": clamping at the region's end, splitting
- * into natural widths of at most 4 bytes, byte lanes, short counts.
+ * What a careful engineer writes around the decision "which register": clamping at the region's end, splitting at
+ * registers and into natural widths of at most 4 bytes, byte lanes, short counts, regions that pass.
  */
 #ifndef MEDIANT_BENCHMARK_HAND_WRITTEN_H
 #define MEDIANT_BENCHMARK_HAND_WRITTEN_H
 
-#include "device.h"
-
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
+#include "clamp_and_split.h"
 
 struct hand_written {
-    void *device;
+    struct below below;
     uint32_t shadow[2048]; /* two in four registers have one */
 };
-
-static inline unsigned natural(uint64_t offset, size_t left)
-{
-    if (left >= 4 && offset % 4 == 0) return 4;
-    if (left >= 2 && offset % 2 == 0) return 2;
-    return 1;
-}
-
-static inline uint32_t lanes_mask(unsigned shift, unsigned width)
-{
-    return (width == 4 ? 0xffffffffu : (1u << (8 * width)) - 1) << shift;
-}
 
 static inline void *hand_written_make(void *device)
 {
     struct hand_written *s = calloc(1, sizeof *s);
-    if (s) s->device = device;
+    if (s) open_below(&s->below, device);
     return s;
 }
 
-/* dword_read answers 1 where the dword passes, 0 where it gave a value, or an error. */
+/* dword_read and dword_write answer 1 where the dword passes, 0 where they did it, or an error. */
 #define HAND_WRITTEN_RW(suffix, dword_read, dword_write)                                                               \
     static int64_t read_##suffix(void *state, uint32_t region, uint64_t offset, uint8_t *bytes, size_t count)          \
     {                                                                                                                  \
         struct hand_written *s = state;                                                                                \
+        const int64_t some = clamp(&s->below, region, offset, count);                                                  \
         size_t done = 0;                                                                                               \
-        if (region != 0 || offset >= DEVICE_SIZE) return -EINVAL;                                                      \
-        if (count > DEVICE_SIZE - offset) count = DEVICE_SIZE - offset;                                                \
-        while (done < count) {                                                                                         \
+        if (some <= 0) return some;                                                                                    \
+        count = (size_t)some;                                                                                          \
+        if (region != 0) return load(&s->below, region, offset, bytes, count);                                         \
+        do {                                                                                                           \
             const uint64_t at = offset + done;                                                                         \
-            const unsigned width = natural(at, count - done);                                                          \
-            const unsigned shift = 8 * (unsigned)(at & 3);                                                             \
+            const unsigned lane = at & 3;                                                                              \
+            const size_t take = count - done < 4 - lane ? count - done : 4 - lane;                                     \
             uint32_t value = 0;                                                                                        \
-            int rc = dword_read(s, at & ~(uint64_t)3, &value);                                                         \
-            if (rc == 1) {                                                                                             \
-                uint64_t wide;                                                                                         \
-                rc = device_load(s->device, region, at, width, &wide);                                                 \
-                value = (uint32_t)wide;                                                                                \
+            const int rc = dword_read(s, at - lane, &value);                                                           \
+            if (rc == 0) {                                                                                             \
+                put(bytes + done, value >> 8 * lane, take);                                                            \
             } else {                                                                                                   \
-                value >>= shift;                                                                                       \
+                const int64_t part = rc < 0 ? rc : load(&s->below, 0, at, bytes + done, take);                         \
+                if (part < 0) return done ? (int64_t)done : part;                                                      \
+                if ((size_t)part < take) return (int64_t)done + part;                                                  \
             }                                                                                                          \
-            if (rc < 0) return done ? (int64_t)done : rc;                                                              \
-            switch (width) {                                                                                           \
-            case 4: memcpy(bytes + done, &value, 4); break;                                                            \
-            case 2: memcpy(bytes + done, &value, 2); break;                                                            \
-            default: bytes[done] = (uint8_t)value;                                                                     \
-            }                                                                                                          \
-            done += width;                                                                                             \
-        }                                                                                                              \
+            done += take;                                                                                              \
+        } while (done < count);                                                                                        \
         return (int64_t)done;                                                                                          \
     }                                                                                                                  \
     static int64_t write_##suffix(void *state, uint32_t region, uint64_t offset, const uint8_t *bytes, size_t count)   \
     {                                                                                                                  \
         struct hand_written *s = state;                                                                                \
+        const int64_t some = clamp(&s->below, region, offset, count);                                                  \
         size_t done = 0;                                                                                               \
-        if (region != 0 || offset >= DEVICE_SIZE) return -EINVAL;                                                      \
-        if (count > DEVICE_SIZE - offset) count = DEVICE_SIZE - offset;                                                \
-        while (done < count) {                                                                                         \
+        if (some <= 0) return some;                                                                                    \
+        count = (size_t)some;                                                                                          \
+        if (region != 0) return store(&s->below, region, offset, bytes, count);                                        \
+        do {                                                                                                           \
             const uint64_t at = offset + done;                                                                         \
-            const unsigned width = natural(at, count - done);                                                          \
-            const unsigned shift = 8 * (unsigned)(at & 3);                                                             \
-            uint32_t value = 0;                                                                                        \
-            int rc;                                                                                                    \
-            switch (width) {                                                                                           \
-            case 4: memcpy(&value, bytes + done, 4); break;                                                            \
-            case 2: memcpy(&value, bytes + done, 2); break;                                                            \
-            default: value = bytes[done];                                                                              \
+            const unsigned lane = at & 3;                                                                              \
+            const size_t take = count - done < 4 - lane ? count - done : 4 - lane;                                     \
+            const int rc = dword_write(s, at - lane, get(bytes + done, take) << 8 * lane,                              \
+                                       0xffffffffu >> (32 - 8 * take) << 8 * lane);                                    \
+            if (rc != 0) {                                                                                             \
+                const int64_t part = rc < 0 ? rc : store(&s->below, 0, at, bytes + done, take);                        \
+                if (part < 0) return done ? (int64_t)done : part;                                                      \
+                if ((size_t)part < take) return (int64_t)done + part;                                                  \
             }                                                                                                          \
-            rc = dword_write(s, at & ~(uint64_t)3, value << shift, lanes_mask(shift, width));                          \
-            if (rc == 1) rc = device_store(s->device, region, at, width, value);                                       \
-            if (rc < 0) return done ? (int64_t)done : rc;                                                              \
-            done += width;                                                                                             \
-        }                                                                                                              \
+            done += take;                                                                                              \
+        } while (done < count);                                                                                        \
         return (int64_t)done;                                                                                          \
     }
 
-/* The four treatments, as functions of the register's number. */
+/* The treatments, as functions of the register's number or place. */
 static inline uint32_t constant_of(uint64_t n) { return (uint32_t)(0xc0000000u + n); }
 
 static inline int hook_read(struct hand_written *s, uint64_t offset, uint32_t *value)
 {
     uint64_t wide;
-    const int rc = device_load(s->device, 0, offset, 4, &wide);
+    const int rc = device_load(s->below.device, 0, offset, 4, &wide);
     if (rc < 0) return rc;
     *value = (uint32_t)wide ^ 0x5a5a5a5au;
     return 0;
+}
+
+/* The function takes the whole register: what is not written stays as the device has it. */
+static inline int hook_write(struct hand_written *s, uint64_t offset, uint32_t value, uint32_t mask)
+{
+    if (mask != 0xffffffffu) {
+        uint64_t wide;
+        const int rc = device_load(s->below.device, 0, offset, 4, &wide);
+        if (rc < 0) return rc;
+        value |= (uint32_t)wide & ~mask;
+    }
+    return device_store(s->below.device, 0, offset, 4, value ^ 0x5a5a5a5au);
 }
 
 #endif

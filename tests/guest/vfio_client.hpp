@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
 /// \file
-/// A small client of /dev/vfio: group, type1 container, one device. What a test in a guest needs to
-/// drive a PCI device that vfio-pci or a module made by mediant holds.
+/// A small client of /dev/vfio: group, type1 container, one device; or with MEDIANT_IOMMUFD in the environment the
+/// device's own file and an I/O address space of /dev/iommu. What a test in a guest needs to drive a PCI device that
+/// vfio-pci or a module made by mediant holds.
 ///
 /// Set-up throws std::system_error with the kernel's errno. Accesses answer with count and errno,
 /// since those are what a test compares; `error_of` turns a throwing call into such a number.
@@ -10,11 +11,14 @@
 #ifndef MEDIANT_TESTS_GUEST_VFIO_CLIENT_HPP
 #define MEDIANT_TESTS_GUEST_VFIO_CLIENT_HPP
 
+#include "iommufd.hpp"
+
 #include <algorithm>
 #include <cerrno>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -143,6 +147,13 @@ inline bool bind(const std::string& address, const std::string& driver) {
     return driver_of(address) == driver;
 }
 
+/// The path of a device's own file (CONFIG_VFIO_DEVICE_CDEV).
+inline std::string device_file(const std::string& address) {
+    for (const auto& entry : std::filesystem::directory_iterator{sysfs(address) / "vfio-dev"})
+        return "/dev/vfio/devices/" + entry.path().filename().string();
+    fail(ENODEV, "no character device of " + address);
+}
+
 /// The number of a device's IOMMU group.
 inline std::string iommu_group(const std::string& address) {
     return std::filesystem::read_symlink(sysfs(address) / "iommu_group").filename().string();
@@ -210,18 +221,39 @@ private:
     std::size_t size_;
 };
 
-/// A type1 container: the address space that its devices' DMA sees.
+/// The address space that its devices' DMA sees: a type1 container, or one of IOMMUFD.
 class container {
 public:
-    container() : fd_{open_file("/dev/vfio/vfio")} {
+    container() : container{std::getenv("MEDIANT_IOMMUFD") != nullptr} {}
+
+    explicit container(bool iommufd) : fd_{open_file(iommufd ? "/dev/iommu" : "/dev/vfio/vfio")} {
+        if (iommufd) {
+            iommufd::ioas_alloc request;
+            control(fd_.get(), iommufd::alloc_ioas, "IOMMU_IOAS_ALLOC", &request);
+            ioas_ = request.out_ioas_id;
+            return;
+        }
         if (::ioctl(fd_.get(), VFIO_GET_API_VERSION) != VFIO_API_VERSION) fail(EPROTO, "VFIO_GET_API_VERSION");
         if (::ioctl(fd_.get(), VFIO_CHECK_EXTENSION, VFIO_TYPE1v2_IOMMU) != 1) fail(ENODEV, "type1 IOMMU");
     }
 
     [[nodiscard]] int get() const { return fd_.get(); }
 
+    /// IOMMUFD's number of the address space; none for a type1 container.
+    [[nodiscard]] std::optional<std::uint32_t> ioas() const { return ioas_; }
+
     /// Lets devices see `memory` at `iova`.
     void map_dma(std::span<std::byte> memory, std::uint64_t iova) const {
+        if (ioas_) {
+            iommufd::ioas_map request;
+            request.flags = iommufd::fixed_iova | iommufd::readable | iommufd::writeable;
+            request.ioas_id = *ioas_;
+            request.user_va = reinterpret_cast<std::uintptr_t>(memory.data());
+            request.length = memory.size();
+            request.iova = iova;
+            control(fd_.get(), iommufd::map_ioas, "IOMMU_IOAS_MAP", &request);
+            return;
+        }
         vfio_iommu_type1_dma_map map{};
         map.argsz = sizeof map;
         map.flags = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE;
@@ -233,6 +265,14 @@ public:
 
     /// Takes [iova, iova + size) back.
     void unmap_dma(std::uint64_t iova, std::uint64_t size) const {
+        if (ioas_) {
+            iommufd::ioas_unmap request;
+            request.ioas_id = *ioas_;
+            request.iova = iova;
+            request.length = size;
+            control(fd_.get(), iommufd::unmap_ioas, "IOMMU_IOAS_UNMAP", &request);
+            return;
+        }
         vfio_iommu_type1_dma_unmap unmap{};
         unmap.argsz = sizeof unmap;
         unmap.iova = iova;
@@ -242,6 +282,7 @@ public:
 
 private:
     unique_fd fd_;
+    std::optional<std::uint32_t> ioas_;
 };
 
 // --- the device --------------------------------------------------------------------------------------
@@ -281,18 +322,9 @@ struct irq_info {
 class device {
 public:
     /// Opens the device at `address`; its group must not be open elsewhere. The container outlives it.
-    device(const container& space, const std::string& address)
-        : group_{open_file("/dev/vfio/" + iommu_group(address))} {
-        vfio_group_status status{};
-        status.argsz = sizeof status;
-        control(group_.get(), VFIO_GROUP_GET_STATUS, "VFIO_GROUP_GET_STATUS", &status);
-        if ((status.flags & VFIO_GROUP_FLAGS_VIABLE) == 0) fail(EBUSY, "the IOMMU group is not viable");
-        int container_fd = space.get();
-        control(group_.get(), VFIO_GROUP_SET_CONTAINER, "VFIO_GROUP_SET_CONTAINER", &container_fd);
-        // Only the container's first group chooses; for a second one this says that it is chosen.
-        if (::ioctl(container_fd, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU) < 0 && errno != EINVAL)
-            fail(errno, "VFIO_SET_IOMMU");
-        fd_ = unique_fd{control(group_.get(), VFIO_GROUP_GET_DEVICE_FD, "VFIO_GROUP_GET_DEVICE_FD", address.c_str())};
+    device(const container& space, const std::string& address) {
+        if (space.ioas()) open_by_file(space, address);
+        else open_by_group(space, address);
         const std::uint32_t regions = info().num_regions;
         for (std::uint32_t index = 0; index < regions; ++index) {
             // A region that the device lacks (VGA) still has its place in the device's file.
@@ -442,6 +474,30 @@ public:
     }
 
 private:
+    void open_by_group(const container& space, const std::string& address) {
+        group_ = open_file("/dev/vfio/" + iommu_group(address));
+        vfio_group_status status{};
+        status.argsz = sizeof status;
+        control(group_.get(), VFIO_GROUP_GET_STATUS, "VFIO_GROUP_GET_STATUS", &status);
+        if ((status.flags & VFIO_GROUP_FLAGS_VIABLE) == 0) fail(EBUSY, "the IOMMU group is not viable");
+        int container_fd = space.get();
+        control(group_.get(), VFIO_GROUP_SET_CONTAINER, "VFIO_GROUP_SET_CONTAINER", &container_fd);
+        // Only the container's first group chooses; for a second one this says that it is chosen.
+        if (::ioctl(container_fd, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU) < 0 && errno != EINVAL)
+            fail(errno, "VFIO_SET_IOMMU");
+        fd_ = unique_fd{control(group_.get(), VFIO_GROUP_GET_DEVICE_FD, "VFIO_GROUP_GET_DEVICE_FD", address.c_str())};
+    }
+
+    void open_by_file(const container& space, const std::string& address) {
+        fd_ = open_file(device_file(address));
+        iommufd::bind bind;
+        bind.iommufd = space.get();
+        control(fd_.get(), iommufd::bind_device, "VFIO_DEVICE_BIND_IOMMUFD", &bind);
+        iommufd::attach attach;
+        attach.pt_id = *space.ioas();
+        control(fd_.get(), iommufd::attach_device, "VFIO_DEVICE_ATTACH_IOMMUFD_PT", &attach);
+    }
+
     static outcome answer(ssize_t count) { return {count, count < 0 ? errno : 0}; }
 
     template <class T>

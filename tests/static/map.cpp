@@ -41,7 +41,7 @@ static_assert(trap_table<bar0>::find(0x04) == trap_table<bar0>::none);
 static_assert(trap_table<bar0>::find(0x3fff) == 6);
 static_assert(run_of<bar0>(0x04, 100).size == 0x24 && !run_of<bar0>(0x04, 100).trapped);
 static_assert(run_of<bar0>(0x41, 100).size == 3 && run_of<bar0>(0x41, 100).trapped);
-static_assert(sizeof(detail::tables_of<bar0>) <= 256);
+static_assert(detail::table_bytes<bar0>() <= 256);
 
 // Kinds.
 static_assert(after_write(effect_of_write(rw), 0x1234u, 0x00ffu) == 0x00ff);

@@ -57,8 +57,8 @@ constexpr auto odd = spread<500, 0x123'4560>;
 static_assert(detail::check_map<few>() && detail::check_map<many>() && detail::check_map<odd>());
 static_assert(finds_all<few>() && finds_all<many>() && finds_all<odd>());
 static_assert(finds_nothing_beyond<few>() && finds_nothing_beyond<many>() && finds_nothing_beyond<odd>());
-static_assert(sizeof(detail::tables_of<few>) < 2 * 1024);
-static_assert(sizeof(detail::tables_of<many>) < 128 * 1024);
-static_assert(sizeof(detail::tables_of<odd>) < 128 * 1024);
+static_assert(detail::table_bytes<few>() < 2 * 1024);
+static_assert(detail::table_bytes<many>() < 128 * 1024);
+static_assert(detail::table_bytes<odd>() < 128 * 1024);
 
 } // namespace

@@ -192,15 +192,19 @@ TEST_CASE("the largest region: nothing is found beyond the map's chunks") {
 }
 
 TEST_CASE("the tables of a sparse 16 GiB map take kilobytes") {
-    CHECK(sizeof(mediant::detail::tables_of<sparse>) + sizeof(mediant::detail::trapped_entries<sparse>) < 48_KiB);
-    CHECK(sizeof(mediant::detail::tables_of<sparser>) + sizeof(mediant::detail::trapped_entries<sparser>) < 16_KiB);
-    CHECK(mediant::detail::tables_of<sparse>.directory.probes <= 4);
-    CHECK(mediant::detail::tables_of<sparser>.directory.probes <= 4);
+    CHECK(mediant::detail::table_bytes<sparse>() + sizeof(mediant::detail::trapped_entries<sparse>) < 48_KiB);
+    CHECK(mediant::detail::table_bytes<sparser>() + sizeof(mediant::detail::trapped_entries<sparser>) < 16_KiB);
+    CHECK(mediant::detail::sparse_tables<sparse>.directory.probes <= 4);
+    CHECK(mediant::detail::sparse_tables<sparser>.directory.probes <= 4);
 }
 
-TEST_CASE("neighbouring chunks are found at the first probe") {
-    CHECK(mediant::detail::tables_of<dense>.directory.probes == 1);
-    CHECK(mediant::detail::tables_of<registers_only>.directory.probes == 1);
+TEST_CASE("registers that lie close together need no directory, and neighbouring chunks are found at the first probe") {
+    CHECK(mediant::detail::is_dense<dense>);
+    CHECK(mediant::detail::is_dense<registers_only>);
+    CHECK_FALSE(mediant::detail::is_dense<sparse>);
+    CHECK_FALSE(mediant::detail::is_dense<sparser>);
+    CHECK(mediant::detail::sparse_tables<dense>.directory.probes == 1);
+    CHECK(mediant::detail::sparse_tables<registers_only>.directory.probes == 1);
 }
 
 TEST_CASE("runs of hostile sizes do not overflow") {

@@ -74,6 +74,24 @@ struct [[nodiscard]] answer {
     return done.error == error::none ? error::io : done.error;
 }
 
+namespace detail {
+
+/// An answer in one register, so that one function can leave the rest of an access to another by a jump. A count has 52
+/// bits: no region is larger than check_map lets it be, and no memory.
+enum class outcome : std::uint64_t {};
+[[nodiscard]] constexpr outcome packed(const answer& a) noexcept {
+    return outcome{a.count << 12 | static_cast<std::uint32_t>(a.error)};
+}
+[[nodiscard]] constexpr outcome packed(std::uint64_t count, error what = error::none) noexcept {
+    return packed(answer{count, what});
+}
+[[nodiscard]] constexpr answer unpacked(outcome o) noexcept {
+    const auto bits = static_cast<std::uint64_t>(o);
+    return {bits >> 12, error{static_cast<std::int32_t>(bits & 0xfff)}};
+}
+
+} // namespace detail
+
 /// Sizes as they are written in maps: 4_KiB, 1_MiB, 16_GiB.
 inline namespace literals {
 [[nodiscard]] consteval std::uint64_t operator""_KiB(unsigned long long n) { return std::uint64_t{n} << 10; }

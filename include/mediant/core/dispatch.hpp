@@ -6,49 +6,56 @@
 /// From a number that is known at run time to code that was written for each number.
 namespace mediant::detail {
 
-/// One digit, base 16, of the number that dispatch looks for: numbers from First on, Step apart, below Count.
-template <std::size_t Count, std::size_t First, std::size_t Step, class F>
-constexpr void dispatch_digit(std::size_t i, const F& f) {
-    const auto one = [&]<std::size_t Digit>() {
-        constexpr std::size_t here = First + Digit * Step;
-        if constexpr (here < Count) {
-            if constexpr (Step == 1)
-                f.template operator()<here>();
-            else
-                dispatch_digit<(here + Step < Count ? here + Step : Count), here, Step / 16>(i, f);
+// One real switch, so that compilers may use a jump table, or, where those are forbidden as in kernels, a search by
+// halves; a chain of comparisons that C++ could generate is left a chain there.
+#define MEDIANT_CASE(n)                                                                                                \
+    case (n):                                                                                                          \
+        if constexpr (First + (n) < Count)                                                                             \
+            return f.template operator()<First + (n)>();                                                               \
+        else                                                                                                           \
+            break;
+#define MEDIANT_CASES_4(n) MEDIANT_CASE(n) MEDIANT_CASE((n) + 1) MEDIANT_CASE((n) + 2) MEDIANT_CASE((n) + 3)
+#define MEDIANT_CASES_16(n)                                                                                            \
+    MEDIANT_CASES_4(n) MEDIANT_CASES_4((n) + 4) MEDIANT_CASES_4((n) + 8) MEDIANT_CASES_4((n) + 12)
+#define MEDIANT_CASES_64(n)                                                                                            \
+    MEDIANT_CASES_16(n) MEDIANT_CASES_16((n) + 16) MEDIANT_CASES_16((n) + 32) MEDIANT_CASES_16((n) + 48)
+
+/// Numbers from First on, below Count, at most 256 of them.
+template <bool Bounded, std::size_t First, std::size_t Count, class R, class F>
+[[gnu::always_inline]] constexpr R dispatch_some(std::size_t i, R otherwise, const F& f) {
+    if constexpr (Count - First <= 16) {
+        switch (i - First) {
+            MEDIANT_CASES_16(0)
+        default: break;
         }
-    };
-    switch ((i - First) / Step) {
-    case 0: return one.template operator()<0>();
-    case 1: return one.template operator()<1>();
-    case 2: return one.template operator()<2>();
-    case 3: return one.template operator()<3>();
-    case 4: return one.template operator()<4>();
-    case 5: return one.template operator()<5>();
-    case 6: return one.template operator()<6>();
-    case 7: return one.template operator()<7>();
-    case 8: return one.template operator()<8>();
-    case 9: return one.template operator()<9>();
-    case 10: return one.template operator()<10>();
-    case 11: return one.template operator()<11>();
-    case 12: return one.template operator()<12>();
-    case 13: return one.template operator()<13>();
-    case 14: return one.template operator()<14>();
-    case 15: return one.template operator()<15>();
-    default: return;
+    } else {
+        switch (i - First) {
+            MEDIANT_CASES_64(0)
+            MEDIANT_CASES_64(64)
+            MEDIANT_CASES_64(128)
+            MEDIANT_CASES_64(192)
+        default: break;
+        }
     }
+    if constexpr (Bounded) __builtin_unreachable();
+    return otherwise;
 }
 
-/// Calls f.template operator()<I>() for i = I < Count, and nothing for larger numbers. Jump tables of 16, so that
-/// the cost hardly grows with Count, and nesting stays within what compilers allow, for thousands.
-template <std::size_t Count, class F>
-constexpr void dispatch(std::size_t i, const F& f) {
-    constexpr std::size_t step = [] {
-        std::size_t s = 1;
-        while (16 * s < Count) s *= 16;
-        return s;
-    }();
-    dispatch_digit<Count, 0, step>(i, f);
+#undef MEDIANT_CASES_64
+#undef MEDIANT_CASES_16
+#undef MEDIANT_CASES_4
+#undef MEDIANT_CASE
+
+/// What f.template operator()<I>() returns for i = I < Count, and `otherwise` for larger numbers. One jump for up to
+/// 256 numbers, and one comparison more for each further 256. Bounded: i is known to be below Count.
+template <std::size_t Count, bool Bounded = false, std::size_t First = 0, class R, class F>
+[[gnu::always_inline]] constexpr R dispatch(std::size_t i, R otherwise, const F& f) {
+    if constexpr (Count - First <= 256) {
+        return dispatch_some<Bounded, First, Count>(i, otherwise, f);
+    } else {
+        if (i < First + 256) return dispatch_some<true, First, First + 256>(i, otherwise, f);
+        return dispatch<Count, Bounded, First + 256>(i, otherwise, f);
+    }
 }
 
 } // namespace mediant::detail

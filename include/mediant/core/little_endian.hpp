@@ -36,10 +36,10 @@ constexpr void store_bytes(std::byte* to, T value) noexcept {
 
 /// The value of the first 1 to 8 bytes.
 [[nodiscard]] constexpr std::uint64_t load_little(std::span<const std::byte> from) noexcept {
+    if (from.size() == 4) return detail::load_bytes<std::uint32_t>(from.data()); // first: the width of most registers
     switch (from.size()) {
     case 1: return detail::load_bytes<std::uint8_t>(from.data());
     case 2: return detail::load_bytes<std::uint16_t>(from.data());
-    case 4: return detail::load_bytes<std::uint32_t>(from.data());
     case 8: return detail::load_bytes<std::uint64_t>(from.data());
     default: break;
     }
@@ -50,10 +50,10 @@ constexpr void store_bytes(std::byte* to, T value) noexcept {
 
 /// Puts the low bytes of `value` into 1 to 8 bytes.
 constexpr void store_little(std::span<std::byte> to, std::uint64_t value) noexcept {
+    if (to.size() == 4) return detail::store_bytes(to.data(), static_cast<std::uint32_t>(value));
     switch (to.size()) {
     case 1: return detail::store_bytes(to.data(), static_cast<std::uint8_t>(value));
     case 2: return detail::store_bytes(to.data(), static_cast<std::uint16_t>(value));
-    case 4: return detail::store_bytes(to.data(), static_cast<std::uint32_t>(value));
     case 8: return detail::store_bytes(to.data(), value);
     default: break;
     }

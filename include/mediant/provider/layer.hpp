@@ -3,6 +3,7 @@
 
 #include <mediant/pci/capability_list.hpp>
 #include <mediant/provider/config_layer.hpp>
+#include <mediant/provider/hosts.hpp>
 #include <mediant/provider/next.hpp>
 #include <mediant/provider/traits.hpp>
 #include <mediant/registers/areas.hpp>
@@ -72,16 +73,34 @@ public:
         if constexpr (detail::has_reset<Policy>) policy_.reset();
     }
 
-    constexpr answer read(const read_access& a) {
+    [[gnu::always_inline]] constexpr answer read(const read_access& a) {
+        return detail::unpacked(read_at(a.region, a.offset, a.bytes.data(), a.bytes.size()));
+    }
+    [[gnu::always_inline]] constexpr answer write(const write_access& a) {
+        return detail::unpacked(write_at(a.region, a.offset, a.bytes.data(), a.bytes.size()));
+    }
+
+    /// The same among functions: plain values, and one register back, so that they are jumped to.
+    constexpr detail::outcome read_at(region_index region, std::uint64_t offset, std::byte* bytes, std::size_t size) {
+        return read_here({region, offset, {bytes, size}});
+    }
+    constexpr detail::outcome write_at(region_index region, std::uint64_t offset, const std::byte* bytes,
+                                       std::size_t size) {
+        return write_here({region, offset, {bytes, size}});
+    }
+
+    /// The same inlined, for the one place from which a stack is entered.
+    [[gnu::always_inline]] constexpr detail::outcome read_here(const read_access& a) {
         if constexpr (shapes_bars)
-            return config_.visible_part(a, [this](const read_access& part) { return read_seen(part); });
+            return detail::packed(
+                config_.visible_part(a, [this](const read_access& part) { return detail::unpacked(read_seen(part)); }));
         else
             return read_seen(a);
     }
-
-    constexpr answer write(const write_access& a) {
+    [[gnu::always_inline]] constexpr detail::outcome write_here(const write_access& a) {
         if constexpr (shapes_bars)
-            return config_.visible_part(a, [this](const write_access& part) { return write_seen(part); });
+            return detail::packed(config_.visible_part(
+                a, [this](const write_access& part) { return detail::unpacked(write_seen(part)); }));
         else
             return write_seen(a);
     }
@@ -144,28 +163,19 @@ public:
 
     // What next offers of the policy's own maps.
 
-    constexpr answer read_map(const read_access& a) {
-        if constexpr (has_config) {
-            if (a.region == region_index::config) return config_engine_of().read(a);
-        }
-        answer done;
-        if (detail::visit_map<Policy>(a.region, [&]<const auto& Map>() {
-                done = engine_of<Map>().read(a);
-            }))
-            return done;
-        return pass(a);
+    [[gnu::always_inline]] constexpr answer read_map(const read_access& a) {
+        return detail::unpacked(read_map_at(a.region, a.offset, a.bytes.data(), a.bytes.size()));
     }
-
-    constexpr answer write_map(const write_access& a) {
-        if constexpr (has_config) {
-            if (a.region == region_index::config) return config_engine_of().write(a);
-        }
-        answer done;
-        if (detail::visit_map<Policy>(a.region, [&]<const auto& Map>() {
-                done = engine_of<Map>().write(a);
-            }))
-            return done;
-        return pass(a);
+    [[gnu::always_inline]] constexpr answer write_map(const write_access& a) {
+        return detail::unpacked(write_map_at(a.region, a.offset, a.bytes.data(), a.bytes.size()));
+    }
+    constexpr detail::outcome read_map_at(region_index region, std::uint64_t offset, std::byte* bytes,
+                                          std::size_t size) {
+        return read_mapped({region, offset, {bytes, size}});
+    }
+    constexpr detail::outcome write_map_at(region_index region, std::uint64_t offset, const std::byte* bytes,
+                                           std::size_t size) {
+        return write_mapped({region, offset, {bytes, size}});
     }
 
     template <const auto& Map, std::size_t Index>
@@ -179,7 +189,7 @@ public:
             const std::uint16_t at = config_.where[Index];
             if (at == config_type::absent) return result<value_type>{error::not_found};
             done = config_engine_of().read({region_index::config, at, bytes});
-        } else if constexpr (detail::simply_passes<Map, Index>) {
+        } else if constexpr (detail::simply_read<Map, Index>) {
             done = pass(read_access{Map.region, Map.entries[Index].where(element).offset, bytes});
         } else {
             const detail::trapped_entry& e = backing_of<Map, Index>(element);
@@ -196,10 +206,15 @@ public:
                       "mediant: what a config map names is assigned, if it is a shadow, and not written");
         check_named<Map, Index>();
         if (element >= Map.entries[Index].count) return error::invalid;
-        const detail::trapped_entry& e = backing_of<Map, Index>(element);
         std::byte bytes[sizeof value]{};
         detail::store_bytes(bytes, value);
-        const answer done = engine_of<Map>().write_backing(e, {Map.region, e.offset, bytes});
+        answer done;
+        if constexpr (detail::simply_written<Map, Index>) {
+            done = pass(write_access{Map.region, Map.entries[Index].where(element).offset, bytes});
+        } else {
+            const detail::trapped_entry& e = backing_of<Map, Index>(element);
+            done = engine_of<Map>().write_backing(e, {Map.region, e.offset, bytes});
+        }
         if (done.count != sizeof bytes) return shortfall(done);
         return {};
     }
@@ -253,6 +268,10 @@ private:
         detail::has_read<Policy, next_through_map<layer>> || detail::has_write<Policy, next_through_map<layer>>;
 
     using config_type = detail::config_of<Policy>;
+    using config_host = detail::config_host<layer>;
+    template <class Layer, const auto& Map>
+    friend struct detail::map_host;
+    friend config_host;
     static constexpr bool has_config = detail::has_config_map<Policy>;
     static constexpr bool shapes_bars = config_type::shapes_bars;
     template <const auto& Map>
@@ -272,25 +291,66 @@ private:
     }
 
     /// An access to what the user sees of a region: the policy's ops, then its maps.
-    [[gnu::always_inline]] constexpr answer read_seen(const read_access& a) {
+    [[gnu::always_inline]] constexpr detail::outcome read_seen(const read_access& a) {
         using through = next_through_map<layer>;
         if constexpr (detail::has_read<Policy, through>) {
             if (has_map(a.region)) {
                 through next{*this};
-                return policy_.read(a, next);
+                return detail::packed(policy_.read(a, next));
             }
         }
-        return read_map(a);
+        return read_mapped(a);
     }
-    [[gnu::always_inline]] constexpr answer write_seen(const write_access& a) {
+    [[gnu::always_inline]] constexpr detail::outcome write_seen(const write_access& a) {
         using through = next_through_map<layer>;
         if constexpr (detail::has_write<Policy, through>) {
             if (has_map(a.region)) {
                 through next{*this};
-                return policy_.write(a, next);
+                return detail::packed(policy_.write(a, next));
             }
         }
-        return write_map(a);
+        return write_mapped(a);
+    }
+
+    [[gnu::always_inline]] constexpr detail::outcome read_mapped(const read_access& a) {
+        if constexpr (has_config) {
+            if (a.region == region_index::config) return detail::packed(config_engine_of().read(a));
+        }
+        return read_in(detail::maps_of<Policy>(), a);
+    }
+    [[gnu::always_inline]] constexpr detail::outcome write_mapped(const write_access& a) {
+        if constexpr (has_config) {
+            if (a.region == region_index::config) return detail::packed(config_engine_of().write(a));
+        }
+        return write_in(detail::maps_of<Policy>(), a);
+    }
+
+    template <const auto& Map, const auto&... Others>
+    [[gnu::always_inline]] constexpr detail::outcome read_in(regions<Map, Others...>, const read_access& a) {
+        if (a.region == Map.region) return engine_of<Map>().read(a.offset, a.bytes);
+        return read_in(regions<Others...>{}, a);
+    }
+    [[gnu::always_inline]] constexpr detail::outcome read_in(regions<>, const read_access& a) {
+        return read_below(*this, a.region, a.offset, a.bytes.data(), a.bytes.size());
+    }
+    template <const auto& Map, const auto&... Others>
+    [[gnu::always_inline]] constexpr detail::outcome write_in(regions<Map, Others...>, const write_access& a) {
+        if (a.region == Map.region) return engine_of<Map>().write(a.offset, a.bytes);
+        return write_in(regions<Others...>{}, a);
+    }
+    [[gnu::always_inline]] constexpr detail::outcome write_in(regions<>, const write_access& a) {
+        return write_below(*this, a.region, a.offset, a.bytes.data(), a.bytes.size());
+    }
+    /// Out of the way of what does not pass.
+    [[gnu::noinline]] static constexpr detail::outcome read_below(layer& self, region_index region,
+                                                                  std::uint64_t offset, std::byte* bytes,
+                                                                  std::size_t size) {
+        return detail::packed(self.pass(read_access{region, offset, {bytes, size}}));
+    }
+    [[gnu::noinline]] static constexpr detail::outcome write_below(layer& self, region_index region,
+                                                                   std::uint64_t offset, const std::byte* bytes,
+                                                                   std::size_t size) {
+        return detail::packed(self.pass(write_access{region, offset, {bytes, size}}));
     }
 
     template <request R>
@@ -304,7 +364,7 @@ private:
     }
 
     /// To the layer below; where a config map says that a BAR is larger than there, ones are beyond its end.
-    constexpr answer pass(const read_access& a) {
+    [[gnu::always_inline]] constexpr answer pass(const read_access& a) {
         if constexpr (shapes_bars)
             return config_.below_part(
                 a, [this](const read_access& part) { return below_.read(part); },
@@ -314,7 +374,7 @@ private:
         else
             return below_.read(a);
     }
-    constexpr answer pass(const write_access& a) {
+    [[gnu::always_inline]] constexpr answer pass(const write_access& a) {
         if constexpr (shapes_bars)
             return config_.below_part(
                 a, [this](const write_access& part) { return below_.write(part); }, [](std::span<const std::byte>) {});
@@ -426,88 +486,11 @@ private:
             __atomic_store_n(&trapped_dynamics_[map_place<Map>], trapped, __ATOMIC_RELEASE);
     }
 
-    /// Stands for this layer in the engine of one map.
-    template <const auto& Map>
-    struct map_host {
-        layer& self;
-
-        template <std::size_t Index>
-        using tag = entry_tag<Map, Index>;
-
-        constexpr answer below_read(const read_access& a) const { return self.pass(a); }
-        constexpr answer below_write(const write_access& a) const { return self.pass(a); }
-        constexpr std::byte* shadow() const noexcept { return self.template shadow_of<Map>(); }
-        constexpr std::uint8_t trapped_dynamics() const noexcept { return self.template trapped_dynamics<Map>(); }
-
-        template <std::size_t Index>
-        constexpr result<std::uint64_t> read_hook(std::size_t element) const {
-            next_type next{self};
-            const auto value = detail::with_element<tag<Index>>(
-                element, [&](auto... e) { return self.policy_.read(tag<Index>{}, e..., next); });
-            if (!value) return value.error();
-            return std::uint64_t{*value};
-        }
-
-        template <std::size_t Index>
-        static consteval bool takes_lanes() {
-            return detail::has_lanes_hook<Policy, tag<Index>, next_type>;
-        }
-
-        template <std::size_t Index>
-        static constexpr auto lanes_of(std::uint64_t value, std::uint64_t mask) noexcept {
-            using value_type = typename tag<Index>::value_type;
-            return lanes<value_type>{static_cast<value_type>(value), static_cast<value_type>(mask)};
-        }
-
-        template <std::size_t Index>
-        constexpr result<void> write_hook(std::size_t element, std::uint64_t value, std::uint64_t mask) const {
-            next_type next{self};
-            return detail::with_element<tag<Index>>(element, [&](auto... e) {
-                if constexpr (takes_lanes<Index>())
-                    return self.policy_.write(tag<Index>{}, e..., lanes_of<Index>(value, mask), next);
-                else
-                    return self.policy_.write(tag<Index>{}, e..., lanes_of<Index>(value, mask).value, next);
-            });
-        }
-
-        template <std::size_t Index>
-        constexpr result<void> written_hook(std::size_t element, std::uint64_t value, std::uint64_t mask) const {
-            next_type next{self};
-            return detail::with_element<tag<Index>>(element, [&](auto... e) {
-                return self.policy_.written(tag<Index>{}, e..., lanes_of<Index>(value, mask), next);
-            });
-        }
-    };
-
     template <const auto& Map>
     constexpr auto engine_of() noexcept {
-        return detail::engine<Map, map_host<Map>>{map_host<Map>{*this}};
+        using host = detail::map_host<layer, Map>;
+        return detail::engine<Map, host>{host{*this}};
     }
-
-    /// Stands for this layer in what a config map does.
-    struct config_host {
-        layer& self;
-
-        constexpr answer below_read(const read_access& a) const { return self.below_.read(a); }
-        constexpr answer below_write(const write_access& a) const { return self.below_.write(a); }
-        constexpr bool load(std::uint32_t offset, std::uint32_t& dword) const {
-            return self.load_config(offset, dword);
-        }
-        constexpr std::uint64_t region_size(region_index region) const {
-            const auto info = self.below_.ioctl(get_region_info{region});
-            return info ? info->size : 0;
-        }
-        constexpr void log(const char* literal) const { self.log(literal); }
-
-        template <std::size_t Index>
-        constexpr result<void> written(std::uint64_t value, std::uint64_t mask) const {
-            using tag = entry_tag<config_type::map, Index>;
-            using value_type = typename tag::value_type;
-            next_type next{self};
-            const lanes<value_type> how{static_cast<value_type>(value), static_cast<value_type>(mask)};
-            return self.policy_.written(tag{}, how, next);
-        }
-    };
 
     constexpr auto config_engine_of() noexcept {
         return detail::config_engine<config_type::map, config_host>{config_, config_host{*this}};

@@ -91,10 +91,10 @@ public:
     /// Calls `f.template operator()<P>()` with the provider at `index`; false where there is none. No virtual call.
     template <class F>
     static constexpr bool visit(std::size_t index, F&& f) {
-        detail::dispatch<size>(index, [&f]<std::size_t I>() {
+        return detail::dispatch<size>(index, false, [&f]<std::size_t I>() {
             static_cast<void>(f.template operator()<typename roster::template at<I>>());
+            return true;
         });
-        return index < size;
     }
 
     /// Calls `f.template operator()<P>()` for each provider, in the order in which they are listed.

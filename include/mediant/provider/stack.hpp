@@ -43,7 +43,7 @@ class stack {
 
 public:
     constexpr explicit stack(Lower& device) noexcept
-        : device_{&device}, layers_{detail::nest_over<layers>(device)} {}
+        : layers_{detail::nest_over<layers>(device)}, device_{&device} {}
 
     [[nodiscard]] constexpr Lower& lower() const noexcept { return *device_; }
 
@@ -75,15 +75,11 @@ public:
         if constexpr (requires { layers_.reset(); }) layers_.reset();
     }
 
-    constexpr answer read(const read_access& a) {
-        const std::uint64_t size = size_of(a.region);
-        if (a.offset >= size || a.bytes.empty()) return nothing_done(a.bytes.empty());
-        return layers_.read({a.region, a.offset, clamped(a.bytes, size - a.offset)});
+    [[gnu::always_inline]] constexpr answer read(const read_access& a) {
+        return detail::unpacked(read_at(a.region, a.offset, a.bytes.data(), a.bytes.size()));
     }
-    constexpr answer write(const write_access& a) {
-        const std::uint64_t size = size_of(a.region);
-        if (a.offset >= size || a.bytes.empty()) return nothing_done(a.bytes.empty());
-        return layers_.write({a.region, a.offset, clamped(a.bytes, size - a.offset)});
+    [[gnu::always_inline]] constexpr answer write(const write_access& a) {
+        return detail::unpacked(write_at(a.region, a.offset, a.bytes.data(), a.bytes.size()));
     }
 
     template <request R>
@@ -143,6 +139,30 @@ public:
     }
 
 private:
+    /// One function a direction, given plain values, so that they stay in registers.
+    [[gnu::noinline]] constexpr detail::outcome read_at(region_index region, std::uint64_t offset, std::byte* bytes,
+                                                        std::size_t count) {
+        const std::uint64_t size = size_of(region);
+        if (count == 0) return detail::packed(0); // wherever it points: vfio-pci answers 0 before it looks
+        if (offset >= size) return detail::packed(0, error::invalid);
+        const read_access a{region, offset, clamped(std::span{bytes, count}, size - offset)};
+        if constexpr (sizeof...(Policies) == 0)
+            return detail::packed(layers_.read(a));
+        else
+            return layers_.read_here(a);
+    }
+    [[gnu::noinline]] constexpr detail::outcome write_at(region_index region, std::uint64_t offset,
+                                                         const std::byte* bytes, std::size_t count) {
+        const std::uint64_t size = size_of(region);
+        if (count == 0) return detail::packed(0); // wherever it points: vfio-pci answers 0 before it looks
+        if (offset >= size) return detail::packed(0, error::invalid);
+        const write_access a{region, offset, clamped(std::span{bytes, count}, size - offset)};
+        if constexpr (sizeof...(Policies) == 0)
+            return detail::packed(layers_.write(a));
+        else
+            return layers_.write_here(a);
+    }
+
     [[nodiscard]] constexpr std::uint64_t size_of(region_index region) const noexcept {
         const auto i = static_cast<std::uint32_t>(region);
         return i < fixed_regions ? sizes_[i] : 0;
@@ -193,18 +213,14 @@ private:
         }
     }
 
-    /// An access of no bytes is done wherever it points: vfio-pci answers 0 before it looks.
-    [[nodiscard]] static constexpr answer nothing_done(bool empty) noexcept {
-        return {0, empty ? error::none : error::invalid};
-    }
-
     template <class Byte>
     [[nodiscard]] static constexpr std::span<Byte> clamped(std::span<Byte> bytes, std::uint64_t left) noexcept {
+        if (left == 0) __builtin_unreachable(); // an access is clamped where it begins within
         return {bytes.data(), bytes.size() <= left ? bytes.size() : static_cast<std::size_t>(left)};
     }
 
+    layers layers_; // first, where the stack is
     Lower* device_;
-    layers layers_;
     std::array<std::uint64_t, fixed_regions> sizes_{};
     msix_structures msix_{};
 };

@@ -120,10 +120,13 @@ inline constexpr auto elements_of = [] {
     return out;
 }();
 
-/// Whether a read without a hook goes to the device and nowhere else.
+/// Whether a read, or a write, without a hook goes to the device and nowhere else.
 template <const auto& Map, std::size_t Index>
-inline constexpr bool simply_passes =
+inline constexpr bool simply_read =
     Map.entries[Index].field_count == 0 && reading(Map.entries[Index]) == treatment::pass;
+template <const auto& Map, std::size_t Index>
+inline constexpr bool simply_written =
+    Map.entries[Index].field_count == 0 && writing(Map.entries[Index]) == treatment::pass;
 
 /// The bit of a dynamic range among those of its map.
 template <const auto& Map, std::size_t Index>

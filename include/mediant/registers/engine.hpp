@@ -1,138 +1,122 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <mediant/core/dispatch.hpp>
-#include <mediant/core/little_endian.hpp>
-#include <mediant/registers/field_plan.hpp>
-#include <mediant/registers/trap_table.hpp>
+#include <mediant/registers/backing.hpp>
+#include <mediant/registers/hook_calls.hpp>
 
+#include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <type_traits>
 #include <utility>
 
 /// Accesses through one region map: split at the entries' boundaries, each part treated as its entry says.
 ///
-/// The engine is given a Host that stands for the policy and what lies below it, no larger than a pointer:
-///   answer below_read(read_access), below_write(write_access)
+/// The engine is given a Host that stands for the policy and what lies below it, no larger than a pointer. Hooks are
+/// given it by value, so that it never needs an address:
+///   outcome below_read(region, offset, bytes, size), below_write(region, offset, bytes, size)
 ///   std::byte* shadow()                                  the map's shadow storage, little-endian
-///   result<std::uint64_t> read_hook<Index>(element)      whole register
-///   result<void> write_hook<Index>(element, value, mask) mask has ones in the written lanes
-///   result<void> written_hook<Index>(element, value, mask)
-///   takes_lanes<Index>()                                 whether the write hook takes partial writes
 ///   std::uint8_t trapped_dynamics()                      a bit for each dynamic range that is trapped
+///   static result<std::uint64_t> read_hook<Index>(host, element)      whole register
+///   static result<void> write_hook<Index>(host, element, value, mask) mask has ones in the written lanes
+///   static result<void> written_hook<Index>(host, element, value, mask)
+///   static takes_lanes<Index>()                          whether the write hook takes partial writes
 namespace mediant::detail {
 
 template <const auto& Map, class Host>
-class engine {
+class engine : public backing<Map, Host> {
     using table = trap_table<Map>;
+    using base = backing<Map, Host>;
+    using calls = hooks<Map, Host>;
+    using base::fill, base::has_shadows, base::host_, base::shadow_of, base::stated_of;
 
-    /// Code for shadows is left out where there are none, and the compiler does not see it write past their end.
-    static constexpr bool has_shadows = shadow_bytes<Map> != 0;
+    static constexpr bool has_aliases = [] {
+        for (const entry& e : Map.entries)
+            if (e.what == entry::shape::alias) return true;
+        return false;
+    }();
 
 public:
-    constexpr explicit engine(Host host) noexcept : host_{host} {}
+    constexpr explicit engine(Host host) noexcept : base{host} {}
 
-    /// Inlined, so that the parts of an access stay in registers.
-    [[gnu::always_inline]] constexpr answer read(const read_access& a) const {
-        if (passes_now(a)) return host_.below_read(a);
-        const std::size_t at = table::find(a.offset);
-        if (at == table::none) {
-            if (passes_whole(a)) return host_.below_read(a);
-        } else if (a.bytes.size() - 1 < left_in(at, a.offset)) { // also false for no bytes at all
-            return read_entry(at, a);
-        }
-        return split(host_, a.region, a.offset, a.bytes.data(), a.bytes.size());
-    }
-
-    [[gnu::always_inline]] constexpr answer write(const write_access& a) const {
-        if (passes_now(a)) return host_.below_write(a);
-        const std::size_t at = table::find(a.offset);
-        if (at == table::none) {
-            if (passes_whole(a)) return host_.below_write(a);
-        } else if (a.bytes.size() - 1 < left_in(at, a.offset)) { // also false for no bytes at all
-            return write_entry(at, a);
-        }
-        return split(host_, a.region, a.offset, a.bytes.data(), a.bytes.size());
-    }
-
-    /// A read of a part of one entry as if it had no hooks.
-    constexpr answer read_backing(const trapped_entry& e, const read_access& part) const {
-        const entry& stated = stated_of(e);
-        if constexpr (field_plan_count<Map>() != 0)
-            if (stated.field_count != 0) return read_fields(e, part);
-        const answer done = read_treated(e, part);
-        if constexpr (has_shadows) {
-            if (e.read == treatment::shadow && effect_of_read(stated.kind) != read_effect::none)
-                for (std::size_t i = 0; i < part.bytes.size(); ++i) {
-                    std::byte& held = shadow_of(e, part.offset)[i];
-                    held = std::byte{after_read(effect_of_read(stated.kind), static_cast<std::uint8_t>(held))};
-                }
-        }
-        return done;
-    }
-
-    /// A write of a part of one entry as if it had no hooks.
-    constexpr answer write_backing(const trapped_entry& e, const write_access& part) const {
-        if constexpr (field_plan_count<Map>() != 0)
-            if (stated_of(e).field_count != 0) return write_fields(e, part);
-        if constexpr (has_shadows) {
-            if (e.write == treatment::shadow && e.effect == write_effect::first_replaces) {
-                std::byte* const held = shadow_of(e, part.offset);
-                write_once(held, held + e.size(), part.bytes);
-                return {part.bytes.size()};
+    /// Most accesses lie in one entry, or pass: what those need is inlined, so that it stays in registers; the rest is
+    /// jumped to, with plain values in the order that leaves them where they are.
+    [[gnu::always_inline]] constexpr outcome read(std::uint64_t offset, std::span<std::byte> bytes) const {
+        if (bytes.empty()) return packed(0);
+        if (const trapped_entry* const e = entry_at(offset)) {
+            const std::uint64_t alike = e->end - offset;
+            const std::size_t here = alike < bytes.size() ? static_cast<std::size_t>(alike) : bytes.size();
+            if (is_shadow(*e) || e->read_first == treatment::value) {
+                if (is_shadow(*e) ? !copied(shadow_of(*e, offset), bytes.data(), here)
+                                  : !copied(value_of(*e, offset), bytes.data(), here))
+                    return read_parts(host_, offset, bytes.data(), bytes.size(), bytes.size());
+                if (here == bytes.size()) return packed(here);
+                return read_split(host_, offset + here, bytes.data() + here, bytes.size() - here, bytes.size());
             }
+            if (alike < bytes.size()) return read_parts(host_, offset, bytes.data(), bytes.size(), bytes.size());
+            if (calls::has_hooks(on::read) && e->read_first == treatment::hook && bytes.size() == e->size())
+                return calls::call_read(host_, *e, bytes.data());
+            return read_special(host_, *e, offset, bytes.data(), bytes.size());
         }
-        return write_treated(e, part);
+        if (!passes_clearly(offset, bytes.size()))
+            return read_parts(host_, offset, bytes.data(), bytes.size(), bytes.size());
+        return host_.below_read(Map.region, offset, bytes.data(), bytes.size());
+    }
+    [[gnu::always_inline]] constexpr outcome write(std::uint64_t offset, std::span<const std::byte> bytes) const {
+        if (bytes.empty()) return packed(0);
+        if (const trapped_entry* const e = entry_at(offset)) {
+            const std::uint64_t alike = e->end - offset;
+            const std::size_t here = alike < bytes.size() ? static_cast<std::size_t>(alike) : bytes.size();
+            if (is_written(*e)) {
+                if (!copied(bytes.data(), shadow_of(*e, offset), here))
+                    return write_parts(host_, offset, bytes.data(), bytes.size(), bytes.size());
+                if (here == bytes.size()) return packed(here);
+                return write_split(host_, offset + here, bytes.data() + here, bytes.size() - here, bytes.size());
+            }
+            if (alike < bytes.size()) return write_split(host_, offset, bytes.data(), bytes.size(), bytes.size());
+            if constexpr (has_shadows)
+                if (e->write_first == treatment::effect)
+                    return write_effect_on(host_, *e, offset, bytes.data(), bytes.size());
+            if (e->write_first == treatment::ignore) return packed(bytes.size());
+            if (calls::has_hooks(on::write) && e->write_first == treatment::hook && bytes.size() == e->size())
+                return calls::call_write(host_, *e, bytes.data());
+            return write_special(host_, *e, offset, bytes.data(), bytes.size());
+        }
+        if (!passes_clearly(offset, bytes.size()))
+            return write_parts(host_, offset, bytes.data(), bytes.size(), bytes.size());
+        return host_.below_write(Map.region, offset, bytes.data(), bytes.size());
     }
 
 private:
-    [[nodiscard]] static constexpr const entry& stated_of(const trapped_entry& e) noexcept {
-        return Map.entries.data()[e.index];
+    /// The entry that an access begins in; null where it passes.
+    [[nodiscard]] [[gnu::always_inline]] constexpr const trapped_entry* entry_at(std::uint64_t offset) const noexcept {
+        return passed_now(offset) != 0 ? nullptr : table::entry_at(offset);
     }
 
-    [[nodiscard]] constexpr std::byte* shadow_of(const trapped_entry& e, std::uint64_t offset) const noexcept {
-        return host_.shadow() + e.shadow_at + static_cast<std::size_t>(offset - e.offset);
+    /// How many of `left` bytes from there on are alike.
+    [[nodiscard]] [[gnu::always_inline]] constexpr std::size_t extent(const trapped_entry* e, std::uint64_t offset,
+                                                                      std::size_t left) const noexcept {
+        std::uint64_t alike = 0;
+        if (e != nullptr)
+            alike = e->end - offset;
+        else if (alike = passed_now(offset); alike == 0)
+            return passing(offset, left);
+        return alike < left ? static_cast<std::size_t>(alike) : left;
     }
 
-    /// Whether an access whose first byte passes does so as a whole, seen without a search.
-    static constexpr bool passes_whole(const auto& a) noexcept {
-        if (table::whole_dwords && a.bytes.size() <= 4 - a.offset % 4) return true;
-        return table::untrapped(a.offset, a.bytes.size()) == a.bytes.size();
+    /// Whether all of an access that begins in no entry passes, as far as that is seen without a search.
+    [[nodiscard]] [[gnu::always_inline]] constexpr bool passes_clearly(std::uint64_t offset,
+                                                                       std::size_t size) const noexcept {
+        if (const std::uint64_t passed = passed_now(offset)) return size <= passed;
+        return table::whole_dwords && size <= 4 - offset % 4;
     }
-
-    static constexpr std::uint64_t left_in(std::size_t at, std::uint64_t offset) noexcept {
-        return table::entries[at].end - offset;
+    /// How many of the bytes from one that passes on do, mostly seen without a search.
+    [[nodiscard]] static constexpr std::size_t passing(std::uint64_t offset, std::size_t left) noexcept {
+        if (table::whole_dwords && left <= 4 - offset % 4) return left;
+        return static_cast<std::size_t>(table::untrapped(offset, left));
     }
-
-    /// An access that several entries share, part by part; each part then lies in one entry, or passes. Takes
-    /// everything by value, so that nothing of the usual access has to have an address.
-    template <class Byte>
-    [[gnu::noinline]] static constexpr answer split(Host host, region_index region, std::uint64_t from, Byte* bytes,
-                                                    std::size_t size) {
-        const engine self{host};
-        const basic_access<Byte> a{region, from, {bytes, size}};
-        std::size_t done = 0;
-        while (done < size) {
-            const std::uint64_t offset = from + done;
-            const std::size_t left = size - done;
-            const std::uint64_t passed = self.passed_now(offset);
-            const std::size_t at = passed != 0 ? table::none : table::find(offset);
-            const std::uint64_t alike = passed != 0          ? passed
-                                        : at == table::none ? table::untrapped(offset, left)
-                                                            : left_in(at, offset);
-            const std::size_t take = alike < left ? static_cast<std::size_t>(alike) : left;
-            const answer part = at == table::none ? self.pass(a.part(done, take)) : self.enter(at, a.part(done, take));
-            done += static_cast<std::size_t>(part.count);
-            if (part.count != take) return {done, part.error};
-        }
-        return {done};
-    }
-
-    constexpr answer pass(const read_access& a) const { return host_.below_read(a); }
-    constexpr answer pass(const write_access& a) const { return host_.below_write(a); }
-    constexpr answer enter(std::size_t at, const read_access& a) const { return read_entry(at, a); }
-    constexpr answer enter(std::size_t at, const write_access& a) const { return write_entry(at, a); }
 
     /// How many bytes from `offset` on lie in a dynamic range that is passed now: the device's, whatever the map names
     /// there.
@@ -145,98 +129,209 @@ private:
         }
         return 0;
     }
-    [[nodiscard]] constexpr bool passes_now(const auto& a) const noexcept {
-        if constexpr (dynamic_ranges<Map>.size() != 0)
-            return a.bytes.size() - 1 < passed_now(a.offset); // also false for no bytes at all
-        else
-            return false;
-    }
-
-    [[gnu::always_inline]] constexpr answer read_entry(std::size_t at, const read_access& part) const {
-        const trapped_entry& e = table::entries[at];
-        if ((e.more & special::any_read) != 0) return read_special(host_, e, part.offset, part.bytes.data(), part.bytes.size());
-        return read_treated(e, part);
-    }
-
-    [[gnu::always_inline]] constexpr answer write_entry(std::size_t at, const write_access& part) const {
-        const trapped_entry& e = table::entries[at];
-        if ((e.more & special::any_write) != 0)
-            return write_special(host_, e, part.offset, part.bytes.data(), part.bytes.size());
-        return write_treated(e, part);
-    }
-
-    [[gnu::always_inline]] constexpr answer read_treated(const trapped_entry& e, const read_access& part) const {
-        switch (e.read) {
-        case treatment::pass: return host_.below_read(part);
-        case treatment::shadow:
-            if constexpr (has_shadows) read_shadow(shadow_of(e, part.offset), part.bytes);
-            break;
-        case treatment::fill: fill(part.bytes, static_cast<std::byte>(e.value)); break;
-        case treatment::value:
-        case treatment::ignore: store_little(part.bytes, e.value >> (8 * (part.offset - e.offset))); break;
-        }
-        return {part.bytes.size()};
-    }
-
-    /// Effects act on single bits, so the bytes that are not part of the access count as not written.
-    [[gnu::always_inline]] constexpr answer write_treated(const trapped_entry& e, const write_access& part) const {
-        if (e.write == treatment::pass) return host_.below_write(part);
-        if constexpr (has_shadows)
-            if (e.write == treatment::shadow) write_shadow(e.effect, shadow_of(e, part.offset), part.bytes);
-        return {part.bytes.size()};
-    }
-
-    /// Reads with a hook, a stated width, fields or an effect, and of aliases. Out of line, so that what they need
-    /// does not burden the accesses that have none of it.
-    [[gnu::noinline]] static constexpr answer read_special(Host host, const trapped_entry& e, std::uint64_t offset,
-                                                           std::byte* bytes, std::size_t size) {
+    /// The last `left` bytes of an access of several parts: as long as they need no call, and of any kind.
+    [[gnu::noinline]] static constexpr outcome read_split(Host host, std::uint64_t offset, std::byte* bytes,
+                                                          std::size_t left, std::size_t size) {
         const engine self{host};
+        while (true) {
+            const trapped_entry* const e = self.entry_at(offset);
+            if (e == nullptr) return read_parts(host, offset, bytes, left, size);
+            const std::uint64_t alike = e->end - offset;
+            const std::size_t here = alike < left ? static_cast<std::size_t>(alike) : left;
+            if (is_shadow(*e)) {
+                if (!copied(self.shadow_of(*e, offset), bytes, here))
+                    return read_parts(host, offset, bytes, left, size);
+            } else if (e->read_first != treatment::value || !copied(value_of(*e, offset), bytes, here)) {
+                return read_parts(host, offset, bytes, left, size);
+            }
+            left -= here;
+            if (left == 0) return packed(size);
+            offset += here;
+            bytes += here;
+        }
+    }
+    [[gnu::noinline]] static constexpr outcome read_parts(Host host, std::uint64_t offset, std::byte* bytes,
+                                                           std::size_t left, std::size_t size) {
+        const engine self{host};
+        while (true) {
+            const trapped_entry* const e = self.entry_at(offset);
+            const std::size_t here = self.extent(e, offset, left);
+            const outcome part = self.read_part(e, offset, {bytes, here});
+            if (unpacked(part).count != here) return packed(size - left + unpacked(part).count, unpacked(part).error);
+            left -= here;
+            if (left == 0) return packed(size);
+            offset += here;
+            bytes += here;
+        }
+    }
+    [[gnu::noinline]] static constexpr outcome write_split(Host host, std::uint64_t offset, const std::byte* bytes,
+                                                           std::size_t left, std::size_t size) {
+        const engine self{host};
+        while (true) {
+            const trapped_entry* const e = self.entry_at(offset);
+            if (e == nullptr) return write_parts(host, offset, bytes, left, size);
+            const std::uint64_t alike = e->end - offset;
+            const std::size_t here = alike < left ? static_cast<std::size_t>(alike) : left;
+            if (is_written(*e)) {
+                if (!copied(bytes, self.shadow_of(*e, offset), here))
+                    return write_parts(host, offset, bytes, left, size);
+            } else if (has_shadows && e->write_first == treatment::effect) {
+                if (!changed(e->effect, self.shadow_of(*e, offset), bytes, here))
+                    return write_parts(host, offset, bytes, left, size);
+            } else if (e->write_first != treatment::ignore) {
+                return write_parts(host, offset, bytes, left, size);
+            }
+            left -= here;
+            if (left == 0) return packed(size);
+            offset += here;
+            bytes += here;
+        }
+    }
+    [[gnu::noinline]] static constexpr outcome write_parts(Host host, std::uint64_t offset, const std::byte* bytes,
+                                                           std::size_t left, std::size_t size) {
+        const engine self{host};
+        while (true) {
+            const trapped_entry* const e = self.entry_at(offset);
+            const std::size_t here = self.extent(e, offset, left);
+            const outcome part = self.write_part(e, offset, {bytes, here});
+            if (unpacked(part).count != here) return packed(size - left + unpacked(part).count, unpacked(part).error);
+            left -= here;
+            if (left == 0) return packed(size);
+            offset += here;
+            bytes += here;
+        }
+    }
+
+    /// An access that passes, or lies in one entry.
+    constexpr outcome read_part(const trapped_entry* e, std::uint64_t offset, std::span<std::byte> bytes) const {
+        if (e == nullptr) return host_.below_read(Map.region, offset, bytes.data(), bytes.size());
+        return read_special(host_, *e, offset, bytes.data(), bytes.size());
+    }
+    constexpr outcome write_part(const trapped_entry* e, std::uint64_t offset, std::span<const std::byte> bytes) const {
+        if (e == nullptr) return host_.below_write(Map.region, offset, bytes.data(), bytes.size());
+        return write_special(host_, *e, offset, bytes.data(), bytes.size());
+    }
+
+    [[nodiscard]] [[gnu::always_inline]] static constexpr bool is_shadow(const trapped_entry& e) noexcept {
+        return has_shadows && e.read_first == treatment::shadow;
+    }
+    /// A value that never changes, as it lies in memory.
+    [[nodiscard]] [[gnu::always_inline]] static constexpr const std::byte* value_of(const trapped_entry& e,
+                                                                                    std::uint64_t offset) noexcept {
+        if (std::is_constant_evaluated()) return nullptr;
+        return reinterpret_cast<const std::byte*>(&e.value) + (offset - e.offset);
+    }
+    [[nodiscard]] [[gnu::always_inline]] static constexpr bool is_written(const trapped_entry& e) noexcept {
+        return has_shadows && e.write_first == treatment::shadow;
+    }
+
+    /// Copies as many bytes as registers have; false, and nothing done, for other numbers of them, and where `from` is
+    /// not in memory.
+    [[nodiscard]] [[gnu::always_inline]] static constexpr bool copied(const std::byte* from, std::byte* to,
+                                                                      std::size_t size) noexcept {
+        if (std::is_constant_evaluated() || std::endian::native != std::endian::little) return false;
+        switch (size) {
+        case 4: store_bytes(to, load_bytes<std::uint32_t>(from)); return true;
+        case 8: store_bytes(to, load_bytes<std::uint64_t>(from)); return true;
+        case 2: store_bytes(to, load_bytes<std::uint16_t>(from)); return true;
+        case 1: *to = *from; return true;
+        default: return false;
+        }
+    }
+    /// The same for a write that acts on what the shadow holds.
+    [[nodiscard]] [[gnu::always_inline]] static constexpr bool changed(write_effect how, std::byte* shadow,
+                                                                       const std::byte* from,
+                                                                       std::size_t size) noexcept {
+        std::uint64_t before = 0;
+        std::uint64_t written = 0;
+        switch (size) {
+        case 4: before = load_bytes<std::uint32_t>(shadow), written = load_bytes<std::uint32_t>(from); break;
+        case 8: before = load_bytes<std::uint64_t>(shadow), written = load_bytes<std::uint64_t>(from); break;
+        case 2: before = load_bytes<std::uint16_t>(shadow), written = load_bytes<std::uint16_t>(from); break;
+        case 1: before = load_bytes<std::uint8_t>(shadow), written = load_bytes<std::uint8_t>(from); break;
+        default: return false;
+        }
+        const std::uint64_t after = after_write(how, before, written);
+        switch (size) {
+        case 4: store_bytes(shadow, static_cast<std::uint32_t>(after)); break;
+        case 8: store_bytes(shadow, after); break;
+        case 2: store_bytes(shadow, static_cast<std::uint16_t>(after)); break;
+        default: store_bytes(shadow, static_cast<std::uint8_t>(after)); break;
+        }
+        return true;
+    }
+    [[gnu::noinline]] static constexpr outcome write_effect_on(Host host, const trapped_entry& e, std::uint64_t offset,
+                                                            const std::byte* bytes, std::size_t size) {
+        if (!changed(e.effect, engine{host}.shadow_of(e, offset), bytes, size))
+            return write_special(host, e, offset, bytes, size);
+        return packed(size);
+    }
+
+    /// Whatever is not done where it is met: reads with a hook, a stated width, fields or an effect, what is denied,
+    /// and registers of the device.
+    [[gnu::noinline]] static constexpr outcome read_special(Host host, const trapped_entry& e, std::uint64_t offset,
+                                                            std::byte* bytes, std::size_t size) {
         const read_access part{Map.region, offset, {bytes, size}};
         if ((e.more & special::odd) != 0) {
             const entry& stated = stated_of(e);
-            if (stated.what == entry::shape::deny) return {0, error::denied};
-            if (stated.what == entry::shape::alias) return self.read({Map.region, origin_of(e, offset), part.bytes});
+            if (stated.what == entry::shape::deny) return packed(0, error::denied);
+            if constexpr (has_aliases) {
+                if (stated.what == entry::shape::alias) {
+                    const engine self{host};
+                    const std::uint64_t origin = e.value + (offset - e.offset);
+                    return self.read_part(self.entry_at(origin), origin, part.bytes);
+                }
+            }
             if (!takes_width(stated, offset, size)) {
-                if (stated.on_other_width == otherwise::refuse) return {0, error::invalid};
+                if (stated.on_other_width == otherwise::refuse) return packed(0, error::invalid);
                 fill(part.bytes, std::byte{0xff});
-                return {size};
+                return packed(size);
             }
         }
-        if ((e.more & special::read_hook) == 0) return self.read_backing(e, part);
-        result<std::uint64_t> value = error::io;
-        visit_hook<on::read>(e, [&]<std::size_t Index>() { value = host.template read_hook<Index>(e.element); });
-        if (!value) return {0, value.error()};
-        store_little(part.bytes, *value >> (8 * (offset - e.offset)));
-        return {size};
+        if constexpr (calls::has_hooks(on::read)) {
+            if ((e.more & special::read_hook) != 0) {
+                if (size == e.size()) return calls::call_read(host, e, bytes);
+                std::byte whole[8]{};
+                const answer done = unpacked(calls::call_read(host, e, whole));
+                if (done.error != error::none) return packed(0, done.error);
+                store_little(part.bytes, load_bytes<std::uint64_t>(whole) >> (8 * (offset - e.offset)));
+                return packed(size);
+            }
+        }
+        return packed(engine{host}.read_backing(e, part));
     }
 
-    [[gnu::noinline]] static constexpr answer write_special(Host host, const trapped_entry& e, std::uint64_t offset,
+    [[gnu::noinline]] static constexpr outcome write_special(Host host, const trapped_entry& e, std::uint64_t offset,
                                                             const std::byte* bytes, std::size_t size) {
-        const engine self{host};
         const write_access part{Map.region, offset, {bytes, size}};
         if ((e.more & special::odd) != 0) {
             const entry& stated = stated_of(e);
-            if (stated.what == entry::shape::deny) return {0, error::denied};
-            if (stated.what == entry::shape::alias) return self.write({Map.region, origin_of(e, offset), part.bytes});
+            if (stated.what == entry::shape::deny) return packed(0, error::denied);
+            if constexpr (has_aliases) {
+                if (stated.what == entry::shape::alias) {
+                    const engine self{host};
+                    const std::uint64_t origin = e.value + (offset - e.offset);
+                    return self.write_part(self.entry_at(origin), origin, part.bytes);
+                }
+            }
             if (!takes_width(stated, offset, size))
-                return stated.on_other_width == otherwise::refuse ? answer{0, error::invalid} : answer{size};
+                return stated.on_other_width == otherwise::refuse ? packed(0, error::invalid) : packed(size);
         }
-        const unsigned shift = static_cast<unsigned>(8 * (offset - e.offset));
-        const auto written = [&] { return load_little(part.bytes) << shift; };
-        const auto mask = [&] { return low_bytes(size) << shift; };
-        result<void> hooked;
-        if ((e.more & special::write_hook) != 0) {
-            visit_hook<on::write>(
-                e, [&]<std::size_t Index>() { hooked = self.template full_write<Index>(e, written(), mask()); });
-        } else {
-            const answer done = self.write_backing(e, part);
-            if (done.count != size) return done;
+        const outcome done = calls::has_hooks(on::write) && (e.more & special::write_hook) != 0
+                                 ? calls::write_lanes(host, e, offset, part.bytes)
+                                 : packed(engine{host}.write_backing(e, part));
+        if constexpr (calls::has_hooks(on::written)) {
+            if (unpacked(done).count == size && (e.more & special::written_hook) != 0) {
+                const unsigned shift = static_cast<unsigned>(8 * (offset - e.offset));
+                const result<void> hooked = calls::template visit_hook<on::written>(
+                    e, result<void>{error::io}, [&]<std::size_t Index>() __attribute__((always_inline)) {
+                        return Host::template written_hook<Index>(host, e.element, load_little(part.bytes) << shift,
+                                                                  low_bytes(size) << shift);
+                    });
+                if (!hooked) return packed(0, hooked.error());
+            }
         }
-        if (hooked && (e.more & special::written_hook) != 0)
-            visit_hook<on::written>(e, [&]<std::size_t Index>() {
-                hooked = host.template written_hook<Index>(e.element, written(), mask());
-            });
-        return hooked ? answer{size} : answer{0, hooked.error()};
+        return done;
     }
 
     /// Whether a register takes an access: one of its stated widths, naturally aligned.
@@ -245,169 +340,6 @@ private:
                (size <= 8 && (size & (size - 1)) == 0 && offset % size == 0 &&
                 (static_cast<unsigned>(stated.widths) & size) != 0);
     }
-
-    /// Where an alias's byte lies in the register that it stands for.
-    [[nodiscard]] static constexpr std::uint64_t origin_of(const trapped_entry& e, std::uint64_t offset) noexcept {
-        return e.value + (offset - e.offset);
-    }
-
-    /// Calls f<Index>() for the hooked entry that is known at run time.
-    template <on Which, class F>
-    static constexpr void visit_hook(const trapped_entry& e, const F& f) {
-        dispatch<hooked_entries<Map>.size()>(hook_places<Map>.data()[e.index], [&f]<std::size_t I>() {
-            constexpr std::size_t index = hooked_entries<Map>[I];
-            if constexpr (has(Map.entries[index].hook, Which)) f.template operator()<index>();
-        });
-    }
-
-    /// A hook that takes full widths only gets a partial write filled up: with bits that change nothing where the
-    /// kind has such, else with what the register holds. Where neither can be, as for wo, wc and w1, or where reading
-    /// any of the register has effects, the write is refused.
-    template <std::size_t Index>
-    constexpr result<void> full_write(const trapped_entry& e, std::uint64_t value, std::uint64_t mask) const {
-        constexpr std::size_t size = Map.entries[Index].size;
-        constexpr std::uint64_t full = low_bytes(size);
-        if constexpr (!Host::template takes_lanes<Index>()) {
-            if (mask != full) {
-                constexpr write_filling filling = filling_of<Map, Index>;
-                if constexpr (filling.unknown != 0) {
-                    if ((filling.unknown & ~mask) != 0) return error::invalid;
-                }
-                value |= filling.ones & ~mask;
-                if constexpr (filling.held != 0) {
-                    if ((filling.held & ~mask) != 0) {
-                        std::byte held[size]{};
-                        const answer known = read_backing(e, {Map.region, e.offset, held});
-                        if (known.count != size) return shortfall(known);
-                        value |= load_little(held) & filling.held & ~mask;
-                    }
-                }
-                mask = full;
-            }
-        }
-        return host_.template write_hook<Index>(e.element, value, mask);
-    }
-
-    /// Only if bits that the device has are asked for, it is read.
-    constexpr answer read_fields(const trapped_entry& e, const read_access& part) const {
-        const field_plan& plan = field_plans<Map>[field_plan_place<Map>(e.index)];
-        const unsigned shift = static_cast<unsigned>(8 * (part.offset - e.offset));
-        const std::uint64_t lanes = low_bytes(part.bytes.size()) << shift;
-        std::uint64_t value = plan.constants;
-        if ((plan.read_device & lanes) != 0) {
-            std::byte buffer[8]{}; // not the user's, who gets nothing of what is not read whole
-            const std::span<std::byte> bytes{buffer, part.bytes.size()};
-            const answer below = host_.below_read({part.region, part.offset, bytes});
-            if (below.count != bytes.size()) return {0, below.error};
-            value |= (load_little(bytes) << shift) & plan.read_device;
-        }
-        if constexpr (has_shadows)
-            if (plan.shadows != 0) value |= read_shadow_fields(e, lanes) & plan.read_shadow;
-        store_little(part.bytes, value >> shift);
-        return {part.bytes.size()};
-    }
-
-    /// In this order: the device is read, if bits beside those that pass must be preserved; the device is written,
-    /// if bits pass; the shadows are written. A fault leaves what comes after it undone.
-    constexpr answer write_fields(const trapped_entry& e, const write_access& part) const {
-        const field_plan& plan = field_plans<Map>[field_plan_place<Map>(e.index)];
-        const unsigned shift = static_cast<unsigned>(8 * (part.offset - e.offset));
-        const std::uint64_t lanes = low_bytes(part.bytes.size()) << shift;
-        const std::uint64_t value = load_little(part.bytes) << shift;
-        if ((plan.write_device & lanes) != 0) {
-            std::byte buffer[8]{};
-            const std::span<std::byte> bytes{buffer, part.bytes.size()};
-            std::uint64_t toward_device = (value & plan.write_device) | plan.ones;
-            if ((plan.preserved & lanes) != 0) {
-                const answer known = host_.below_read({part.region, part.offset, bytes});
-                if (known.count != bytes.size()) return {0, known.error};
-                toward_device |= (load_little(bytes) << shift) & plan.preserved;
-            }
-            store_little(bytes, toward_device >> shift);
-            const answer done = host_.below_write({part.region, part.offset, bytes});
-            if (done.count != bytes.size()) return {0, done.error};
-        }
-        if constexpr (has_shadows)
-            if (plan.shadows != 0) write_shadow_fields(e, value, lanes);
-        return {part.bytes.size()};
-    }
-
-    /// The shadow of a register with fields as it was, and what reading it leaves in it.
-    constexpr std::uint64_t read_shadow_fields(const trapped_entry& e, std::uint64_t lanes) const {
-        const std::span<std::byte> held{host_.shadow() + e.shadow_at, static_cast<std::size_t>(e.size())};
-        const std::uint64_t before = load_little(held);
-        std::uint64_t after = before;
-        for (const field& f : fields_of(e)) {
-            if (f.backing != from::shadow) continue;
-            const std::uint64_t bits = f.mask() & lanes;
-            after = (after & ~bits) | (after_read(effect_of_read(f.kind), before) & bits);
-        }
-        if (after != before) store_little(held, after);
-        return before;
-    }
-
-    constexpr void write_shadow_fields(const trapped_entry& e, std::uint64_t value, std::uint64_t lanes) const {
-        const std::size_t size = static_cast<std::size_t>(e.size());
-        const std::span<std::byte> held{host_.shadow() + e.shadow_at, size};
-        const std::uint64_t before = load_little(held);
-        std::uint64_t after = before;
-        for (const field& f : fields_of(e)) {
-            if (f.backing != from::shadow) continue;
-            std::uint64_t bits = f.mask() & lanes;
-            if (effect_of_write(f.kind) == write_effect::first_replaces) {
-                const std::span<std::byte> written{held.data() + size, size};
-                const std::uint64_t taken = load_little(written);
-                store_little(written, taken | bits);
-                bits &= ~taken;
-            }
-            after = (after & ~bits) | (after_write(effect_of_write(f.kind), before, value) & bits);
-        }
-        store_little(held, after);
-    }
-
-    [[nodiscard]] static constexpr std::span<const field> fields_of(const trapped_entry& e) noexcept {
-        const entry& stated = stated_of(e);
-        return {Map.fields.data() + stated.first_field, stated.field_count};
-    }
-
-    static constexpr void fill(std::span<std::byte> to, std::byte value) noexcept {
-        for (std::byte& b : to) b = value;
-    }
-
-    /// Bits are taken once; `written` remembers which.
-    static constexpr void write_once(std::byte* held, std::byte* written, std::span<const std::byte> from) noexcept {
-        for (std::size_t i = 0; i < from.size(); ++i) {
-            held[i] = (held[i] & written[i]) | (from[i] & ~written[i]);
-            written[i] = std::byte{0xff};
-        }
-    }
-
-    /// Calls f<T>(at) for stretches that are as wide as a register can be, and byte by byte for others.
-    template <class F>
-    [[gnu::always_inline]] static constexpr void by_width(std::size_t size, const F& f) {
-        switch (size) {
-        case 4: return f.template operator()<std::uint32_t>(0);
-        case 8: return f.template operator()<std::uint64_t>(0);
-        case 2: return f.template operator()<std::uint16_t>(0);
-        default: break;
-        }
-        for (std::size_t i = 0; i < size; ++i) f.template operator()<std::uint8_t>(i);
-    }
-
-    [[gnu::always_inline]] static constexpr void read_shadow(const std::byte* shadow, std::span<std::byte> to) {
-        by_width(to.size(), [&]<class T>(std::size_t i) {
-            store_bytes(to.data() + i, load_bytes<T>(shadow + i));
-        });
-    }
-
-    [[gnu::always_inline]] static constexpr void write_shadow(write_effect how, std::byte* shadow,
-                                                              std::span<const std::byte> from) {
-        by_width(from.size(), [&]<class T>(std::size_t i) {
-            store_bytes(shadow + i, after_write(how, load_bytes<T>(shadow + i), load_bytes<T>(from.data() + i)));
-        });
-    }
-
-    Host host_; ///< no more than a pointer
 };
 
 } // namespace mediant::detail

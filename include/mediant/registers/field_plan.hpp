@@ -81,9 +81,8 @@ struct write_filling {
     std::uint64_t unknown = 0; ///< bits that nothing is known of: such a write is refused
 };
 
-template <const auto& Map, std::size_t Index>
-inline constexpr write_filling filling_of = [] {
-    constexpr const entry& e = Map.entries[Index];
+template <const auto& Map>
+[[nodiscard]] constexpr write_filling filling_of(const entry& e) noexcept {
     write_filling out;
     bool read_has_effect = false; // of the register as a whole, which is what would be read
     const auto add = [&](kind how, from backing, std::uint64_t mask) {
@@ -106,6 +105,6 @@ inline constexpr write_filling filling_of = [] {
         out.held = 0;
     }
     return out;
-}();
+}
 
 } // namespace mediant::detail

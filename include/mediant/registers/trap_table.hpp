@@ -9,18 +9,21 @@
 #include <cstdint>
 
 /// What a map traps, ready for run time: which entry holds a byte, where the next one begins, and where shadows
-/// live. All of it is computed at compile time. A register is found with two loads (chunk to table, dword to
-/// register) however many there are, and the tables take memory only for the chunks that hold registers, so that
-/// a sparse map of a 16 GiB region costs kilobytes.
+/// live. All of it is computed at compile time. A register is found with one load where registers lie close together,
+/// and else with two (chunk to table, dword to register), however many there are; the tables take memory only for the
+/// chunks that hold registers, so that a sparse map of a 16 GiB region costs kilobytes.
 namespace mediant::detail {
 
-/// What an access to an entry comes down to where nothing special is stated.
+/// What an access to an entry comes down to; the first five where nothing special is stated.
 enum class treatment : std::uint8_t {
-    pass,   ///< to the device
-    shadow, ///< the shadow, under the kind
-    value,  ///< the register reads as a value that never changes
-    fill,   ///< each byte of the block or window reads as a value that never changes
-    ignore, ///< writes are swallowed
+    pass,    ///< to the device
+    shadow,  ///< the shadow, under the kind
+    value,   ///< the register reads as a value that never changes
+    fill,    ///< each byte of the block or window reads as a value that never changes
+    ignore,  ///< writes are swallowed
+    effect,  ///< the shadow, which what is written acts on
+    hook,    ///< a hook, and nothing else to look at
+    special, ///< anything else
 };
 [[nodiscard]] constexpr treatment reading(const entry& e) noexcept {
     if (e.what == entry::shape::hide || reads_as_zero(e.kind) || e.backing == from::constant)
@@ -57,25 +60,45 @@ struct special {
     return static_cast<std::uint8_t>(out);
 }
 
+/// What is looked at first, where a hook stands for the access whatever its register is made of. A write of a shadow is
+/// one that replaces it.
+[[nodiscard]] constexpr treatment reading_first(const entry& e) noexcept {
+    const unsigned bits = special_of(e) & special::any_read;
+    if ((bits & ~unsigned{special::reading}) == special::read_hook) return treatment::hook;
+    return bits != 0 ? treatment::special : reading(e);
+}
+[[nodiscard]] constexpr treatment writing_first(const entry& e) noexcept {
+    const unsigned bits = special_of(e) & special::any_write;
+    if ((bits & ~unsigned{special::writing}) == special::write_hook) return treatment::hook;
+    if (bits != 0) return treatment::special;
+    const bool replaces = effect_of_write(e.kind) == write_effect::replaces;
+    return writing(e) == treatment::shadow && !replaces ? treatment::effect : writing(e);
+}
+
 /// One trapped stretch: an entry, or one element of an array. Sorted by offset.
 struct trapped_entry {
     std::uint64_t offset = 0;
     std::uint64_t end = 0;
     std::uint64_t value = 0;     ///< where reads never change: of the register, or of each byte; where an alias leads to
     std::uint32_t shadow_at = 0; ///< byte offset in the map's shadow storage
-    std::uint32_t element = 0;   ///< of an array
+    std::uint16_t element = 0;   ///< of an array
     std::uint16_t index = 0;     ///< in the map's entries
+    std::uint16_t hook = 0;      ///< in hooked_entries, if it has any
     treatment read = treatment::pass;
     treatment write = treatment::pass;
+    treatment read_first = treatment::pass;  ///< special, or as `read`: seen at one look
+    treatment write_first = treatment::pass;
     write_effect effect = write_effect::replaces;
     std::uint8_t more = 0; ///< bits of special
 
     constexpr trapped_entry() = default;
     constexpr trapped_entry(const entry& e, std::size_t the_index, std::uint32_t the_element) noexcept
         : offset{e.where(the_element).offset}, end{e.where(the_element).end()},
-          value{e.what == entry::shape::hide ? 0xff : reads_as_zero(e.kind) ? 0 : e.value}, element{the_element},
-          index{static_cast<std::uint16_t>(the_index)}, read{reading(e)}, write{writing(e)},
-          effect{effect_of_write(e.kind)}, more{special_of(e)} {}
+          value{e.what == entry::shape::hide ? 0xff : reads_as_zero(e.kind) ? 0 : e.value},
+          element{static_cast<std::uint16_t>(the_element)}, index{static_cast<std::uint16_t>(the_index)},
+          read{reading(e)}, write{writing(e)},
+          read_first{reading_first(e)}, write_first{writing_first(e)}, effect{effect_of_write(e.kind)},
+          more{special_of(e)} {}
 
     [[nodiscard]] constexpr std::uint64_t size() const noexcept { return end - offset; }
 };
@@ -154,12 +177,20 @@ inline constexpr auto trapped_entries = [] {
     std::array<trapped_entry, count> out{};
     trapped_entry* const all = out.data();
     std::size_t n = 0;
+    std::size_t hooked = 0;
     std::uint64_t shadow = 0;
     for (std::size_t i = 0; i < Map.entries.size(); ++i) {
         const entry& e = Map.entries.data()[i];
         if (!is_trapped<Map>(e)) continue;
+        const std::size_t hook = hooked;
+        if (e.hook != on::nothing) ++hooked;
+        const trapped_entry first{e, i, 0}; // once, since compilers bound the steps
         for (std::uint32_t element = 0; element < e.count; ++element) {
-            all[n] = trapped_entry{e, i, element};
+            all[n] = first;
+            all[n].offset = e.where(element).offset;
+            all[n].end = all[n].offset + e.size;
+            all[n].element = static_cast<std::uint16_t>(element);
+            all[n].hook = static_cast<std::uint16_t>(hook);
             if (const std::size_t target = target_of<Map>(e); target != Map.npos) {
                 all[n].end = all[n].offset + Map.entries.data()[target].size;
                 all[n].value = Map.entries.data()[target].offset;
@@ -212,7 +243,7 @@ inline constexpr auto trapped_areas = [] {
     return out;
 }();
 
-/// The entries with hooks, as indices of the map's entries; and each entry's place among them.
+/// The entries with hooks, as indices of the map's entries.
 template <const auto& Map>
 inline constexpr auto hooked_entries = [] {
     constexpr std::size_t count = [] {
@@ -224,16 +255,6 @@ inline constexpr auto hooked_entries = [] {
     std::size_t n = 0;
     for (std::size_t i = 0; i < Map.entries.size(); ++i)
         if (Map.entries.data()[i].hook != on::nothing) out[n++] = static_cast<std::uint16_t>(i);
-    return out;
-}();
-template <const auto& Map>
-inline constexpr auto hook_places = [] {
-    std::array<std::uint16_t, Map.entries.size()> out{};
-    std::uint16_t n = 0;
-    for (std::size_t i = 0; i < Map.entries.size(); ++i) {
-        out.data()[i] = n;
-        if (Map.entries.data()[i].hook != on::nothing) ++n;
-    }
     return out;
 }();
 
@@ -320,8 +341,37 @@ struct register_tables {
     std::array<std::array<std::uint16_t, chunk_dwords>, chunk_directory<chunks>::tables> dwords{};
 };
 
+/// The dwords from the first register to the last, of which all are in one table where that takes no more than twice
+/// the memory of a directory: a register is then found with one load.
 template <const auto& Map>
-inline constexpr auto tables_of = [] {
+inline constexpr range register_dwords = [] {
+    range out;
+    for (const trapped_entry& e : trapped_entries<Map>) {
+        if (!is_register<Map>(e)) continue;
+        if (out.empty()) out.offset = e.offset / 4;
+        if ((e.end + 3) / 4 > out.end()) out.size = (e.end + 3) / 4 - out.offset;
+    }
+    return out;
+}();
+template <const auto& Map>
+inline constexpr bool is_dense = register_dwords<Map>.size * sizeof(std::uint16_t) <= 2 * sizeof(register_tables<Map>);
+
+template <const auto& Map>
+inline constexpr auto dense_table = [] {
+    std::array<std::uint16_t, is_dense<Map> ? static_cast<std::size_t>(register_dwords<Map>.size) : 0> out{};
+    const auto& all = trapped_entries<Map>;
+    for (std::size_t i = 0; i < all.size() && is_dense<Map>; ++i) {
+        if (!is_register<Map>(all.data()[i])) continue;
+        for (std::uint64_t dword = all.data()[i].offset / 4; dword < (all.data()[i].end + 3) / 4; ++dword) {
+            auto& place = out.data()[dword - register_dwords<Map>.offset];
+            if (place == 0) place = static_cast<std::uint16_t>(i + 1);
+        }
+    }
+    return out;
+}();
+
+template <const auto& Map>
+inline constexpr auto sparse_tables = [] {
     register_tables<Map> out{};
     constexpr const auto& all = trapped_entries<Map>;
     std::array<std::uint64_t, register_tables<Map>::chunks> numbers{};
@@ -339,6 +389,15 @@ inline constexpr auto tables_of = [] {
     out.directory.fill(numbers);
     return out;
 }();
+
+/// Bytes of what finds a map's registers.
+template <const auto& Map>
+[[nodiscard]] consteval std::size_t table_bytes() {
+    if constexpr (is_dense<Map>)
+        return sizeof(dense_table<Map>);
+    else
+        return sizeof(sparse_tables<Map>);
+}
 
 } // namespace mediant::detail
 
@@ -358,15 +417,19 @@ struct trap_table {
         return true;
     }();
 
-    /// The position of the trapped entry that holds the byte at `offset`, or none.
-    [[nodiscard]] static constexpr std::size_t find(std::uint64_t offset) noexcept {
-        if constexpr (detail::used_chunks<Map> != 0) {
-            const std::size_t found = find_register(offset);
-            if (found != none) return found;
-        }
+    /// The trapped entry that holds the byte at `offset`, or null.
+    [[nodiscard]] [[gnu::always_inline]] static constexpr const entry_type* entry_at(std::uint64_t offset) noexcept {
+        if constexpr (detail::used_chunks<Map> != 0)
+            if (const entry_type* const found = register_at(offset)) return found;
         for (const std::uint16_t area : detail::trapped_areas<Map>)
-            if (offset >= entries[area].offset && offset < entries[area].end) return area;
-        return none;
+            if (entries.data()[area].offset <= offset && offset < entries.data()[area].end)
+                return entries.data() + area;
+        return nullptr;
+    }
+    /// Its position, or none.
+    [[nodiscard]] static constexpr std::size_t find(std::uint64_t offset) noexcept {
+        const entry_type* const found = entry_at(offset);
+        return found == nullptr ? none : static_cast<std::size_t>(found - entries.data());
     }
 
     /// The position of the first trapped entry that ends after `offset`, or entries.size().
@@ -403,22 +466,34 @@ struct trap_table {
     }
 
 private:
-    [[nodiscard]] static constexpr std::size_t find_register(std::uint64_t offset) noexcept {
-        constexpr const auto& tables = detail::tables_of<Map>;
-        constexpr const auto& directory = tables.directory;
-        const std::uint64_t chunk = offset / detail::chunk_bytes;
-        std::size_t slot = directory.slot(chunk);
-        for (unsigned i = 0; i < directory.probes; ++i, slot = (slot + 1) & (directory.slots - 1)) {
-            const std::uint64_t key = directory.keys[slot];
-            if (key >> 16 != chunk) continue;
-            std::size_t at = tables.dwords[key & 0xffff][(offset % detail::chunk_bytes) / 4];
-            if constexpr (whole_dwords) return at - 1; // none for 0
-            // Narrow registers, and blocks, share a dword: at most four, in the order of offsets.
-            for (; at != 0 && at <= entries.size() && entries[at - 1].offset <= offset; ++at)
-                if (offset < entries[at - 1].end) return at - 1;
-            return none;
+    [[nodiscard]] [[gnu::always_inline]] static constexpr const entry_type* register_at(std::uint64_t offset) noexcept {
+        if constexpr (detail::is_dense<Map>) {
+            constexpr const auto& dwords = detail::dense_table<Map>;
+            const std::uint64_t dword = offset / 4 - detail::register_dwords<Map>.offset;
+            return dword < dwords.size() ? within(dwords.data()[dword], offset) : nullptr;
+        } else {
+            constexpr const auto& tables = detail::sparse_tables<Map>;
+            constexpr const auto& directory = tables.directory;
+            const std::uint64_t chunk = offset / detail::chunk_bytes;
+            std::size_t slot = directory.slot(chunk);
+            for (unsigned i = 0; i < directory.probes; ++i, slot = (slot + 1) & (directory.slots - 1)) {
+                const std::uint64_t key = directory.keys[slot];
+                if (key >> 16 == chunk)
+                    return within(tables.dwords[key & 0xffff][(offset % detail::chunk_bytes) / 4], offset);
+            }
+            return nullptr;
         }
-        return none;
+    }
+
+    /// The register that holds a byte of a dword, where `place` is 1 + the position of the first in the dword.
+    [[nodiscard]] [[gnu::always_inline]] static constexpr const entry_type* within(std::size_t place,
+                                                                                   std::uint64_t offset) noexcept {
+        if (place == 0) return nullptr;
+        if constexpr (whole_dwords) return entries.data() + (place - 1);
+        // Narrow registers, and blocks, share a dword: at most four, in the order of offsets.
+        for (; place <= entries.size() && entries.data()[place - 1].offset <= offset; ++place)
+            if (offset < entries.data()[place - 1].end) return entries.data() + (place - 1);
+        return nullptr;
     }
 };
 

@@ -144,11 +144,18 @@ private:
             ->required()
             ->option_text(identity_type);
         command.add_option("--class", class_, "the device's class, as in 020000")->option_text("CLASS");
-        command.add_option("--socket", serve_.socket, "the Unix socket to listen on")->required()->option_text("PATH");
+        CLI::Option& path = *command.add_option("--socket,--socket-path", serve_.socket, "the Unix socket to listen on");
+        path.option_text("PATH");
+        command.add_option("--socket-mode", serve_.mode, "its permissions, as in 0660")->option_text("MODE");
+        command.add_option("--socket-owner", serve_.owner, "whose it is")->option_text("USER:GROUP");
+        command.add_option("--fd", serve_.fd, "instead: a socket that listens already")
+            ->check(CLI::NonNegativeNumber)
+            ->excludes(&path)
+            ->option_text("NUMBER");
         command.add_flag("--once", serve_.once, "end after one client");
         command.footer("The device is the program's model of it, or plain memory where there is none.\n"
                        "Prints \"listening on PATH\" when clients can connect. SIGINT and SIGTERM end it\n"
-                       "and remove the socket.");
+                       "and remove the socket. Without --socket and --fd it takes a socket from systemd.");
         does(command, [this] { return run_serve(what_, identity_of(id_, class_), serve_, out_); });
     }
 

@@ -35,6 +35,9 @@ public:
 
 struct serve_options {
     std::string socket;
+    int fd = -1;       ///< of a socket that listens already, instead
+    std::string mode;  ///< octal
+    std::string owner; ///< USER:GROUP
     bool once = false; ///< ends after one client
 };
 

@@ -4,6 +4,7 @@
 #include <mediant/device/memory_device.hpp>
 #include <mediant/provider/stack.hpp>
 #include <mediant/tool/identity.hpp>
+#include <mediant/tool/listening.hpp>
 #include <mediant/tool/program.hpp>
 #include <mediant/tool/signals.hpp>
 #include <mediant/vfio_user/server.hpp>
@@ -35,9 +36,10 @@ template <class P, class Lower>
     front.release();
 
     stop_on_signal signals;
-    vfio_user::server<served> server{front, {.path = options.socket}};
+    const vfio_user::server_options where = listening(options);
+    vfio_user::server<served> server{front, where};
     signals.stops(server);
-    fmt::print(out, "listening on {}\n", options.socket);
+    fmt::print(out, "listening on {}\n", described(where));
     out.flush();
     if (!options.once) {
         server.run();

@@ -44,9 +44,11 @@ public:
 
 private:
     [[nodiscard]] static listener listen(const server_options& options) {
-        auto made = listener::open(options.path, options.backlog);
+        auto made = options.listen_fd >= 0 ? listener::adopt(options.listen_fd) : listener::open(options);
         if (made) return std::move(*made);
-        throw std::system_error{to_errno(made.error()), std::generic_category(), "vfio-user socket " + options.path};
+        throw std::system_error{to_errno(made.error()), std::generic_category(),
+                                options.listen_fd >= 0 ? "vfio-user socket that was handed over"
+                                                       : "vfio-user socket " + options.path};
     }
 
     // The loop's calls.

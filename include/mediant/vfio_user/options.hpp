@@ -3,7 +3,10 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
+
+#include <sys/types.h>
 
 namespace mediant::vfio_user {
 
@@ -14,6 +17,12 @@ inline constexpr std::uint32_t most_fds = 253;
 /// about 2 * (max_data_xfer + 64 KiB), touched only as far as it is used, and 100 bytes for each DMA map.
 struct server_options {
     std::string path{}; ///< of the socket; a stale socket file there is replaced, anything else is not
+    /// Who may connect: the socket file's permissions and owner, from its first moment on. None: by umask, and ours.
+    std::optional<mode_t> mode{};
+    std::optional<uid_t> owner{};
+    std::optional<gid_t> group{};
+    /// A socket that listens already, of somebody who started us (systemd, say); instead of `path`. It becomes ours.
+    int listen_fd = -1;
 
     std::uint32_t max_data_xfer = 1u << 20; ///< bytes in one REGION_READ or WRITE, at least 64 KiB is used
     std::uint32_t max_msg_fds = 16;         ///< descriptors in one message, at most most_fds

@@ -3,6 +3,7 @@
 
 #include <mediant/core/result.hpp>
 #include <mediant/device/unique_fd.hpp>
+#include <mediant/vfio_user/options.hpp>
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -81,9 +82,10 @@ public:
         }
     }
 
-    /// Binds and listens, without blocking: once the path is there, clients can connect. Errors are those of bind(2),
-    /// listen(2) and rename(2); error::invalid: a bad path.
-    [[nodiscard]] static result<listener> open(const std::string& path, int backlog) {
+    /// Binds and listens, without blocking: once the path is there, clients can connect, if permissions let them. Errors
+    /// are those of bind(2), listen(2), chmod(2), chown(2) and rename(2); error::invalid: a bad path.
+    [[nodiscard]] static result<listener> open(const server_options& options) {
+        const auto& path = options.path;
         const auto address = detail::socket_address(path);
         if (!address) return address.error();
         listener made;
@@ -100,15 +102,38 @@ public:
         ::unlinkat(folder->get(), name.c_str(), 0); // of a process that had our number and died here
         if (::bind(made.fd_.get(), reinterpret_cast<const sockaddr*>(&*hidden), sizeof *hidden) != 0) return error{errno};
         struct stat there {};
-        if (::listen(made.fd_.get(), backlog) != 0 || ::fstatat(folder->get(), name.c_str(), &there, 0) != 0 ||
-            !move_into_place(folder->get(), name, path, *address)) {
+        const auto refuse = [&] {
             const error why{errno};
             ::unlinkat(folder->get(), name.c_str(), 0);
             return why;
-        }
+        };
+        const bool owned = options.owner || options.group;
+        if (owned && ::fchownat(folder->get(), name.c_str(), options.owner.value_or(static_cast<uid_t>(-1)),
+                                options.group.value_or(static_cast<gid_t>(-1)), AT_SYMLINK_NOFOLLOW) != 0)
+            return refuse();
+        if (options.mode && ::fchmodat(folder->get(), name.c_str(), *options.mode, 0) != 0) return refuse();
+        if (::listen(made.fd_.get(), options.backlog) != 0 || ::fstatat(folder->get(), name.c_str(), &there, 0) != 0 ||
+            !move_into_place(folder->get(), name, path, *address))
+            return refuse();
         made.path_ = path;
         made.device_ = there.st_dev;
         made.inode_ = there.st_ino;
+        return made;
+    }
+
+    /// Takes over a socket that listens already. error::invalid: it is no listening Unix stream socket.
+    [[nodiscard]] static result<listener> adopt(int fd) {
+        listener made;
+        made.fd_ = unique_fd{fd};
+        for (const auto& [option, wanted] : {std::pair{SO_DOMAIN, AF_UNIX}, {SO_TYPE, SOCK_STREAM}, {SO_ACCEPTCONN, 1}}) {
+            int is = 0;
+            socklen_t size = sizeof is;
+            if (::getsockopt(fd, SOL_SOCKET, option, &is, &size) != 0) return error{errno == ENOTSOCK ? EINVAL : errno};
+            if (is != wanted) return error::invalid;
+        }
+        const int flags = ::fcntl(fd, F_GETFL);
+        if (flags < 0 || ::fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0 || ::fcntl(fd, F_SETFD, FD_CLOEXEC) != 0)
+            return error{errno};
         return made;
     }
 

@@ -16,6 +16,9 @@
 #include <utility>
 #include <vector>
 
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 namespace vendor {
@@ -333,6 +336,92 @@ TEST_CASE("serve --once ends with a client that greets and is gone at once") {
     }
     server.join();
     CHECK(served.code == 0);
+}
+
+TEST_CASE("serve: a socket's permissions, or a socket that is handed over") {
+    mediant::test::temporary_folder at;
+    const std::string socket = (at / "nic.sock").string();
+    outcome served{};
+    const auto ask = [&] {
+        const outcome asked = run({"client", "--socket", socket, "read", "bar0", "0", "4"});
+        CHECK(asked.code == 0);
+    };
+    SECTION("by path") {
+        const std::string owner = std::to_string(::getuid()) + ":" + std::to_string(::getgid());
+        std::thread server{[&] {
+            served = run({"serve", "8086:10d3", "--socket-path", socket, "--socket-mode", "0600", "--socket-owner",
+                          owner, "--once"});
+        }};
+        while (!std::filesystem::exists(socket)) std::this_thread::yield();
+        CHECK(std::filesystem::status(socket).permissions() == std::filesystem::perms{0600});
+        ask();
+        server.join();
+        CHECK(served.code == 0);
+    }
+    const auto listening = [&] {
+        sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
+        REQUIRE(socket.copy(address.sun_path, sizeof address.sun_path - 1) == socket.size());
+        const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        REQUIRE(::bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+        REQUIRE(::listen(fd, 1) == 0);
+        return fd;
+    };
+    SECTION("by number") {
+        const std::string number = std::to_string(listening());
+        std::thread server{[&] { served = run({"serve", "8086:10d3", "--fd", number, "--once"}); }};
+        ask();
+        server.join();
+        CHECK(served.code == 0);
+        CHECK(served.out == "listening on descriptor " + number + "\n");
+        CHECK(std::filesystem::exists(socket)); // is not ours
+    }
+    SECTION("by systemd") {
+        const int third = ::fcntl(3, F_DUPFD_CLOEXEC, 100); // whatever it was
+        const int fd = listening();
+        if (fd != 3) {
+            REQUIRE(::dup2(fd, 3) == 3);
+            ::close(fd);
+        }
+        ::setenv("LISTEN_PID", std::to_string(::getpid()).c_str(), 1);
+        ::setenv("LISTEN_FDS", "1", 1);
+        std::thread server{[&] { served = run({"serve", "8086:10d3", "--once"}); }};
+        ask();
+        server.join();
+        CHECK(served.code == 0);
+        if (third >= 0) {
+            ::dup2(third, 3);
+            ::close(third);
+        }
+        ::setenv("LISTEN_FDS", "2", 1);
+        CHECK_THAT(run({"serve", "8086:10d3"}).err, Contains("2 sockets"));
+        ::setenv("LISTEN_PID", "1", 1);
+        CHECK_THAT(run({"serve", "8086:10d3"}).err, Contains("--socket PATH and --fd NUMBER"));
+        ::unsetenv("LISTEN_PID");
+        ::unsetenv("LISTEN_FDS");
+    }
+    SECTION("what makes no sense") {
+        const auto error_of = [&](std::vector<std::string> more) {
+            std::vector<std::string> all{"serve", "8086:10d3"};
+            all.insert(all.end(), more.begin(), more.end());
+            const outcome refused = run(all);
+            CHECK(refused.code != 0);
+            return refused.err;
+        };
+        CHECK_THAT(error_of({}), Contains("--socket PATH and --fd NUMBER"));
+        CHECK_THAT(error_of({"--socket", socket, "--fd", "7"}), Contains("excludes"));
+        CHECK_THAT(error_of({"--socket", socket, "--socket-mode", "1777"}), Contains("--socket-mode 1777"));
+        CHECK_THAT(error_of({"--socket", socket, "--socket-mode", "rw"}), Contains("octal"));
+        CHECK_THAT(error_of({"--socket", socket, "--socket-owner", "nobody-of-that-name"}), Contains("no user"));
+        CHECK_THAT(error_of({"--socket", socket, "--socket-owner", ":nobody-of-that-name"}), Contains("no group"));
+        CHECK_THAT(error_of({"--socket", socket, "--socket-owner", ":"}), Contains("USER:GROUP"));
+        CHECK_THAT(error_of({"--fd", "7", "--socket-mode", "0600"}), Contains("already"));
+        CHECK_THAT(error_of({"--fd", "9999"}), Contains("Bad file descriptor"));
+        const int file = ::open(at.path().c_str(), O_RDONLY | O_CLOEXEC);
+        CHECK_THAT(error_of({"--fd", std::to_string(file)}), Contains("Invalid argument"));
+        const int unbound = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        CHECK_THAT(error_of({"--fd", std::to_string(unbound)}), Contains("Invalid argument"));
+        CHECK_FALSE(std::filesystem::exists(socket));
+    }
 }
 
 TEST_CASE("a client says what went wrong, and what was done before") {

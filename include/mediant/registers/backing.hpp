@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <mediant/core/access.hpp>
+#include <mediant/core/little_endian.hpp>
+#include <mediant/registers/field_plan.hpp>
+#include <mediant/registers/trap_table.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+/// What registers are made of: the device, shadows and values that never change, together where a register has fields.
+namespace mediant::detail {
+
+/// Accesses to a part of one entry as if it had no hooks. Host: see engine.hpp.
+template <const auto& Map, class Host>
+class backing {
+protected:
+    /// Code for shadows is left out where there are none, and the compiler does not see it write past their end.
+    static constexpr bool has_shadows = shadow_bytes<Map> != 0;
+
+public:
+    constexpr explicit backing(Host host) noexcept : host_{host} {}
+
+    constexpr answer read_backing(const trapped_entry& e, const read_access& part) const {
+        const entry& stated = stated_of(e);
+        if constexpr (field_plan_count<Map>() != 0)
+            if (stated.field_count != 0) return read_fields(e, part);
+        const answer done = read_treated(e, part);
+        if constexpr (has_shadows) {
+            if (e.read == treatment::shadow && effect_of_read(stated.kind) != read_effect::none)
+                for (std::size_t i = 0; i < part.bytes.size(); ++i) {
+                    std::byte& held = shadow_of(e, part.offset)[i];
+                    held = std::byte{after_read(effect_of_read(stated.kind), static_cast<std::uint8_t>(held))};
+                }
+        }
+        return done;
+    }
+
+    constexpr answer write_backing(const trapped_entry& e, const write_access& part) const {
+        if constexpr (field_plan_count<Map>() != 0)
+            if (stated_of(e).field_count != 0) return write_fields(e, part);
+        if constexpr (has_shadows) {
+            if (e.write == treatment::shadow && e.effect == write_effect::first_replaces) {
+                std::byte* const held = shadow_of(e, part.offset);
+                write_once(held, held + e.size(), part.bytes);
+                return {part.bytes.size()};
+            }
+        }
+        return write_treated(e, part);
+    }
+
+protected:
+    constexpr answer below_read(const read_access& a) const {
+        return unpacked(host_.below_read(a.region, a.offset, a.bytes.data(), a.bytes.size()));
+    }
+    constexpr answer below_write(const write_access& a) const {
+        return unpacked(host_.below_write(a.region, a.offset, a.bytes.data(), a.bytes.size()));
+    }
+
+    [[nodiscard]] static constexpr const entry& stated_of(const trapped_entry& e) noexcept {
+        return Map.entries.data()[e.index];
+    }
+
+    [[nodiscard]] constexpr std::byte* shadow_of(const trapped_entry& e, std::uint64_t offset) const noexcept {
+        return host_.shadow() + e.shadow_at + static_cast<std::size_t>(offset - e.offset);
+    }
+
+    [[gnu::always_inline]] constexpr answer read_treated(const trapped_entry& e, const read_access& part) const {
+        switch (e.read) {
+        case treatment::pass: return below_read(part);
+        case treatment::shadow:
+            if constexpr (has_shadows) copy(shadow_of(e, part.offset), part.bytes.data(), part.bytes.size());
+            break;
+        case treatment::fill: fill(part.bytes, static_cast<std::byte>(e.value)); break;
+        default: store_little(part.bytes, e.value >> (8 * (part.offset - e.offset))); break;
+        }
+        return {part.bytes.size()};
+    }
+
+    [[gnu::always_inline]] constexpr answer write_treated(const trapped_entry& e, const write_access& part) const {
+        if (e.write == treatment::pass) return below_write(part);
+        if constexpr (has_shadows)
+            if (e.write == treatment::shadow) write_shadow(e.effect, shadow_of(e, part.offset), part.bytes);
+        return {part.bytes.size()};
+    }
+
+    /// Only if bits that the device has are asked for, it is read.
+    constexpr answer read_fields(const trapped_entry& e, const read_access& part) const {
+        const field_plan& plan = field_plans<Map>[field_plan_place<Map>(e.index)];
+        const unsigned shift = static_cast<unsigned>(8 * (part.offset - e.offset));
+        const std::uint64_t lanes = low_bytes(part.bytes.size()) << shift;
+        std::uint64_t value = plan.constants;
+        if ((plan.read_device & lanes) != 0) {
+            std::byte buffer[8]{}; // not the user's, who gets nothing of what is not read whole
+            const std::span<std::byte> bytes{buffer, part.bytes.size()};
+            const answer below = below_read({part.region, part.offset, bytes});
+            if (below.count != bytes.size()) return {0, below.error};
+            value |= (load_little(bytes) << shift) & plan.read_device;
+        }
+        if constexpr (has_shadows)
+            if (plan.shadows != 0) value |= read_shadow_fields(e, lanes) & plan.read_shadow;
+        store_little(part.bytes, value >> shift);
+        return {part.bytes.size()};
+    }
+
+    /// In this order: the device is read, if bits beside those that pass must be preserved; the device is written,
+    /// if bits pass; the shadows are written. A fault leaves what comes after it undone.
+    constexpr answer write_fields(const trapped_entry& e, const write_access& part) const {
+        const field_plan& plan = field_plans<Map>[field_plan_place<Map>(e.index)];
+        const unsigned shift = static_cast<unsigned>(8 * (part.offset - e.offset));
+        const std::uint64_t lanes = low_bytes(part.bytes.size()) << shift;
+        const std::uint64_t value = load_little(part.bytes) << shift;
+        if ((plan.write_device & lanes) != 0) {
+            std::byte buffer[8]{};
+            const std::span<std::byte> bytes{buffer, part.bytes.size()};
+            std::uint64_t toward_device = (value & plan.write_device) | plan.ones;
+            if ((plan.preserved & lanes) != 0) {
+                const answer known = below_read({part.region, part.offset, bytes});
+                if (known.count != bytes.size()) return {0, known.error};
+                toward_device |= (load_little(bytes) << shift) & plan.preserved;
+            }
+            store_little(bytes, toward_device >> shift);
+            const answer done = below_write({part.region, part.offset, bytes});
+            if (done.count != bytes.size()) return {0, done.error};
+        }
+        if constexpr (has_shadows)
+            if (plan.shadows != 0) write_shadow_fields(e, value, lanes);
+        return {part.bytes.size()};
+    }
+
+    /// The shadow of a register with fields as it was, and what reading it leaves in it.
+    constexpr std::uint64_t read_shadow_fields(const trapped_entry& e, std::uint64_t lanes) const {
+        const std::span<std::byte> held{host_.shadow() + e.shadow_at, static_cast<std::size_t>(e.size())};
+        const std::uint64_t before = load_little(held);
+        std::uint64_t after = before;
+        for (const field& f : fields_of(e)) {
+            if (f.backing != from::shadow) continue;
+            const std::uint64_t bits = f.mask() & lanes;
+            after = (after & ~bits) | (after_read(effect_of_read(f.kind), before) & bits);
+        }
+        if (after != before) store_little(held, after);
+        return before;
+    }
+
+    constexpr void write_shadow_fields(const trapped_entry& e, std::uint64_t value, std::uint64_t lanes) const {
+        const std::size_t size = static_cast<std::size_t>(e.size());
+        const std::span<std::byte> held{host_.shadow() + e.shadow_at, size};
+        const std::uint64_t before = load_little(held);
+        std::uint64_t after = before;
+        for (const field& f : fields_of(e)) {
+            if (f.backing != from::shadow) continue;
+            std::uint64_t bits = f.mask() & lanes;
+            if (effect_of_write(f.kind) == write_effect::first_replaces) {
+                const std::span<std::byte> written{held.data() + size, size};
+                const std::uint64_t taken = load_little(written);
+                store_little(written, taken | bits);
+                bits &= ~taken;
+            }
+            after = (after & ~bits) | (after_write(effect_of_write(f.kind), before, value) & bits);
+        }
+        store_little(held, after);
+    }
+
+    [[nodiscard]] static constexpr std::span<const field> fields_of(const trapped_entry& e) noexcept {
+        const entry& stated = stated_of(e);
+        return {Map.fields.data() + stated.first_field, stated.field_count};
+    }
+
+    static constexpr void fill(std::span<std::byte> to, std::byte value) noexcept {
+        for (std::byte& b : to) b = value;
+    }
+
+    /// Bits are taken once; `written` remembers which.
+    static constexpr void write_once(std::byte* held, std::byte* written, std::span<const std::byte> from) noexcept {
+        for (std::size_t i = 0; i < from.size(); ++i) {
+            held[i] = (held[i] & written[i]) | (from[i] & ~written[i]);
+            written[i] = std::byte{0xff};
+        }
+    }
+
+    /// Calls f<T>(at) for stretches that are as wide as a register can be, and byte by byte for others.
+    template <class F>
+    [[gnu::always_inline]] static constexpr void by_width(std::size_t size, const F& f) {
+        switch (size) {
+        case 4: return f.template operator()<std::uint32_t>(0);
+        case 8: return f.template operator()<std::uint64_t>(0);
+        case 2: return f.template operator()<std::uint16_t>(0);
+        default: break;
+        }
+        for (std::size_t i = 0; i < size; ++i) f.template operator()<std::uint8_t>(i);
+    }
+
+    [[gnu::always_inline]] static constexpr void copy(const std::byte* from, std::byte* to, std::size_t size) {
+        by_width(size, [&]<class T>(std::size_t i) __attribute__((always_inline)) {
+            store_bytes(to + i, load_bytes<T>(from + i));
+        });
+    }
+
+    /// Effects act on single bits, so the bytes that are not part of the access count as not written.
+    static constexpr void write_shadow(write_effect how, std::byte* shadow,
+                                                              std::span<const std::byte> from) {
+        by_width(from.size(), [&]<class T>(std::size_t i) {
+            store_bytes(shadow + i, after_write(how, load_bytes<T>(shadow + i), load_bytes<T>(from.data() + i)));
+        });
+    }
+
+    Host host_; ///< no more than a pointer
+};
+
+} // namespace mediant::detail
