@@ -13,3 +13,7 @@ edu=${edu%/device}
 modprobe vfio_pci_mediate
 /mediated_edu vfio_pci_mediate "$edu"
 /observability vfio_pci_mediate "$edu"
+
+# Passed through, it is the plain device: computing, interrupts and DMA through the IOMMU included.
+echo 1 >/sys/module/vfio_pci_mediate/parameters/pass_through
+/plain_vfio vfio_pci_mediate "$edu"

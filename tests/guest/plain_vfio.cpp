@@ -3,9 +3,9 @@
 /// \file
 /// Runs in a guest, against plain vfio-pci and QEMU's edu device: what the hardware, the kernel and
 /// the guest's set-up answer with no provider in between. If this fails, no comparison with a
-/// provider means anything.
+/// provider means anything. A driver of mediant's that passes all through must answer the same.
 ///
-///   plain_vfio
+///   plain_vfio [DRIVER [ADDRESS]]
 ///
 /// Needs edu behind a root port, and nothing else that holds it. Ends with 0 if all is as expected.
 
@@ -15,6 +15,8 @@
 #include <cinttypes>
 #include <cstdio>
 #include <ctime>
+#include <optional>
+#include <string>
 
 namespace {
 
@@ -220,10 +222,9 @@ void resets(const device& edu, const event& interrupt) {
     edu.put<std::uint32_t>(bar0, irq_acknowledge, 0x1);
 }
 
-int run() {
-    const auto address = find_pci(0x1234, 0x11e8);
+int run(const std::string& driver, const std::optional<std::string>& address) {
     if (!address) fail(ENODEV, "no edu device");
-    if (!bind(*address, "vfio-pci")) fail(EBUSY, "vfio-pci did not take " + *address);
+    if (!bind(*address, driver)) fail(EBUSY, driver + " did not take " + *address);
 
     const container space;
     const device edu{space, *address};
@@ -240,17 +241,17 @@ int run() {
     resets(edu, interrupt);
     edu.disable_irqs(msi);
 
-    std::printf("plain vfio: %d checks, %d failed\n", checks, failures);
+    std::printf("plain vfio: %d checks of %s, %d failed\n", checks, driver.c_str(), failures);
     return failures == 0 ? 0 : 1;
 }
 
 } // namespace
 
-int main() {
+int main(int argc, char** argv) {
     // Line by line, so that a guest that dies shows how far it came.
     std::setvbuf(stdout, nullptr, _IOLBF, 0);
     try {
-        return run();
+        return run(argc > 1 ? argv[1] : "vfio-pci", argc > 2 ? argv[2] : find_pci(0x1234, 0x11e8));
     } catch (const std::exception& e) {
         std::printf("plain vfio: %s\n", e.what());
         return 1;
