@@ -32,7 +32,7 @@ int mediant_judge(const struct mediant_provider *const *providers, unsigned int 
 		}
 		for (j = 0; j < i; j++)
 			if (mediant_judge_duplicates(provider, providers[j]))
-				return -EEXIST;
+				return -EBUSY;
 	}
 	return 0;
 }

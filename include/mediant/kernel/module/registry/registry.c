@@ -62,7 +62,7 @@ int vfio_pci_mediate_register(const struct mediant_provider *const *providers, u
 	for (i = 0; i < count; i++) {
 		struct mediant_entry *entry;
 
-		ret = -EEXIST;
+		ret = -EBUSY;
 		if (mediant_registered(providers[i]))
 			goto out_free;
 		ret = -ENOMEM;

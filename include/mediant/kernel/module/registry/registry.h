@@ -20,8 +20,9 @@ struct module;
  * Registers all of a module's providers, or none. The last thing that a module's init does: from
  * then on they may be in use. `owner` names them until it unregisters.
  *
- * -EINVAL: another ABI, or a provider that cannot be; -EEXIST: one of this name, or of an identical
- * rule, is registered. The log says which.
+ * -EINVAL: another ABI, or a provider that cannot be; -EBUSY: one of this name, or of an identical
+ * rule, is registered. The log says which. (-EEXIST from a module's init would tell modprobe that
+ * the module is loaded, and all is well.)
  */
 int vfio_pci_mediate_register(const struct mediant_provider *const *providers, unsigned int count,
 			      struct module *owner);
