@@ -2,6 +2,7 @@
 // expect: mediant: a register has 8, 16, 32 or 64 bits; the name of the one that has not is the argument of check_width
 // expect: check_width<false
 // expect: TRIPLE
+// expect-not: is not aligned
 #include <mediant/mediant.hpp>
 
 namespace acme {
@@ -9,9 +10,9 @@ using namespace mediant;
 
 struct edu {
 #ifndef MEDIANT_CORRECT
-    static constexpr auto bar0 = region_map{bar{0}, 4_KiB, reg{"TRIPLE", 0x00, rw, {.bits = 24}}};
+    static constexpr auto bar0 = region_map{bar{0}, 4_KiB, reg{"TRIPLE", 0x04, rw, {.bits = 24}}};
 #else
-    static constexpr auto bar0 = region_map{bar{0}, 4_KiB, reg{"TRIPLE", 0x00, rw, {.bits = 32}}};
+    static constexpr auto bar0 = region_map{bar{0}, 4_KiB, reg{"TRIPLE", 0x04, rw, {.bits = 32}}};
 #endif
     static constexpr auto regions = mediant::regions<bar0>{};
 };

@@ -240,6 +240,7 @@ void refused(const devices& all) {
     expect("why", logged("a provider of the name edu is registered"), true);
     expect("one with the same rule", static_cast<unsigned>(load("/extra/again_provider.ko")), EBUSY);
     expect("why", logged("provider again: provider edu is registered with the same rule, 00001234:000011e8"), true);
+    expect("insmod says so, too", static_cast<unsigned>(std::system("insmod /extra/edu_twin.ko 2>/dev/null") == 0), 0);
     expect("the first one serves", user{all.edu}.ident(), edu_mediated);
 
     expect("rmmod", static_cast<unsigned>(unload("edu_provider")), 0);

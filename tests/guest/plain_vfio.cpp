@@ -3,9 +3,9 @@
 /// \file
 /// Runs in a guest, against plain vfio-pci and QEMU's edu device: what the hardware, the kernel and
 /// the guest's set-up answer with no provider in between. If this fails, no comparison with a
-/// provider means anything.
+/// provider means anything. A driver of mediant's that passes all through must answer the same.
 ///
-///   plain_vfio
+///   plain_vfio [DRIVER [ADDRESS]]
 ///
 /// Needs edu behind a root port, and nothing else that holds it. Ends with 0 if all is as expected.
 
@@ -14,6 +14,8 @@
 #include <array>
 #include <cstdio>
 #include <ctime>
+#include <optional>
+#include <string>
 
 namespace {
 
@@ -203,10 +205,9 @@ void resets(const device& edu, const event& interrupt) {
     edu.put<std::uint32_t>(bar0, irq_acknowledge, 0x1);
 }
 
-void run() {
-    const auto address = find_pci(0x1234, 0x11e8);
+void run(const std::string& driver, const std::optional<std::string>& address) {
     if (!address) fail(ENODEV, "no edu device");
-    if (!bind(*address, "vfio-pci")) fail(EBUSY, "vfio-pci did not take " + *address);
+    if (!bind(*address, driver)) fail(EBUSY, driver + " did not take " + *address);
 
     const container space;
     const device edu{space, *address};
@@ -226,4 +227,8 @@ void run() {
 
 } // namespace
 
-int main() { return run_test("plain vfio", run); }
+int main(int argc, char** argv) {
+    return run_test("plain vfio", [&] {
+        run(argc > 1 ? argv[1] : "vfio-pci", argc > 2 ? argv[2] : find_pci(0x1234, 0x11e8));
+    });
+}

@@ -459,6 +459,40 @@ public:
         set_irqs(index, VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER, start, 1, {});
     }
 
+    /// VFIO_DEVICE_PCI_HOT_RESET of what lies on the device's bus, which must be it alone.
+    void hot_reset() const {
+        std::vector<std::byte> buffer(sizeof(vfio_pci_hot_reset) + sizeof(std::int32_t));
+        const vfio_pci_hot_reset head{.argsz = static_cast<std::uint32_t>(buffer.size()), .flags = 0, .count = 1};
+        const std::int32_t group = group_.get();
+        std::memcpy(buffer.data(), &head, sizeof head);
+        std::memcpy(buffer.data() + sizeof head, &group, sizeof group);
+        control(fd_.get(), VFIO_DEVICE_PCI_HOT_RESET, "VFIO_DEVICE_PCI_HOT_RESET", buffer.data());
+    }
+
+    /// An ioctl as it is: 0 or errno.
+    template <class T>
+    int raw_ioctl(unsigned long request, T argument) const {
+        return ::ioctl(fd_.get(), request, argument) < 0 ? errno : 0;
+    }
+    /// pread(2) and pwrite(2) anywhere in the device's file.
+    outcome raw_read(std::uint64_t position, void* to, std::size_t count) const {
+        return answer(::pread(fd_.get(), to, count, static_cast<off_t>(position)));
+    }
+    outcome raw_write(std::uint64_t position, const void* from, std::size_t count) const {
+        return answer(::pwrite(fd_.get(), from, count, static_cast<off_t>(position)));
+    }
+
+    /// Where a capability of configuration space lies, 0 if there is none.
+    [[nodiscard]] std::uint8_t capability(std::uint8_t id) const {
+        constexpr std::uint32_t config = VFIO_PCI_CONFIG_REGION_INDEX;
+        auto at = get<std::uint8_t>(config, PCI_CAPABILITY_LIST);
+        for (int i = 0; i < 48 && at != 0; ++i) {
+            if (get<std::uint8_t>(config, at) == id) return at;
+            at = get<std::uint8_t>(config, at + 1u);
+        }
+        return 0;
+    }
+
     /// VFIO_DEVICE_RESET.
     void reset() const { control(fd_.get(), VFIO_DEVICE_RESET, "VFIO_DEVICE_RESET"); }
 

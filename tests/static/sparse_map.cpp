@@ -40,11 +40,23 @@ constexpr bool finds_all() {
     return true;
 }
 
+/// Whether offsets beyond the region hold nothing, also where their chunks' numbers are unlike any other.
+template <const auto& Map>
+constexpr bool finds_nothing_beyond() {
+    for (unsigned shift = 34; shift <= 64; ++shift) {
+        const std::uint64_t end = shift == 64 ? 0 : std::uint64_t{1} << shift;
+        for (std::uint64_t back = 4; back <= 512; back += 4)
+            if (end - back >= Map.size && trap_table<Map>::find(end - back) != trap_table<Map>::none) return false;
+    }
+    return true;
+}
+
 constexpr auto few = spread<8, region_bytes / 8>;
 constexpr auto many = spread<500, region_bytes / 512>;
 constexpr auto odd = spread<500, 0x123'4560>;
 static_assert(detail::check_map<few>() && detail::check_map<many>() && detail::check_map<odd>());
 static_assert(finds_all<few>() && finds_all<many>() && finds_all<odd>());
+static_assert(finds_nothing_beyond<few>() && finds_nothing_beyond<many>() && finds_nothing_beyond<odd>());
 static_assert(detail::table_bytes<few>() < 2 * 1024);
 static_assert(detail::table_bytes<many>() < 128 * 1024);
 static_assert(detail::table_bytes<odd>() < 128 * 1024);

@@ -60,6 +60,15 @@ struct mixed {
         reg{"TINY", 0x31, fields{field{"A", 0, 4}, field{"B", 4, 4, rw, {.backing = from::shadow, .value = 9}}}, {.bits = 8}}};
     static constexpr auto regions = mediant::regions<bar0>{};
 };
+/// Answers short, and names no error.
+struct mute {
+    static constexpr auto bar0 = region_map{bar{0}, 4_KiB, reg{"ANY", 0x00, ro}};
+    static constexpr auto regions = mediant::regions<bar0>{};
+
+    answer read(read_access, auto&) { return {}; }
+    answer write(write_access, auto&) { return {}; }
+};
+
 using mixed_bench = bench<stack<recorder, mixed>>;
 
 std::uint64_t device_has(const mixed_bench& b, std::uint64_t offset, unsigned size) {
@@ -190,6 +199,14 @@ TEST_CASE("a fault at a read gives nothing of the device's, and leaves the effec
     const auto got = b.read(0x28, 8);
     CHECK(got.done == answer{0, error::io});
     CHECK(got.data == bytes(8, std::byte{0xcc}));
+}
+
+TEST_CASE("a layer below that answers short without an error is an error, as nothing was done") {
+    bench<stack<recorder, mixed, mute>> b;
+    CHECK(b.read(0x00, 4).done == answer{0, error::io});
+    CHECK(b.write(0x00, 0xffffffff, 4) == answer{0, error::io}); // at the read before the write
+    CHECK(b.write(0x08, 0xffffffff, 4) == answer{0, error::io}); // at the write
+    CHECK(b.device.happened().empty());
 }
 
 TEST_CASE("reads have effects field by field, and lane by lane") {

@@ -135,6 +135,8 @@ consteval region_map<N, Fields> generate(map_shape how) {
                 if (random.below(3) == 0) detail_of_maps::divide(map, e, i * detail_of_maps::fields_each, random);
             if (random.below(5) == 0) {
                 e.widths = static_cast<width>(1 + random.below(15));
+                if ((static_cast<unsigned>(e.widths) & (2 * e.size - 1)) == 0) // none that the register has
+                    e.widths = e.widths | static_cast<width>(e.size);
                 e.on_other_width = static_cast<otherwise>(random.below(2));
             }
             if (random.below(5) == 0) {

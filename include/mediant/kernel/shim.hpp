@@ -199,7 +199,8 @@ private:
                               .text = own,
                               .insertions = {{"@binding@", text("binding.md")},
                                              {"@dkms@", text("dkms.md")},
-                                             {"@license@", text("license.md")}}},
+                                             {"@license@", text("license.md")},
+                                             {"@observe@", text("observe.md")}}},
                              providers_);
     }
 

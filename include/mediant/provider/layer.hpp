@@ -456,16 +456,7 @@ private:
 
     constexpr void reset_shadows() noexcept {
         detail::any_map(detail::maps_of<Policy>(), [this]<const auto& Map>() {
-            for (const detail::trapped_entry& e : trap_table<Map>::entries) {
-                const entry& stated = Map.entries.data()[e.index];
-                if (!detail::has_shadow<Map>(stated)) continue;
-                std::byte* const at = this->template shadow_of<Map>() + e.shadow_at;
-                const std::uint64_t value = detail::reset_value<Map>(stated);
-                for (std::uint64_t i = 0; i < e.size(); ++i) {
-                    at[i] = static_cast<std::byte>(stated.is_register() ? value >> (8 * i) : value);
-                    if (detail::counts_writes<Map>(stated)) at[e.size() + i] = std::byte{0};
-                }
-            }
+            detail::reset_shadow<Map>(this->template shadow_of<Map>());
             return false;
         });
     }

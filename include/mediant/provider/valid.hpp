@@ -144,6 +144,25 @@ template <class P> concept names_read = std::is_final_v<P> || !requires { &both<
 template <class P> concept names_write = std::is_final_v<P> || !requires { &both<P, has_a_write>::write; };
 template <class P> concept names_written = std::is_final_v<P> || !requires { &both<P, has_a_written>::written; };
 
+/// The same, public data apart. What is private would not be seen, and be left out in silence; so that a policy keeps
+/// private data under other names. Not asked of a final class.
+struct has_a_regions { int regions; };
+struct has_an_open { int open; };
+struct has_a_release { int release; };
+struct has_a_reset { int reset; };
+struct has_an_ioctl { int ioctl; };
+template <class P> concept derivable = !std::is_final_v<P>;
+template <class P> concept names_regions = derivable<P> && !requires { &both<P, has_a_regions>::regions; };
+template <class P>
+concept names_open = derivable<P> && !requires { &both<P, has_an_open>::open; } && !requires(P& p) { p.open; };
+template <class P>
+concept names_release =
+    derivable<P> && !requires { &both<P, has_a_release>::release; } && !requires(P& p) { p.release; };
+template <class P>
+concept names_reset = derivable<P> && !requires { &both<P, has_a_reset>::reset; } && !requires(P& p) { p.reset; };
+template <class P>
+concept names_ioctl = derivable<P> && !requires { &both<P, has_an_ioctl>::ioctl; } && !requires(P& p) { p.ioctl; };
+
 template <class P, class Tag, class Next>
 concept any_read_hook =
     names_read<P> && (calls_read<P, Tag, Next> || calls_read<P, Tag> || calls_read<P, Tag, Next, anything> ||
@@ -258,15 +277,15 @@ template <class P>
 
 template <class P, class Next>
 [[nodiscard]] consteval bool check_ops() {
-    if constexpr (calls_open<P, Next> || calls_open<P> || calls_open<P, Next, anything>)
+    if constexpr (names_open<P> || calls_open<P, Next> || calls_open<P> || calls_open<P, Next, anything>)
         static_assert(requires(P& p, Next& next) { { p.open(next) } -> std::same_as<result<void>>; },
-                      "mediant: open takes (auto& next) and returns result<void>");
-    if constexpr (calls_release<P, Next> || calls_release<P> || calls_release<P, Next, anything>)
+                      "mediant: open takes (auto& next) and returns result<void>, and is public");
+    if constexpr (names_release<P> || calls_release<P, Next> || calls_release<P> || calls_release<P, Next, anything>)
         static_assert(requires(P& p, Next& next) { { p.release(next) } -> std::same_as<void>; },
-                      "mediant: release takes (auto& next) and returns nothing");
-    if constexpr (calls_reset<P> || calls_reset<P, Next> || calls_reset<P, anything>)
+                      "mediant: release takes (auto& next) and returns nothing, and is public");
+    if constexpr (names_reset<P> || calls_reset<P> || calls_reset<P, Next> || calls_reset<P, anything>)
         static_assert(requires(P& p) { { p.reset() } -> std::same_as<void>; },
-                      "mediant: reset takes nothing and returns nothing: it touches no device");
+                      "mediant: reset takes nothing and returns nothing: it touches no device, and is public");
     if constexpr (calls_read<P, read_access, Next> || calls_read<P, read_access> || calls_read<P, write_access, Next>)
         static_assert(requires(P& p, read_access a, Next& next) { { p.read(a, next) } -> std::same_as<answer>; },
                       "mediant: a read op takes (read_access, auto& next) and returns answer");
@@ -284,6 +303,8 @@ concept good_ioctl = requires(P& p, const R& what, Next& next) {
 };
 template <class P, class Next, request... R>
 [[nodiscard]] consteval bool check_ioctls() {
+    static_assert(!names_ioctl<P> || (calls_ioctl<P, R, Next> || ...) || (calls_ioctl<P, R> || ...),
+                  "mediant: the policy has an ioctl that takes no request, or is not public");
     (static_cast<void>(
          check_ioctl<good_ioctl<P, R, Next> || !(calls_ioctl<P, R, Next> || calls_ioctl<P, R>), P, R>{}), ...);
     return true;
@@ -312,6 +333,8 @@ template <class P>
     static_assert(std::is_default_constructible_v<P>, "mediant: a policy is default-constructible: an open makes one");
     static_assert(std::is_trivially_copyable_v<P>,
                   "mediant: a policy is trivially copyable: its state is one blob that a kernel can hold");
+    static_assert(requires { P::regions; } || !names_regions<P>,
+                  "mediant: the policy's `regions` is not public, so that its maps would not be seen");
     using next = next_of<layer<P, bottom<probe_lower>>>;
     bool ok = check_ops<P, next>() && check_listed<P>() &&
               check_ioctls<P, next, get_device_info, get_region_info, get_irq_info, set_irqs, reset_device, map_dma,

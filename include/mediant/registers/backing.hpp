@@ -96,7 +96,7 @@ protected:
             std::byte buffer[8]{}; // not the user's, who gets nothing of what is not read whole
             const std::span<std::byte> bytes{buffer, part.bytes.size()};
             const answer below = below_read({part.region, part.offset, bytes});
-            if (below.count != bytes.size()) return {0, below.error};
+            if (below.count != bytes.size()) return {0, shortfall(below)};
             value |= (load_little(bytes) << shift) & plan.read_device;
         }
         if constexpr (has_shadows)
@@ -118,12 +118,12 @@ protected:
             std::uint64_t toward_device = (value & plan.write_device) | plan.ones;
             if ((plan.preserved & lanes) != 0) {
                 const answer known = below_read({part.region, part.offset, bytes});
-                if (known.count != bytes.size()) return {0, known.error};
+                if (known.count != bytes.size()) return {0, shortfall(known)};
                 toward_device |= (load_little(bytes) << shift) & plan.preserved;
             }
             store_little(bytes, toward_device >> shift);
             const answer done = below_write({part.region, part.offset, bytes});
-            if (done.count != bytes.size()) return {0, done.error};
+            if (done.count != bytes.size()) return {0, shortfall(done)};
         }
         if constexpr (has_shadows)
             if (plan.shadows != 0) write_shadow_fields(e, value, lanes);
@@ -208,5 +208,20 @@ protected:
 
     Host host_; ///< no more than a pointer
 };
+
+/// Gives all of a map's shadows what they hold at open and after reset.
+template <const auto& Map>
+constexpr void reset_shadow(std::byte* shadow) noexcept {
+    for (const trapped_entry& e : trap_table<Map>::entries) {
+        const entry& stated = Map.entries.data()[e.index];
+        if (!has_shadow<Map>(stated)) continue;
+        std::byte* const at = shadow + e.shadow_at;
+        const std::uint64_t value = reset_value<Map>(stated);
+        for (std::uint64_t i = 0; i < e.size(); ++i) {
+            at[i] = static_cast<std::byte>(stated.is_register() ? value >> (8 * i) : value);
+            if (counts_writes<Map>(stated)) at[e.size() + i] = std::byte{0};
+        }
+    }
+}
 
 } // namespace mediant::detail

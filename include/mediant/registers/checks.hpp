@@ -360,7 +360,8 @@ template <const auto& Map>
     })>();
     ok &= report<check_alignment, Map, first_bad<Map>([](const entry& e) {
         const std::uint64_t size = element_size<Map>(e);
-        return (e.is_register() || e.what == shape::alias) && size != 0 && e.offset % size != 0;
+        // A width that there is not is told of above.
+        return (e.is_register() || e.what == shape::alias) && size != 0 && (size & (size - 1)) == 0 && e.offset % size != 0;
     })>();
     ok &= report<check_value_fits, Map, first_bad<Map>([](const entry& e) {
         return e.is_register() && e.size < 8 && e.value >> (8 * e.size) != 0;

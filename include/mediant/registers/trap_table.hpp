@@ -280,9 +280,10 @@ struct chunk_directory {
         while (n < 2 * Chunks && Chunks > 1) n *= 2;
         return n;
     }();
-    /// No chunk of a map has this number (check_map bounds a region's size), and should a look-up from beyond the
-    /// region meet it, it leads to a table that exists.
-    static constexpr std::uint64_t empty = ~std::uint64_t{0} << 16;
+    /// No chunk of a map has this number (check_map bounds a region's size). A look-up from beyond the region can
+    /// have it, and is led to a table of its own, which holds nothing.
+    static constexpr std::uint64_t empty = ~std::uint64_t{0} << 16 | Chunks;
+    static constexpr std::size_t tables = slots == Chunks ? Chunks : Chunks + 1;
 
     std::array<std::uint64_t, slots> keys{};  ///< chunk number << 16 | table
     std::uint64_t multiplier = 1;
@@ -337,7 +338,7 @@ struct register_tables {
     static constexpr std::size_t chunks = used_chunks<Map>;
     chunk_directory<chunks> directory{};
     /// Per dword of each chunk: 1 + the position of the first register that reaches into it, 0 for none.
-    std::array<std::array<std::uint16_t, chunk_dwords>, chunks> dwords{};
+    std::array<std::array<std::uint16_t, chunk_dwords>, chunk_directory<chunks>::tables> dwords{};
 };
 
 /// The dwords from the first register to the last, of which all are in one table where that takes no more than twice

@@ -4,7 +4,7 @@
 
 #include <mediant/tool/tool.hpp>
 
-using devices = mediant::registry<demand::nic, demand::picky, demand::branded, demand::shy, demand::tabled,
-                                  demand::again>;
+using devices = mediant::registry<demand::nic, demand::disk, demand::picky, demand::branded, demand::shy,
+                                  demand::tabled, demand::again>;
 
 int main(int argc, char** argv) { return mediant::tool<devices>(argc, argv); }

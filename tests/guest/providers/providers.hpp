@@ -7,6 +7,14 @@
 namespace demand {
 using namespace mediant;
 
+/// A disk with a scratch register that a reset sets again.
+struct disk {
+    static constexpr auto info = provider{"disk", {pci_id{0x1b36, 0x0010}}, {.author = "Acme"}};
+    static constexpr auto bar0 = region_map{bar{0}, 4_KiB,
+        reg{"SCRATCH", 0xf00, rw, {.backing = from::shadow, .value = 0x5c4a7c11}}};
+    static constexpr auto regions = mediant::regions<bar0>{};
+};
+
 /// A network card with one register of its own.
 struct nic {
     static constexpr auto info = provider{"nic", {pci_id{0x8086, 0x10d3}}, {.author = "Acme"}};

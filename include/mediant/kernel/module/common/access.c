@@ -6,9 +6,12 @@
  */
 #include <linux/minmax.h>
 #include <linux/pm_runtime.h>
+#include <linux/string.h>
 #include <linux/uaccess.h>
+#include <asm/byteorder.h>
 
 #include "device.h"
+#include "trace.h"
 
 /*
  * Bytes of one call into the policy. Calls end at a multiple of it, so that a long access is never
@@ -30,6 +33,18 @@ static size_t mediant_whole(u64 offset, size_t copied, size_t count)
 	return end > offset ? end - offset : 0;
 }
 
+static void mediant_trace_chunk(struct mediant_device *mdev, unsigned int bar, u64 offset,
+				size_t count, bool write, const u8 *bytes, ssize_t result)
+{
+	__le64 value = 0;
+
+	if (!trace_mediant_access_enabled())
+		return;
+	memcpy(&value, bytes, min(count, sizeof(value)));
+	trace_mediant_access(mdev->core.pdev, bar, offset, count, write, true, le64_to_cpu(value),
+			     result);
+}
+
 static ssize_t mediant_write_chunk(struct mediant_device *mdev, unsigned int bar, u64 offset,
 				   const char __user *buf, size_t count)
 {
@@ -42,8 +57,10 @@ static ssize_t mediant_write_chunk(struct mediant_device *mdev, unsigned int bar
 		return -EFAULT;
 
 	mediant_lock(mdev);
+	mdev->counters.writes++;
 	ret = mdev->provider->write(mdev->state, bar, offset, bytes, count);
 	mediant_unlock(mdev);
+	mediant_trace_chunk(mdev, bar, offset, count, true, bytes, ret);
 	return ret;
 }
 
@@ -54,8 +71,10 @@ static ssize_t mediant_read_chunk(struct mediant_device *mdev, unsigned int bar,
 	ssize_t ret;
 
 	mediant_lock(mdev);
+	mdev->counters.reads++;
 	ret = mdev->provider->read(mdev->state, bar, offset, bytes, count);
 	mediant_unlock(mdev);
+	mediant_trace_chunk(mdev, bar, offset, count, false, bytes, ret);
 	if (ret <= 0)
 		return ret;
 
@@ -93,9 +112,16 @@ static ssize_t mediant_trapped(struct mediant_device *mdev, unsigned int bar, u6
 static ssize_t mediant_passed(struct mediant_device *mdev, loff_t pos, char __user *buf,
 			      size_t count, bool write)
 {
+	loff_t start = pos;
+	ssize_t ret;
+
 	if (write)
-		return vfio_pci_core_write(&mdev->core.vdev, buf, count, &pos);
-	return vfio_pci_core_read(&mdev->core.vdev, buf, count, &pos);
+		ret = vfio_pci_core_write(&mdev->core.vdev, buf, count, &pos);
+	else
+		ret = vfio_pci_core_read(&mdev->core.vdev, buf, count, &pos);
+	trace_mediant_access(mdev->core.pdev, VFIO_PCI_OFFSET_TO_INDEX(start),
+			     start & VFIO_PCI_OFFSET_MASK, count, write, false, 0, ret);
+	return ret;
 }
 
 static ssize_t mediant_rw(struct mediant_device *mdev, char __user *buf, size_t count,

@@ -11,6 +11,7 @@
 #include <linux/nospec.h>
 
 #include "device.h"
+#include "trace.h"
 
 #if defined(HAVE_VFIO_PCI_IO64) && defined(CONFIG_64BIT)
 #define MEDIANT_MAX_ACCESS 8
@@ -156,6 +157,8 @@ static int mediant_below_load(void *device, unsigned int region, unsigned long l
 		ret = mediant_load_config(mdev->core.pdev, offset, width, &loaded);
 	else
 		ret = mediant_reach(mdev, region, offset, width, false, &loaded);
+	mdev->counters.loads++;
+	trace_mediant_below(mdev->core.pdev, region, offset, width, false, loaded, ret);
 
 	*value = loaded;
 	return ret;
@@ -164,9 +167,14 @@ static int mediant_below_load(void *device, unsigned int region, unsigned long l
 static int mediant_below_store(void *device, unsigned int region, unsigned long long offset,
 			       unsigned int width, unsigned long long value)
 {
+	struct mediant_device *mdev = device;
 	u64 stored = value;
+	int ret;
 
-	return mediant_reach(device, region, offset, width, true, &stored);
+	ret = mediant_reach(mdev, region, offset, width, true, &stored);
+	mdev->counters.stores++;
+	trace_mediant_below(mdev->core.pdev, region, offset, width, true, value, ret);
+	return ret;
 }
 
 static unsigned long long mediant_below_region_size(void *device, unsigned int region)

@@ -9,6 +9,7 @@
  *	access.c	read and write: what is trapped, what passes
  *	below.c		what a policy passes to: the device's BARs
  *	regions.c	region info, mmap, dma-buf, ioeventfd
+ *	observe.c	events and debugfs
  *	reset.c		the policy lock, and resets that arrive while it is held
  *
  * Lock order: policy lock, mmap_lock, memory_lock. No path of mmap, fault or reset waits for the
@@ -30,6 +31,15 @@
 
 #include <mediant/kernel/abi.h>
 
+/* How often the policy was called, and what it did, since open; under the policy lock. */
+struct mediant_counters {
+	u64 reads;
+	u64 writes;
+	u64 loads;
+	u64 stores;
+	u64 resets;
+};
+
 struct mediant_device {
 	struct vfio_pci_core_device core; /* first: the driver data is a vfio_pci_core_device */
 	struct mediant_below below;
@@ -43,6 +53,8 @@ struct mediant_device {
 
 	struct mutex lock; /* the policy lock: one call into state at a time */
 	void *state; /* NULL while there is no policy; under lock */
+	struct mediant_counters counters;
+	struct dentry *debugfs;
 
 	spinlock_t reset_lock; /* guards reset_pending and the release of lock */
 	bool reset_pending;
@@ -110,7 +122,14 @@ int mediant_map_bars(struct mediant_device *mdev);
 void mediant_unmap_bars(struct mediant_device *mdev);
 
 /* regions.c */
+struct mediant_area {
+	u64 offset;
+	u64 size;
+};
+
 void mediant_find_traps(struct mediant_device *mdev);
+bool mediant_next_area(struct mediant_device *mdev, unsigned int bar, u64 from,
+		       struct mediant_area *area);
 bool mediant_traps(struct mediant_device *mdev, unsigned int index);
 long mediant_ioctl(struct vfio_device *core_vdev, unsigned int cmd, unsigned long arg);
 int mediant_mmap(struct vfio_device *core_vdev, struct vm_area_struct *vma);
@@ -121,6 +140,12 @@ int mediant_get_region_info_caps(struct vfio_device *core_vdev, struct vfio_regi
 #ifdef HAVE_GET_DMABUF_PHYS
 extern const struct vfio_pci_device_ops mediant_pci_ops;
 #endif
+
+/* observe.c */
+void mediant_init_observe(void);
+void mediant_exit_observe(void);
+void mediant_observe(struct mediant_device *mdev);
+void mediant_unobserve(struct mediant_device *mdev);
 
 /* reset.c */
 void mediant_lock(struct mediant_device *mdev);

@@ -94,15 +94,19 @@ static int mediant_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	mdev->core.pci_ops = &mediant_pci_ops;
 #endif
 	ret = vfio_pci_core_register_device(&mdev->core);
-	if (ret)
+	if (ret) {
 		vfio_put_device(&mdev->core.vdev);
-	return ret;
+		return ret;
+	}
+	mediant_observe(mdev);
+	return 0;
 }
 
 static void mediant_remove(struct pci_dev *pdev)
 {
 	struct vfio_pci_core_device *core = dev_get_drvdata(&pdev->dev);
 
+	mediant_unobserve(mediant_of_core(core));
 	/* Waits until the device is closed. */
 	vfio_pci_core_unregister_device(core);
 	vfio_put_device(&core->vdev);
@@ -138,13 +142,18 @@ static int __init mediant_init(void)
 	ret = mediant_init_providers();
 	if (ret)
 		return ret;
-	return pci_register_driver(&mediant_driver);
+	mediant_init_observe();
+	ret = pci_register_driver(&mediant_driver);
+	if (ret)
+		mediant_exit_observe();
+	return ret;
 }
 module_init(mediant_init);
 
 static void __exit mediant_exit(void)
 {
 	pci_unregister_driver(&mediant_driver);
+	mediant_exit_observe();
 }
 module_exit(mediant_exit);
 

@@ -48,6 +48,7 @@ static int mediant_open_provider(struct mediant_device *mdev,
 		goto out_free;
 
 	mediant_lock(mdev);
+	mdev->counters = (struct mediant_counters) {};
 	provider->construct(state, &mdev->below);
 	ret = provider->open(state);
 	if (!ret)

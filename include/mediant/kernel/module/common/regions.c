@@ -35,14 +35,9 @@ bool mediant_traps(struct mediant_device *mdev, unsigned int index)
 	return mdev->traps[array_index_nospec(index, PCI_STD_NUM_BARS)];
 }
 
-struct mediant_area {
-	u64 offset;
-	u64 size;
-};
-
 /* The first area at or after `from` of a BAR that holds a trap; false where there is none left. */
-static bool mediant_next_area(struct mediant_device *mdev, unsigned int bar, u64 from,
-			      struct mediant_area *area)
+bool mediant_next_area(struct mediant_device *mdev, unsigned int bar, u64 from,
+		       struct mediant_area *area)
 {
 	u64 size = pci_resource_len(mdev->core.pdev, bar);
 	unsigned long long offset = 0, bytes = 0;

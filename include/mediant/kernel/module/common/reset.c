@@ -22,8 +22,10 @@ void mediant_unlock(struct mediant_device *mdev)
 		mdev->reset_pending = false;
 		spin_unlock(&mdev->reset_lock);
 		/* A reset within open or close finds no state: open constructs it anew. */
-		if (mdev->state)
+		if (mdev->state) {
+			mdev->counters.resets++;
 			mdev->provider->reset(mdev->state);
+		}
 		spin_lock(&mdev->reset_lock);
 	}
 	/* Under the spinlock, or a note could be left that nobody takes up. */

@@ -21,8 +21,8 @@ struct module;
  * then on they may be in use. `owner` names them until it unregisters.
  *
  * -EINVAL: another ABI, or a provider that cannot be; -EBUSY: one of this name, or of an identical
- * rule, is registered. The log says which. (Not -EEXIST: a module's init tells modprobe by it that
- * the module is loaded.)
+ * rule, is registered. The log says which. (-EEXIST from a module's init would tell modprobe that
+ * the module is loaded, and all is well.)
  */
 int vfio_pci_mediate_register(const struct mediant_provider *const *providers, unsigned int count,
 			      struct module *owner);

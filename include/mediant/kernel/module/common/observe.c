@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-3-Clause
+/*
+ * Events, and a file in debugfs for each device: who mediates it, what is trapped, what can be
+ * mapped, and how often the policy was called since the device was opened.
+ */
+#include <linux/debugfs.h>
+#include <linux/seq_file.h>
+
+#include "device.h"
+
+#define CREATE_TRACE_POINTS
+#include "trace.h"
+
+static struct dentry *mediant_debugfs;
+
+void mediant_init_observe(void)
+{
+	mediant_debugfs = debugfs_create_dir(KBUILD_MODNAME, NULL);
+}
+
+void mediant_exit_observe(void)
+{
+	debugfs_remove(mediant_debugfs);
+}
+
+static void mediant_show_bar(struct seq_file *file, struct mediant_device *mdev, unsigned int bar)
+{
+	const struct mediant_provider *provider = mdev->provider;
+	u64 size = mediant_bar_size(mdev->core.pdev, bar);
+	u64 from = 0, end = 0;
+	unsigned int before = 0;
+	struct mediant_area area;
+
+	if (!size)
+		return;
+	seq_printf(file, "bar %u: 0x%llx bytes\n", bar, size);
+	while (end < size) {
+		unsigned int trapped = 1;
+		u64 run = provider->run(bar, end, size - end, &trapped);
+
+		if (trapped != before) {
+			if (before)
+				seq_printf(file, "  trapped 0x%llx-0x%llx\n", from, end - 1);
+			from = end;
+			before = trapped;
+		}
+		end += run;
+	}
+	if (before)
+		seq_printf(file, "  trapped 0x%llx-0x%llx\n", from, end - 1);
+	if (!mediant_traps(mdev, bar))
+		return;
+	for (from = 0; mediant_next_area(mdev, bar, from, &area); from = area.offset + area.size)
+		seq_printf(file, "  mappable 0x%llx-0x%llx\n", area.offset,
+			   area.offset + area.size - 1);
+}
+
+static int mediant_mediation_show(struct seq_file *file, void *unused)
+{
+	struct mediant_device *mdev = file->private;
+	const struct mediant_counters *counters = &mdev->counters;
+	unsigned int bar;
+
+	/* While there is a state, its provider stays. */
+	mediant_lock(mdev);
+	if (!mdev->state) {
+		seq_puts(file, "provider: none\n");
+	} else {
+		seq_printf(file, "provider: %s\n", mdev->provider->name);
+		for (bar = 0; bar < PCI_STD_NUM_BARS; bar++)
+			mediant_show_bar(file, mdev, bar);
+		seq_printf(file, "reads: %llu\nwrites: %llu\nloads: %llu\nstores: %llu\nresets: %llu\n",
+			   counters->reads, counters->writes, counters->loads, counters->stores,
+			   counters->resets);
+	}
+	mediant_unlock(mdev);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(mediant_mediation);
+
+void mediant_observe(struct mediant_device *mdev)
+{
+	mdev->debugfs = debugfs_create_file(pci_name(mdev->core.pdev), 0400, mediant_debugfs, mdev,
+					    &mediant_mediation_fops);
+}
+
+/* Waits for readers of the file. */
+void mediant_unobserve(struct mediant_device *mdev)
+{
+	debugfs_remove(mdev->debugfs);
+}
