@@ -16,6 +16,11 @@ mediant-cxxflags = $(filter-out $(mediant-not-cxx), \
 # plugins of a gcc are made for C.
 mediant-not-cxx := -fplugin% $(if $(findstring clang,$(MEDIANT_CXX)),-mno-80387 -mno-fp-ret-in-387)
 
+# In a kernel with KASAN the policy is watched too; all but its globals, which would need constructors.
+ifeq ($(findstring clang,$(MEDIANT_CXX)),)
+mediant-cxxflags += $(if $(CONFIG_KASAN),$(CFLAGS_KASAN) --param asan-globals=0)
+endif
+
 # What would load and then break, silently: floating point, and what a constructor, a destructor or a
 # thread would have to set up.
 mediant-floating := %(st|[xyz]mm[0-9])
@@ -35,3 +40,7 @@ $(obj)/policy.o: $(src)/policy.cpp FORCE
 	$(call if_changed_dep,mediant_policy)
 
 targets += policy.o
+
+# C++ puts each function of a template into a section group. Where the kernel's linker script does
+# not end these, as it does from 7.3 on, sections of one name stay, which 7.2 refuses to load.
+ldflags-y += $(call ld-option,--force-group-allocation)
