@@ -351,8 +351,9 @@ void compare(std::uint64_t seed, unsigned max, int accesses) {
             FAIL("access " << i << " with MEDIANT_SEED=" << seed);
         }
         m.log.clear();
+        if (got.count != 0) ++answered;
     }
-    SUCCEED();
+    CHECK(answered > accesses / 4); // else little was compared
 }
 
 std::uint64_t seed() {

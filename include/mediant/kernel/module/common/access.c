@@ -87,25 +87,35 @@ static ssize_t mediant_read_chunk(struct mediant_device *mdev, unsigned int bar,
 static ssize_t mediant_trapped(struct mediant_device *mdev, unsigned int bar, u64 offset,
 			       char __user *buf, size_t count, bool write)
 {
+	struct pci_dev *pdev = mdev->core.pdev;
+	ssize_t ret = 0;
 	size_t done = 0;
+
+	/* A register that only exists in the policy wakes the device like any other. */
+	ret = pm_runtime_resume_and_get(&pdev->dev);
+	if (ret) {
+		pci_info_ratelimited(pdev, "runtime resume failed %zd\n", ret);
+		return -EIO;
+	}
 
 	while (done < count) {
 		u64 at = offset + done;
 		size_t size = min_t(size_t, count - done,
 				    MEDIANT_CHUNK - (at & (MEDIANT_CHUNK - 1)));
-		ssize_t ret;
 
 		if (write)
 			ret = mediant_write_chunk(mdev, bar, at, buf + done, size);
 		else
 			ret = mediant_read_chunk(mdev, bar, at, buf + done, size);
 		if (ret <= 0)
-			return done ?: ret ?: -EIO;
+			break;
 		done += ret;
 		if (ret < size)
 			break;
 	}
-	return done;
+
+	pm_runtime_put(&pdev->dev);
+	return done ?: ret ?: -EIO;
 }
 
 /* A run that passes. The core moves the position only when all went well. */
@@ -127,10 +137,9 @@ static ssize_t mediant_passed(struct mediant_device *mdev, loff_t pos, char __us
 static ssize_t mediant_rw(struct mediant_device *mdev, char __user *buf, size_t count,
 			  loff_t *ppos, bool write)
 {
-	struct pci_dev *pdev = mdev->core.pdev;
 	unsigned int bar = VFIO_PCI_OFFSET_TO_INDEX(*ppos);
 	u64 offset = *ppos & VFIO_PCI_OFFSET_MASK;
-	u64 size = pci_resource_len(pdev, bar);
+	u64 size = pci_resource_len(mdev->core.pdev, bar);
 	size_t done = 0;
 	ssize_t ret = 0;
 
@@ -139,13 +148,6 @@ static ssize_t mediant_rw(struct mediant_device *mdev, char __user *buf, size_t 
 	if (offset >= size)
 		return -EINVAL;
 	count = min_t(u64, count, size - offset);
-
-	/* A register that only exists in the policy wakes the device like any other. */
-	ret = pm_runtime_resume_and_get(&pdev->dev);
-	if (ret) {
-		pci_info_ratelimited(pdev, "runtime resume failed %zd\n", ret);
-		return -EIO;
-	}
 
 	while (done < count) {
 		unsigned int trapped = 1;
@@ -162,7 +164,6 @@ static ssize_t mediant_rw(struct mediant_device *mdev, char __user *buf, size_t 
 			break;
 	}
 
-	pm_runtime_put(&pdev->dev);
 	*ppos += done;
 	return done ?: ret;
 }

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+/// \file
+/// Runs in a guest with three edu devices: one under plain vfio-pci, one under the variant module of acme::edu, one
+/// under the host with its provider. Times the same access in turn on each, and prints the medians of a round's time
+/// and of its ratio to plain vfio-pci.
+
+#include "vfio_client.hpp"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace {
+
+using namespace mediant::guest;
+
+constexpr std::uint32_t bar0 = VFIO_PCI_BAR0_REGION_INDEX;
+constexpr int rounds = 61;
+constexpr int accesses = 1000;
+
+double median(std::vector<double> values) {
+    std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2), values.end());
+    return values[values.size() / 2];
+}
+
+/// Nanoseconds for one of many.
+double time_of(const std::function<void()>& once) {
+    const auto began = std::chrono::steady_clock::now();
+    for (int i = 0; i < accesses; ++i) once();
+    const std::chrono::duration<double, std::nano> took = std::chrono::steady_clock::now() - began;
+    return took.count() / accesses;
+}
+
+std::function<void()> read_of(const device& from, std::uint64_t offset) {
+    return [&from, offset] { static_cast<void>(from.get<std::uint32_t>(bar0, offset)); };
+}
+std::function<void()> write_to(const device& to, std::uint64_t offset) {
+    return [&to, offset] { to.put<std::uint32_t>(bar0, offset, 0x5a5a5a5a); };
+}
+
+void row(const char* name, const std::array<std::function<void()>, 3>& by) {
+    std::array<std::vector<double>, 3> times;
+    std::array<std::vector<double>, 3> ratios;
+    for (int round = 0; round <= rounds; ++round) {
+        std::array<double, 3> now{};
+        for (std::size_t i = 0; i < by.size(); ++i) now[i] = time_of(by[i]);
+        if (round == 0) continue; // a first one to warm up
+        for (std::size_t i = 0; i < by.size(); ++i) {
+            times[i].push_back(now[i]);
+            ratios[i].push_back(now[i] / now[0]);
+        }
+    }
+    std::printf("| %s | %.0f ns | %.2f | %.2f |\n", name, median(times[0]), median(ratios[1]), median(ratios[2]));
+}
+
+int run() {
+    const std::vector<std::string> edus = find_all_pci(0x1234, 0x11e8);
+    if (edus.size() < 3) fail(ENODEV, "three edu devices");
+    const std::array<std::string, 3> drivers{"vfio-pci", "edu_vfio_pci", "vfio_pci_mediate"};
+    const container space;
+    std::vector<device> open;
+    for (std::size_t i = 0; i < drivers.size(); ++i) {
+        if (!bind(edus[i], drivers[i])) fail(EBUSY, drivers[i] + " did not take " + edus[i]);
+        open.emplace_back(space, edus[i]);
+        open.back().enable();
+    }
+    const auto read = [&](std::uint64_t plain, std::uint64_t mediated) {
+        return std::array{read_of(open[0], plain), read_of(open[1], mediated), read_of(open[2], mediated)};
+    };
+    const auto write = [&](std::uint64_t plain, std::uint64_t mediated) {
+        return std::array{write_to(open[0], plain), write_to(open[1], mediated), write_to(open[2], mediated)};
+    };
+    std::printf("| access of 4 bytes | vfio-pci | variant | host |\n|---|---:|---:|---:|\n");
+    row("pread of a register that passes", read(0x04, 0x04));
+    row("pwrite of one", write(0x04, 0x04));
+    row("pread of one in a BAR's page that holds no trap", read(0x2000, 0x2000));
+    row("pread with a hook that asks the device", read(0x00, 0x00));
+    row("pread of a shadow, against one of the device", read(0x04, 0x28));
+    row("pwrite of a shadow, against one of the device", write(0x04, 0x90));
+
+    std::printf("\n| module | bytes loaded |\n|---|---:|\n");
+    for (const char* const module :
+         {"vfio_pci", "edu_vfio_pci", "vfio_pci_mediate", "vfio_pci_mediate_core", "edu_provider"}) {
+        long size = 0;
+        std::ifstream{std::string{"/sys/module/"} + module + "/coresize"} >> size;
+        std::printf("| %s | %ld |\n", module, size);
+    }
+    return 0;
+}
+
+} // namespace
+
+int main() {
+    std::setvbuf(stdout, nullptr, _IOLBF, 0);
+    try {
+        return run();
+    } catch (const std::exception& e) {
+        std::printf("benchmark: %s\n", e.what());
+        return 1;
+    }
+}
