@@ -40,12 +40,7 @@ std::vector<range> areas(const Stack& s, region_index region, std::uint64_t page
 }
 
 struct mapped : bench<stack<recorder, outer, inner>> {
-    mapped() : bench{256 << 10} {
-        device.add(bar{1}, 64 << 10);
-        device.add(bar{2}, 64 << 10);
-        device.add(bar{3}, 256);
-        REQUIRE(front.open());
-    }
+    mapped() : bench{256 << 10, 4, {{bar{1}, 64 << 10}, {bar{2}, 64 << 10}, {bar{3}, 256}}} {}
 };
 
 } // namespace

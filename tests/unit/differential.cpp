@@ -310,6 +310,7 @@ void compare(std::uint64_t seed, unsigned max, int accesses) {
     m.widest = max;
 
     random_numbers random{seed};
+    int answered = 0;
     for (int i = 0; i < accesses; ++i) {
         std::uint64_t offset = random.below(8) == 0 ? random.below(size + 4) : places[random.below(places.size())];
         if (const std::uint64_t before = random.below(12); offset >= before) offset -= before;

@@ -69,11 +69,7 @@ struct dynamics {
 constexpr unsigned late = 0, small = 1, following = 2, large = 3, other = 4, look = 5;
 
 struct dynamic_bench : bench<stack<switching, dynamics>, switching> {
-    explicit dynamic_bench(unsigned max = 4) : bench{1 << 20, max} {
-        device.add(bar{2}, 64 << 10);
-        REQUIRE(front.open());
-        device.happened();
-    }
+    explicit dynamic_bench(unsigned max = 4) : bench{1 << 20, max, {{bar{2}, 64 << 10}}} {}
     answer untrap(unsigned which) { return write(0, untraps + which, 4); }
     answer trap(unsigned which) { return write(0, which, 4); }
 

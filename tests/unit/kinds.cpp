@@ -57,11 +57,7 @@ struct every_kind {
 };
 
 struct kinds_bench : bench<stack<recorder, every_kind>> {
-    kinds_bench() : bench{4096, 8} {
-        for (const std::uint32_t i : {1u, 2u, 3u}) device.add(bar{i}, 4096);
-        REQUIRE(front.open());
-        device.happened();
-    }
+    kinds_bench() : bench{4096, 8, {{bar{1}, 4096}, {bar{2}, 4096}, {bar{3}, 4096}}} {}
 };
 
 template <class F>

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <cstdlib>
 #include <map>
 #include <ostream>
@@ -144,7 +145,14 @@ struct bench {
     Lower device;
     Stack front{device};
 
-    explicit bench(std::uint64_t size = 4096, unsigned max = 4) : device{size, max} {
+    struct region {
+        region_index where;
+        std::uint64_t size;
+    };
+    /// With `size` bytes in BAR 0, and more regions.
+    explicit bench(std::uint64_t size = 4096, unsigned max = 4, std::initializer_list<region> more = {})
+        : device{size, max} {
+        for (const region& each : more) device.add(each.where, each.size);
         journal = &device.seen;
         if (!front.open()) std::abort();
         device.seen.clear();

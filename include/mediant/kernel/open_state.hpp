@@ -23,22 +23,10 @@ public:
 
     result<void> open() noexcept {
         if (!device_.speaks_our_abi()) return error::invalid;
-        if (!maps_fit()) return error::no_device;
         return layers_.open();
     }
 
 private:
-    /// A rule may match a device of another make: whose BAR does not hold the map is not the provider's.
-    [[nodiscard]] bool maps_fit() const noexcept {
-        return !mediant::detail::any_map(mediant::detail::maps_of<P>(), [this]<const auto& Map>() {
-            const std::uint64_t size = device_.region_size(Map.region);
-            if (size >= Map.size) return false;
-            device_.log("declined: a BAR is smaller than its map (BAR, bytes, bytes of the map)",
-                        std::uint64_t{static_cast<std::uint32_t>(Map.region)}, size, Map.size);
-            return true;
-        });
-    }
-
     below_device device_;
     layer_type layers_;
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <mediant/provider/fit.hpp>
 #include <mediant/provider/next.hpp>
 #include <mediant/provider/traits.hpp>
 
@@ -81,13 +82,13 @@ struct config_host {
     constexpr answer below_read(const read_access& a) const { return self.below_.read(a); }
     constexpr answer below_write(const write_access& a) const { return self.below_.write(a); }
     constexpr bool load(std::uint32_t offset, std::uint32_t& dword) const {
-        return self.load_config(offset, dword);
+        return load_config_dword(self.below(), offset, dword);
     }
     constexpr std::uint64_t region_size(region_index region) const {
         const auto info = self.below_.ioctl(get_region_info{region});
         return info ? info->size : 0;
     }
-    constexpr void log(const char* literal) const { self.log(literal); }
+    constexpr void log(const char* literal) const { log_to(self.below(), literal); }
 
     template <std::size_t Index>
     constexpr result<void> written(std::uint64_t value, std::uint64_t mask) const {

@@ -3,6 +3,7 @@
 
 #include <mediant/pci/capability_list.hpp>
 #include <mediant/provider/config_layer.hpp>
+#include <mediant/provider/fit.hpp>
 #include <mediant/provider/hosts.hpp>
 #include <mediant/provider/next.hpp>
 #include <mediant/provider/traits.hpp>
@@ -382,17 +383,6 @@ private:
             return below_.write(a);
     }
 
-    /// A dword of the config space below; false where it cannot be read.
-    constexpr bool load_config(std::uint32_t offset, std::uint32_t& dword) {
-        std::byte bytes[4]{};
-        if (below_.read({region_index::config, offset, bytes}).count != sizeof bytes) return false;
-        dword = detail::load_bytes<std::uint32_t>(bytes);
-        return true;
-    }
-    constexpr void log(const char* literal) {
-        if constexpr (requires { device().log(literal); }) device().log(literal);
-    }
-
     /// Whether the maps fit the device, of which the config map looks for what it needs.
     constexpr result<void> open_maps() {
         if constexpr (has_config) {
@@ -400,26 +390,10 @@ private:
             const result<void> opened = detail::config_opener<config_type::map, config_host>{config_, host}.open();
             if (!opened) return opened;
         }
-        if constexpr (!std::is_same_v<decltype(detail::maps_of<Policy>()), regions<>>) {
-            const auto space = below_.ioctl(get_region_info{region_index::config});
-            if (!space || space->size < conventional_config_bytes) return {};
-            const msix_structures msix =
-                find_msix([this](std::uint32_t offset, std::uint32_t& dword) { return load_config(offset, dword); });
-            if (msix.table_size != 0 && (traps_some_of(msix.table_bar, msix.table_offset, msix.table_size) ||
-                                         traps_some_of(msix.pending_bar, msix.pending_offset, msix.pending_size))) {
-                log("declined: a region map traps accesses to the MSI-X table or its pending bits");
-                return error::no_device;
-            }
-        }
-        return {};
-    }
-    [[nodiscard]] static constexpr bool traps_some_of(std::uint32_t number, std::uint64_t offset,
-                                                      std::uint64_t size) noexcept {
-        bool some = false;
-        detail::visit_map<Policy>(bar{number}, [&]<const auto& Map>() {
-            some = trap_table<Map>::untrapped(offset, size) != size;
-        });
-        return some;
+        const auto shape = [this](region_index region, get_region_info::answer& info) {
+            if constexpr (shapes_bars) config_.shape(region, info);
+        };
+        return detail::region_maps_fit<Policy>(below_, shape) ? result<void>{} : error::no_device;
     }
 
     static constexpr bool has_map(region_index region) noexcept {

@@ -179,10 +179,10 @@ public:
     template <class T>
     [[nodiscard]] static std::vector<std::byte> compose(wire::header head, const T& fixed,
                                                         std::span<const std::byte> more = {}) {
-        std::vector<std::byte> made(sizeof head + sizeof fixed + more.size());
-        if (head.size == 0) head.size = static_cast<std::uint32_t>(made.size());
-        std::copy(more.begin(), more.end(),
-                  wire::store(wire::store(made.data(), head), fixed) - made.data() + made.begin());
+        std::vector<std::byte> made(sizeof head + sizeof fixed);
+        if (head.size == 0) head.size = static_cast<std::uint32_t>(made.size() + more.size());
+        wire::store(wire::store(made.data(), head), fixed);
+        made.insert(made.end(), more.begin(), more.end());
         return made;
     }
     [[nodiscard]] static std::vector<std::byte> compose(wire::header head) {
