@@ -123,9 +123,16 @@ TEST_CASE("mapping asks no device and calls no hook") {
     CHECK(b.device.happened().empty());
 }
 
-TEST_CASE("areas end with the region that the device has, where it is smaller or larger than the map says") {
-    bench<stack<recorder, outer>> small{0x9000};
-    CHECK(areas(small.front, bar{0}, 4_KiB) == std::vector<range>{{0x1000, 0x8000}});
+TEST_CASE("areas end with the region that the device has, where it is larger than the map says; a smaller is declined") {
     bench<stack<recorder, outer>> large{512 << 10};
     CHECK(areas(large.front, bar{0}, 4_KiB) == std::vector<range>{{0x1000, 0xf000}, {0x11000, 0x6f000}});
+    recorder small{(256 << 10) - 1};
+    stack<recorder, outer> front{small};
+    CHECK(front.open().error() == error::no_device);
+    CHECK(small.opened == 1);
+    CHECK(small.released == 1);
+    small.add(bar{0}, 1);
+    CHECK(front.open());
+    stack<recorder, outer, inner> without_bar2{small};
+    CHECK(without_bar2.open().error() == error::no_device);
 }

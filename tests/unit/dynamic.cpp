@@ -294,7 +294,7 @@ struct eight {
 } // namespace
 
 TEST_CASE("another layer's trapped pages stay so") {
-    bench<stack<switching, above, dynamics>, switching> b{1 << 20};
+    bench<stack<switching, above, dynamics>, switching> b{1 << 20, 4, {{bar{2}, 64 << 10}}};
     CHECK(b.write(0, untraps + late, 4) == answer{4});
     CHECK(b.front.next_area(bar{0}, 4_KiB, 0x80000) == range{0x80000, 0x10000});
     CHECK(b.front.next_area(bar{0}, 4_KiB, 0x90000) == range{0x91000, 0x6f000});

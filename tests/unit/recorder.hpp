@@ -145,14 +145,14 @@ struct bench {
     Lower device;
     Stack front{device};
 
-    struct region {
+    struct sized_region {
         region_index where;
         std::uint64_t size;
     };
     /// With `size` bytes in BAR 0, and more regions.
-    explicit bench(std::uint64_t size = 4096, unsigned max = 4, std::initializer_list<region> more = {})
+    explicit bench(std::uint64_t size = 4096, unsigned max = 4, std::initializer_list<sized_region> more = {})
         : device{size, max} {
-        for (const region& each : more) device.add(each.where, each.size);
+        for (const sized_region& each : more) device.add(each.where, each.size);
         journal = &device.seen;
         if (!front.open()) std::abort();
         device.seen.clear();
