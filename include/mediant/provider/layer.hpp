@@ -390,8 +390,11 @@ private:
             const result<void> opened = detail::config_opener<config_type::map, config_host>{config_, host}.open();
             if (!opened) return opened;
         }
-        const auto shape = [this](region_index region, get_region_info::answer& info) {
-            if constexpr (shapes_bars) config_.shape(region, info);
+        const auto shape = [&config = config_](region_index region, get_region_info::answer& info) {
+            if constexpr (shapes_bars)
+                config.shape(region, info);
+            else
+                static_cast<void>(config);
         };
         return detail::region_maps_fit<Policy>(below_, shape) ? result<void>{} : error::no_device;
     }
