@@ -162,7 +162,7 @@ TEST_CASE("vfio-user: DMA logging") {
         const auto started = payload_of(at, start_of(4096, {{0x10000, 0x8000}, {0x1c000, 0x4000}}));
         CHECK(wire::load<wire::logging_start>(std::span{started}.subspan(8)).page == 4096);
         CHECK(started.size() == 8 + 16 + 32);
-        for (const std::uint64_t at_iova : {0x10000, 0x12fff, 0x17ffe, 0x19000, 0x1f000}) write(at_iova);
+        for (const std::uint64_t iova : {0x10000ull, 0x12fffull, 0x17ffeull, 0x19000ull, 0x1f000ull}) write(iova);
         CHECK(dirty(at, 0x10000, 0x4000) == 0b1101);
         CHECK(dirty(at, 0x10000, 0x10000) == 0b1000'0000'1000'0000);
         CHECK(dirty(at, 0x10000, 0x10000) == 0);
