@@ -15,6 +15,7 @@ template <std::size_t N>
 StringContainsMatcher Contains(const char (&part)[N]) {
     return ContainsSubstring(part);
 }
+inline StringContainsMatcher Contains(const char* const& part) { return ContainsSubstring(part); }
 inline StringContainsMatcher Contains(const std::string& part) { return ContainsSubstring(part); }
 inline StringContainsMatcher Contains(std::string& part) { return ContainsSubstring(part); }
 inline StringContainsMatcher Contains(std::string&& part) { return ContainsSubstring(part); }
