@@ -7,7 +7,7 @@
 ///
 ///   edges DRIVER
 
-#include "vfio_client.hpp"
+#include "expect.hpp"
 
 #include <array>
 #include <atomic>
@@ -32,25 +32,9 @@ constexpr std::uint32_t nic_mediated = 0x6e696331;
 constexpr std::uint64_t scratch = 0xf00;
 constexpr std::uint32_t scratch_reset = 0x5c4a7c11;
 
-int checks = 0;
-int failures = 0;
-
-void expect(const std::string& what, std::uint64_t got, std::uint64_t wanted) {
-    ++checks;
-    if (got == wanted || failures++ >= 30) return;
-    std::printf("FAILED %s: got 0x%" PRIx64 ", expected 0x%" PRIx64 "\n", what.c_str(), got, wanted);
-}
-void expect(const std::string& what, outcome got, outcome wanted) {
-    ++checks;
-    if (got == wanted || failures++ >= 30) return;
-    std::printf("FAILED %s: got {%" PRId64 ", %s}, expected {%" PRId64 ", %s}\n", what.c_str(), got.count,
-                std::strerror(got.error), wanted.count, std::strerror(wanted.error));
-}
 void expect_error(const std::string& what, int got, int wanted) {
     expect(what, static_cast<unsigned>(got), static_cast<unsigned>(wanted));
 }
-
-void section(const char* name) { std::printf("edges: %s\n", name); }
 
 constexpr outcome done(std::int64_t count) { return {count, 0}; }
 constexpr outcome failed(int error) { return {-1, error}; }
@@ -225,6 +209,11 @@ void resets(const device& under, const kept& reg, const reset_kinds& kinds) {
     };
     each_kind();
 
+    // vfio-pci before 7.2 maps a BAR at the first access that passes, and of two that are the first at once one is
+    // answered EBUSY.
+    std::array<std::byte, 16> first{};
+    expect("a first access that passes", under.read(bar0, reg.offset - 8, first).count > 0, true);
+
     std::atomic<bool> stopped{false};
     std::atomic<long> wrong{0}, accesses{0};
     std::array<std::thread, 3> storm;
@@ -257,7 +246,7 @@ void resets(const device& under, const kept& reg, const reset_kinds& kinds) {
     each_kind();
 }
 
-int run(const std::string& driver) {
+void run(const std::string& driver) {
     const auto edu = find_pci(0x1234, 0x11e8);
     const auto nic = find_pci(0x8086, 0x10d3);
     const auto disk = find_pci(0x1b36, 0x0010);
@@ -288,19 +277,13 @@ int run(const std::string& driver) {
                 {"an FLR in configuration space", [&] { flr(opened); }},
                 {"a reset from sysfs", [&] { write_attribute(sysfs(*disk) / "reset", "1"); }}});
     });
-    std::printf("edges: %d checks, %d failed\n", checks, failures);
-    return failures == 0 ? 0 : 1;
 }
 
 } // namespace
 
 int main(int argc, char** argv) {
-    std::setvbuf(stdout, nullptr, _IOLBF, 0);
-    try {
+    return run_test("edges", [&] {
         if (argc < 2) fail(EINVAL, "a driver is needed");
-        return run(argv[1]);
-    } catch (const std::exception& e) {
-        std::printf("edges: %s\n", e.what());
-        return 1;
-    }
+        run(argv[1]);
+    });
 }
