@@ -10,11 +10,10 @@
 /// Needs two edu devices that open fast (no reset: on the root bus), an e1000e and a pci-testdev. MEDIANT_GUEST_ROUNDS
 /// says how often devices are opened against rmmod and modprobe; 200 unless told. Ends with 0 if all is as expected.
 
-#include "vfio_client.hpp"
+#include "expect.hpp"
 
 #include <array>
 #include <atomic>
-#include <cinttypes>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
@@ -41,17 +40,6 @@ constexpr std::uint32_t edu_mediated = 0x01ac00ed;
 constexpr std::uint32_t edu_branded = 0xb4a40ded;
 constexpr std::uint64_t nic_mark = 0x1f000;
 constexpr std::uint32_t nic_mediated = 0x6e696331;
-
-std::atomic<int> checks{0};
-std::atomic<int> failures{0};
-
-void expect(const std::string& what, std::uint64_t got, std::uint64_t wanted) {
-    ++checks;
-    if (got == wanted || failures++ >= 30) return;
-    std::printf("FAILED %s: got 0x%" PRIx64 ", expected 0x%" PRIx64 "\n", what.c_str(), got, wanted);
-}
-
-void section(const char* name) { std::printf("demand loading: %s\n", name); }
 
 // --- modules -----------------------------------------------------------------------------------------
 
@@ -316,7 +304,7 @@ void unbind_while_open(const devices& all) {
     expect("users after close", static_cast<unsigned>(users("edu_provider")), 0);
 }
 
-int run() {
+void run() {
     const std::vector<std::string> edus = find_all_pci(0x1234, 0x11e8);
     const auto nic = find_pci(0x8086, 0x10d3);
     const auto unlisted = find_pci(0x1b36, 0x0005);
@@ -343,18 +331,8 @@ int run() {
     }
     for (const std::string& module : {std::string{"edu_provider"}, std::string{"nic_provider"}, host, registry})
         expect("rmmod of " + module + " in the end", static_cast<unsigned>(unload(module)), 0);
-    std::printf("demand loading: %d checks, %d failed\n", checks.load(), failures.load());
-    return failures == 0 ? 0 : 1;
 }
 
 } // namespace
 
-int main() {
-    std::setvbuf(stdout, nullptr, _IOLBF, 0);
-    try {
-        return run();
-    } catch (const std::exception& e) {
-        std::printf("demand loading: %s\n", e.what());
-        return 1;
-    }
-}
+int main() { return run_test("demand loading", run); }

@@ -8,6 +8,7 @@
 
 #include "vfio_client.hpp"
 
+#include <atomic>
 #include <cinttypes>
 #include <cstdint>
 #include <cstdio>
@@ -18,8 +19,8 @@
 namespace mediant::guest {
 
 inline const char* test_name = "";
-inline int checks = 0;
-inline int failures = 0;
+inline std::atomic<int> checks{0}; // several threads may check
+inline std::atomic<int> failures{0};
 
 inline void section(const char* name) { std::printf("%s: %s\n", test_name, name); }
 
@@ -53,7 +54,7 @@ int run_test(const char* name, F&& test) {
     std::setvbuf(stdout, nullptr, _IOLBF, 0);
     try {
         test();
-        std::printf("%s: %d checks, %d failed\n", name, checks, failures);
+        std::printf("%s: %d checks, %d failed\n", name, checks.load(), failures.load());
         return failures == 0 ? 0 : 1;
     } catch (const std::exception& e) {
         std::printf("%s: %s\n", name, e.what());
