@@ -50,8 +50,9 @@ public:
     [[nodiscard]] std::string driver() const { return link("driver"); }
     /// Its IOMMU group's number; empty where no IOMMU translates for it.
     [[nodiscard]] std::string iommu_group() const { return link("iommu_group"); }
-    /// The name of its character device below /dev/vfio/devices; empty where the kernel has none of it.
-    [[nodiscard]] std::string vfio_cdev() const {
+    /// What VFIO calls it; its character device, if there is one, has that name below /dev/vfio/devices. Empty where no
+    /// driver of VFIO's holds it, or one of a kernel before 6.1.
+    [[nodiscard]] std::string vfio_name() const {
         std::error_code none;
         for (const auto& each : std::filesystem::directory_iterator{folder() / "vfio-dev", none})
             return each.path().filename().string();

@@ -13,6 +13,7 @@
 
 #include <cerrno>
 #include <cstdint>
+#include <filesystem>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -93,11 +94,15 @@ private:
 class vfio_iommufd {
 public:
     /// Whether this kernel offers it for the device (CONFIG_VFIO_DEVICE_CDEV).
-    [[nodiscard]] static bool offered(const pci_address& where) { return !where.vfio_cdev().empty(); }
+    [[nodiscard]] static bool offered(const pci_address& where) {
+        const std::string name = where.vfio_name(); // in sysfs also where there is no file for it
+        std::error_code none;
+        return !name.empty() && std::filesystem::exists(devices + name, none);
+    }
 
     /// Throws std::system_error that says what is missing.
     explicit vfio_iommufd(pci_address where) : where_{std::move(where)} {
-        if (!offered(where_)) detail::cannot(ENODEV, where_, "no file below /dev/vfio/devices");
+        if (!offered(where_)) detail::cannot(ENODEV, where_, "no file below " + devices);
         iommufd_ = detail::open_or_throw("/dev/iommu", where_);
         iommufd::ioas_alloc space;
         if (!detail::control(iommufd_, iommufd::alloc_ioas, &space))
@@ -106,7 +111,7 @@ public:
     }
 
     [[nodiscard]] result<unique_fd> open_device() const {
-        unique_fd file{::open(("/dev/vfio/devices/" + where_.vfio_cdev()).c_str(), O_RDWR | O_CLOEXEC)};
+        unique_fd file{::open((devices + where_.vfio_name()).c_str(), O_RDWR | O_CLOEXEC)};
         if (!file) return error{errno};
         iommufd::bind bind;
         bind.iommufd = iommufd_.get();
@@ -137,6 +142,8 @@ public:
     }
 
 private:
+    inline static const std::string devices = "/dev/vfio/devices/";
+
     pci_address where_;
     unique_fd iommufd_;
     std::uint32_t ioas_ = 0;
