@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
 /// \file
-/// Random accesses to the example provider on the simulated edu device, in process and over vfio-user, compared
-/// answer by answer; then the same without a provider.
+/// Random accesses to the example provider on the simulated edu device, in process, over vfio-user, and over a second
+/// vfio-user server that mediates what the first offers, compared answer by answer; then the same without a provider.
 ///
 ///   in_process_and_vfio_user [--seed N|random] [--count N]
 
@@ -12,6 +12,7 @@
 #include "../../examples/edu/edu.hpp"
 
 #include <mediant/provider/stack.hpp>
+#include <mediant/vfio_user/remote_device.hpp>
 
 #include <exception>
 
@@ -20,17 +21,10 @@ namespace {
 using namespace mediant;
 using namespace mediant::conformance;
 
-template <class... Policies>
-bool compare(const std::string& title, const territory& where, const rules& front, const options& how) {
-    using stack_type = stack<device::edu, Policies...>;
-    device::edu here{front.max_access};
-    device::edu there{front.max_access};
-    stack_type local{here};
-    stack_type served{there};
-    must(local.open(), "open");
-
-    in_process<stack_type> expected{local, front};
-    over_vfio_user<stack_type> got{served};
+template <class Stack, world There>
+bool equal_in(const std::string& title, const territory& where, const rules& front, const options& how, Stack& local,
+              There& got) {
+    in_process<Stack> expected{local, front};
     settle_edu(expected);
     settle_edu(got);
 
@@ -44,6 +38,37 @@ bool compare(const std::string& title, const territory& where, const rules& fron
     steps.clear();
     const transcript polled_there = polled_script(got, steps);
     same &= equal(name + ", script", how.seed, steps, polled, polled_there);
+    return same;
+}
+
+template <class... Policies>
+bool compare(const std::string& title, const territory& where, const rules& front, const options& how) {
+    device::edu here{front.max_access};
+    stack<device::edu, Policies...> local{here};
+    must(local.open(), "open");
+
+    device::edu there{front.max_access};
+    stack<device::edu, Policies...> served{there};
+    over_vfio_user got{served};
+    const bool same = equal_in(title, where, front, how, local, got);
+    local.release();
+    return same;
+}
+
+/// The policies stand in a server between the client and one that offers the bare device.
+template <class... Policies>
+bool compare_between(const std::string& title, const territory& where, const rules& front, const options& how) {
+    device::edu here{front.max_access};
+    stack<device::edu, Policies...> local{here};
+    must(local.open(), "open");
+
+    device::edu there{front.max_access};
+    stack<device::edu> bare{there};
+    const served back{bare};
+    vfio_user::remote_device remote{{.path = back.socket()}};
+    stack<vfio_user::remote_device, Policies...> mediated{remote};
+    over_vfio_user got{mediated};
+    const bool same = equal_in(title + " between", where, front, how, local, got);
     local.release();
     return same;
 }
@@ -60,6 +85,8 @@ int main(int argc, char** argv) {
         for (const rules& front : {vfio_user_4, vfio_user_8}) {
             same &= compare<acme::edu>("acme::edu", mediated, front, how);
             same &= compare<>("no provider", edu_territory(), front, how);
+            same &= compare_between<acme::edu>("acme::edu", mediated, front, how);
+            same &= compare_between<>("no provider", edu_territory(), front, how);
         }
         return same ? 0 : 1;
     } catch (const std::exception& e) {

@@ -47,24 +47,37 @@ private:
     std::filesystem::path path_;
 };
 
-/// A stack behind a server on a thread of its own, seen through a client.
-template <class Stack>
+/// A device behind a server on a thread of its own.
+template <class Device>
+class served {
+public:
+    explicit served(Device& device)
+        : server_{device, vfio_user::server_options{.path = folder_.socket()}}, thread_{[this] { server_.run(); }} {}
+    served(const served&) = delete;
+    served& operator=(const served&) = delete;
+    ~served() {
+        server_.stop();
+        thread_.join();
+    }
+
+    /// It takes one client after the other.
+    [[nodiscard]] std::string socket() const { return folder_.socket(); }
+
+private:
+    folder folder_;
+    vfio_user::server<Device> server_;
+    std::thread thread_;
+};
+
+/// A device behind a server, seen through a client.
+template <class Device>
 class over_vfio_user {
 public:
-    explicit over_vfio_user(Stack& device)
-        : server_{device, vfio_user::server_options{.path = folder_.socket()}}, thread_{[this] { server_.run(); }} {
-        try {
-            client_ = must(vfio_user::client::connect(folder_.socket()), "connect");
-            must(client_.set_timeout(std::chrono::seconds{10}), "set a timeout");
-            static_cast<void>(must(client_.negotiate(), "negotiate"));
-        } catch (...) {
-            end();
-            throw;
-        }
+    explicit over_vfio_user(Device& device) : served_{device} {
+        client_ = must(vfio_user::client::connect(socket()), "connect");
+        must(client_.set_timeout(std::chrono::seconds{10}), "set a timeout");
+        static_cast<void>(must(client_.negotiate(), "negotiate"));
     }
-    over_vfio_user(const over_vfio_user&) = delete;
-    over_vfio_user& operator=(const over_vfio_user&) = delete;
-    ~over_vfio_user() { end(); }
 
     outcome perform(const operation& what) {
         if (what.what == operation::kind::reset) return {0, client_.reset().error(), {}};
@@ -77,22 +90,14 @@ public:
         return settle(what, client_.write({what.region, what.offset, part}), bytes);
     }
 
-    [[nodiscard]] vfio_user::client& client() noexcept { return client_; }
-    /// A further client's socket path; the server takes one client after the other.
-    [[nodiscard]] std::string socket() const { return folder_.socket(); }
-
     static void pass_time() { std::this_thread::sleep_for(std::chrono::milliseconds{1}); }
 
-private:
-    void end() {
-        server_.stop();
-        thread_.join();
-    }
+    [[nodiscard]] vfio_user::client& client() noexcept { return client_; }
+    [[nodiscard]] std::string socket() const { return served_.socket(); }
 
-    folder folder_;
-    vfio_user::server<Stack> server_;
+private:
+    served<Device> served_;
     vfio_user::client client_;
-    std::thread thread_;
 };
 
 } // namespace mediant::conformance
