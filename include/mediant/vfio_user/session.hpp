@@ -4,6 +4,7 @@
 #include <mediant/core/access.hpp>
 #include <mediant/core/requests.hpp>
 #include <mediant/core/result.hpp>
+#include <mediant/vfio_user/bulk.hpp>
 #include <mediant/vfio_user/client_memory.hpp>
 #include <mediant/vfio_user/features.hpp>
 #include <mediant/vfio_user/inbox.hpp>
@@ -51,6 +52,8 @@ public:
 
     /// Receives once, answers what is complete, sends once. With `wait` it blocks until something comes.
     void receive(bool wait = false) {
+        if (in_.partial() && open_) [[unlikely]]
+            place_bulk(device_, regions_, max_data_, in_);
         switch (in_.receive(socket_.get(), wait ? 0 : MSG_DONTWAIT)) {
         case inbox::status::some: return process();
         case inbox::status::none: return;
@@ -83,7 +86,7 @@ public:
         if (open_) {
             open_ = false;
             for (const auto& each : memory_.all()) (void)device_.ioctl(unmap_dma{each.iova, each.size});
-            for (std::uint32_t i = 0; i < irqs_; ++i) (void)device_.ioctl(disable(i));
+            for (std::uint32_t i = 0; i < irqs_; ++i) (void)device_.ioctl(disabled(i));
             device_.release();
         }
         memory_.clear();
@@ -216,6 +219,7 @@ private:
             return false;
         if (access.count == 0) [[unlikely]]
             return out_.commit_reply(what, 0), true;
+        if (read_bulk(device_, out_, what, access)) return true;
         const auto came = device_.read(
             read_access{region_index{access.region}, access.offset, {out_.tail() + access_size, access.count}});
         if (came.count == 0 && came.error != error::none) [[unlikely]]
@@ -229,6 +233,7 @@ private:
     void region_write(const message& what) {
         if (what.payload.size() < sizeof(wire::region_access)) return out_.reply_error(what, EINVAL);
         auto access = wire::load<wire::region_access>(what.payload);
+        if (what.placed != 0) return out_.reply(what, access);
         const auto data = what.payload.subspan(sizeof access);
         if (data.size() != access.count || !regions_.valid(access, max_data_, region_flags::write))
             return out_.reply_error(what, EINVAL);
@@ -450,10 +455,6 @@ private:
         if (!info) return out_.reply_error(what, info.error());
         out_.reply(what,
                    wire::irq_info{sizeof request, static_cast<std::uint32_t>(info->flags), request.index, info->count});
-    }
-
-    [[nodiscard]] static set_irqs disable(std::uint32_t index) noexcept {
-        return {mediant::irq_index{index}, set_irqs::action::trigger, set_irqs::data::none, 0, 0, {}, {}};
     }
 
     [[nodiscard]] result<void> irq_set(const message& what) {
