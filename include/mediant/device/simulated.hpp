@@ -133,6 +133,11 @@ protected:
 
     [[nodiscard]] const config_space& config() const noexcept { return config_; }
 
+    /// Whether all of a stretch lies in a BAR, and accesses to BARs are answered now.
+    [[nodiscard]] bool reachable(region_index region, std::uint64_t offset, std::uint64_t size) const noexcept {
+        return region <= region_index::bar5 && fits(offset, size, size_of(region)) && config_.memory_enabled();
+    }
+
     /// Whether the user has set MSI up; a device then sends messages and asserts no line.
     [[nodiscard]] bool msi_active() const noexcept { return host_.irqs.bound(irq_index::msi, 0); }
 

@@ -118,7 +118,24 @@ public:
             return {};
         }
     }
-    /// A file descriptor of those bytes, which stays the lower's; -1 where there is none, or where it would give more
+    /// The bytes behind a stretch that no policy traps now, where the lower has them (has_blocks): reading or writing
+    /// them is what read() and write() would do. Empty where there are none.
+    [[nodiscard]] constexpr std::span<std::byte> block(region_index region, std::uint64_t offset,
+                                                       std::uint64_t size) const
+        requires has_blocks<Lower>
+    {
+        if (!fits(offset, size, size_of(region))) return {};
+        if constexpr (sizeof...(Policies) != 0) {
+            for (std::uint64_t done = 0; done < size;) {
+                const traps next = layers_.run_now(region, offset + done, size - done);
+                if (next.trapped) return {};
+                done += next.size;
+            }
+        }
+        const std::span<std::byte> bytes = device_->block(region, offset, size);
+        return bytes.size() == size ? bytes : std::span<std::byte>{};
+    }
+    /// A file descriptor of the bytes of memory(), which stays the lower's; -1 where there is none, or where it would give more
     /// away than the user sees of the region.
     [[nodiscard]] constexpr int memory_fd(region_index region) const {
         if constexpr (requires { device_->memory_fd(region); })

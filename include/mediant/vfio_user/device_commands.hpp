@@ -33,8 +33,7 @@ public:
     /// Takes all eventfds away from the device, which is still open.
     void disable_irqs() noexcept {
         for (std::uint32_t i = 0; i < info_.irqs; ++i)
-            (void)device_.ioctl(set_irqs{
-                mediant::irq_index{i}, set_irqs::action::trigger, set_irqs::data::none, 0, 0, {}, {}});
+            (void)device_.ioctl(disabled(i));
     }
 
     /// `regions`: as many as are shown.

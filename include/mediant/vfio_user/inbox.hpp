@@ -28,12 +28,14 @@ struct message {
     int error = 0;                        ///< errno that framing found
     std::span<int> fds{};                 ///< came with it; who takes one sets it to -1, pop() closes the others
     std::uint64_t left = 0;               ///< bytes of it that were not received and are to be thrown away
+    std::size_t placed = 0;               ///< bytes that followed the payload and are where place() said
 };
 
 /// Cuts a stream into messages. One receive takes whatever is there: many messages, or a part of one; a message may
 /// be split anywhere. Descriptors belong to the message that holds the last byte of the receive that brought them:
 /// a receive ends at the end of what they were sent with, but may begin with earlier messages. The body of a message
-/// that is too long is thrown away as it comes, so that the next message is found. Memory is taken once, at the start.
+/// that is too long is thrown away as it comes, so that the next message is found. Memory is taken once, at the start;
+/// the long end of a message can be received to where it belongs.
 class inbox {
 public:
     /// `max_message`: bytes of the longest message that is taken, its header included.
@@ -41,7 +43,7 @@ public:
         : max_message_{max_message}, capacity_{max_message + slack}, buffer_{
                                                                          std::make_unique_for_overwrite<std::byte[]>(
                                                                              capacity_)} {
-        how_.msg_iov = &part_;
+        how_.msg_iov = parts_ + 1;
         how_.msg_iovlen = 1;
         how_.msg_control = control_;
     }
@@ -56,22 +58,49 @@ public:
         if (begin_ == end_) [[likely]] {
             base_ += begin_;
             begin_ = end_ = 0;
+            parts_[1] = {buffer_.get(), first_};
         } else {
             make_room();
             if (end_ == capacity_) return status::none;
+            parts_[1] = {buffer_.get() + end_, capacity_ - end_};
         }
-        part_ = {buffer_.get() + end_, capacity_ - end_};
         how_.msg_controllen = sizeof control_;
         const auto got = ::recvmsg(socket, &how_, flags | MSG_CMSG_CLOEXEC);
         if (got <= 0) [[unlikely]] {
             return got < 0 && (errno == EAGAIN || errno == EINTR) ? status::none : status::closed;
         }
         end_ += static_cast<std::size_t>(got);
+        if (parts_[0].iov_len != 0) [[unlikely]]
+            take_placed(static_cast<std::size_t>(got));
         if (how_.msg_controllen != 0 || (how_.msg_flags & MSG_CTRUNC) != 0) [[unlikely]]
             take_fds();
         if (to_drop_ != 0) [[unlikely]]
             drop();
         return status::some;
+    }
+
+    /// Whether the last receive ended within a message.
+    [[nodiscard]] bool partial() const noexcept { return begin_ != end_; }
+    /// What there is of it, where the message at the front is incomplete, of an acceptable size, and nothing special.
+    [[nodiscard]] std::span<const std::byte> front() const noexcept {
+        const std::size_t available = end_ - begin_;
+        if (available < sizeof(wire::header) || has_fds_ || to_drop_ != 0 || placed_ != 0) return {};
+        const auto size = wire::load<wire::header>({buffer_.get() + begin_, sizeof(wire::header)}).size;
+        if (size <= available || size > max_message_) return {};
+        return {buffer_.get() + begin_, available};
+    }
+    /// What follows the first `fixed` bytes of that message goes to `to`, as it comes: all the rest of it. The memory
+    /// must be there until the message is popped, or the inbox is gone.
+    void place(std::size_t fixed, std::span<std::byte> to) noexcept {
+        const std::size_t here = end_ - begin_ - fixed;
+        std::memcpy(to.data(), buffer_.get() + begin_ + fixed, here);
+        end_ -= here;
+        base_ += here;
+        placed_ = to.size();
+        parts_[0] = {to.data() + here, to.size() - here};
+        how_.msg_iov = parts_;
+        how_.msg_iovlen = 2;
+        fixed_ = fixed;
     }
 
     /// Shows the next message, if it is complete or has a bad header. The same `to` is to be used each time.
@@ -84,6 +113,12 @@ public:
         const std::size_t size = to.header.size;
         if (size < sizeof(wire::header) || size > max_message_) [[unlikely]] {
             refuse(to, available);
+        } else if (placed_ != 0) [[unlikely]] {
+            if (parts_[0].iov_len != 0) return false;
+            to.plain = false;
+            to.payload = {buffer_.get() + begin_ + sizeof(wire::header), fixed_ - sizeof(wire::header)};
+            to.taken = fixed_;
+            to.placed = placed_;
         } else {
             if (available < size) return false;
             to.payload = {buffer_.get() + begin_ + sizeof(wire::header), size - sizeof(wire::header)};
@@ -104,6 +139,9 @@ public:
 private:
     /// Room for a batch of small messages behind a partial long one.
     static constexpr std::size_t slack = 64 * 1024;
+    /// What a receive asks for where nothing is left of an earlier one: a batch of small messages, and of a long one
+    /// no more than is cheap to copy.
+    static constexpr std::size_t first_ = 32 * 1024;
     static constexpr std::size_t control_size = CMSG_SPACE(sizeof(int) * most_fds);
 
     /// Moves a part of a message to the front of the buffer, if that is cheap or necessary.
@@ -125,8 +163,20 @@ private:
         to.left = size - to.taken;
     }
 
+    /// Takes from what was received what went to its place.
+    [[gnu::noinline]] void take_placed(std::size_t got) noexcept {
+        const std::size_t there = std::min(got, parts_[0].iov_len);
+        parts_[0] = {static_cast<std::byte*>(parts_[0].iov_base) + there, parts_[0].iov_len - there};
+        end_ -= there;
+        base_ += there;
+        if (parts_[0].iov_len != 0) return;
+        how_.msg_iov = parts_ + 1;
+        how_.msg_iovlen = 1;
+    }
+
     [[gnu::noinline]] void pop_rest(const message& done) noexcept {
         to_drop_ = done.left;
+        placed_ = 0;
         close_fds(done.fds.size());
         if (lost_at_ < base_ + begin_) lost_ = 0;
         has_fds_ = fd_count_ != 0 || lost_ != 0;
@@ -165,7 +215,7 @@ private:
         const auto end = base_ + begin_ + to.taken;
         if (fd_count_ != 0) to.fds = {fds_.data(), fds_at_ < end ? fd_count_ : earlier_at_ < end ? earlier_ : 0};
         if (lost_ != 0 && lost_at_ < end && to.error == 0) to.error = lost_;
-        to.plain = to.error == 0 && to.fds.empty();
+        to.plain = to.plain && to.error == 0 && to.fds.empty();
     }
 
     /// Closes the first `count` and keeps the others.
@@ -196,11 +246,13 @@ private:
     std::size_t end_ = 0;
     // What recvmsg() is given; kept, since most of it never changes.
     msghdr how_{};
-    iovec part_{};
+    iovec parts_[2]{}; // the first is used while there is a place for it
     alignas(cmsghdr) std::byte control_[control_size];
 
     std::uint64_t base_ = 0;    // place of the buffer's start in the stream
     std::uint64_t to_drop_ = 0; // bytes of a refused message that are still to come
+    std::size_t placed_ = 0;    // bytes of the message at the front that go elsewhere, or went
+    std::size_t fixed_ = 0;     // and those before them
     bool has_fds_ = false;      // or lost some
 
     // Descriptors: the first `earlier_` came with a part of the message at the front, the others with the last receive.

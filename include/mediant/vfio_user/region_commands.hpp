@@ -4,6 +4,7 @@
 #include <mediant/core/access.hpp>
 #include <mediant/core/requests.hpp>
 #include <mediant/core/result.hpp>
+#include <mediant/vfio_user/bulk.hpp>
 #include <mediant/vfio_user/inbox.hpp>
 #include <mediant/vfio_user/region_table.hpp>
 #include <mediant/vfio_user/replies.hpp>
@@ -52,6 +53,7 @@ public:
             return false;
         if (access.count == 0) [[unlikely]]
             return out_.commit_reply(what, 0), true;
+        if (read_bulk(device_, out_, what, access)) return true;
         const auto came = device_.read(read_access{
             region_index{access.region}, access.offset, {out_.tail() + header_size + sizeof access, access.count}});
         if (came.count == 0 && came.error != error::none) [[unlikely]]
@@ -65,6 +67,7 @@ public:
     void write(const message& what) {
         if (what.payload.size() < sizeof(wire::region_access)) return out_.reply_error(what, EINVAL);
         auto access = wire::load<wire::region_access>(what.payload);
+        if (what.placed != 0) return out_.reply(what, access);
         const auto data = what.payload.subspan(sizeof access);
         if (data.size() != access.count || !regions_.valid(access, max_data_, region_flags::write))
             return out_.reply_error(what, EINVAL);
@@ -74,6 +77,9 @@ public:
         access.count = static_cast<std::uint32_t>(std::min<std::uint64_t>(came.count, access.count));
         out_.reply(what, access);
     }
+
+    /// Leads a long REGION_WRITE of which a part has come to its place, if it has one.
+    void place(inbox& in) { place_bulk(device_, regions_, max_data_, in); }
 
     /// Several writes in one message, each of 8 bytes at most; the first that fails is the last.
     void write_multi(const message& what) {

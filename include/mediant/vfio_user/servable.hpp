@@ -43,6 +43,12 @@ template <class D> concept has_memory_fd = requires(D& device, region_index regi
     { device.memory_fd(region) } -> std::same_as<int>;
 };
 
+/// Has memory that accesses of any width do nothing but copy (as has_blocks of lowers): all of a stretch, or nothing. It
+/// stays there until release().
+template <class D> concept has_block = requires(D& device, region_index region, std::uint64_t offset) {
+    { device.block(region, offset, offset) } -> std::same_as<std::span<std::byte>>;
+};
+
 /// Has work of its own to do at times: advance(now) at or after deadline(), in nanoseconds of CLOCK_MONOTONIC.
 template <class D> concept has_deadline = requires(D& device, std::uint64_t now) {
     { device.deadline() } -> std::same_as<std::optional<std::uint64_t>>;

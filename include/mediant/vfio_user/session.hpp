@@ -51,6 +51,8 @@ public:
 
     /// Receives once, answers what is complete, sends once. With `wait` it blocks until something comes.
     void receive(bool wait = false) {
+        if (in_.partial() && open_) [[unlikely]]
+            regions_.place(in_);
         switch (in_.receive(socket_.get(), wait ? 0 : MSG_DONTWAIT)) {
         case inbox::status::some: return process();
         case inbox::status::none: return;
