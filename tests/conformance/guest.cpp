@@ -95,7 +95,8 @@ bool compare_kernel(const char* title, const territory& where, const options& ho
     stack<device::edu, Policies...> local{here};
     if (!local.open()) throw std::runtime_error{"the simulated device does not open"};
     kernel got{address};
-    const bool same = compare(title, where, how, front, local, got) & same_areas(local, got.device());
+    bool same = compare(title, where, how, front, local, got);
+    same &= same_areas(local, got.device());
     local.release();
     return same;
 }
@@ -151,8 +152,8 @@ int main(int argc, char** argv) {
         mediated.around<acme::edu::bar0>();
         mediated.untouched = {{device::edu::factorial, 4}}; // the DMA block is virtual
         if (!how.user_space) return compare_kernel<acme::edu>("acme::edu", mediated, how, address) ? 0 : 1;
-        const bool same = compare_user_space<acme::edu>("acme::edu over VFIO", mediated, how, address) &
-                          compare_user_space<>("no provider, over VFIO", edu_territory(), how, address);
+        bool same = compare_user_space<acme::edu>("acme::edu over VFIO", mediated, how, address);
+        same &= compare_user_space<>("no provider, over VFIO", edu_territory(), how, address);
         return same ? 0 : 1;
     } catch (const std::exception& e) {
         std::printf("error: %s\n", e.what());

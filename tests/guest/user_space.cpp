@@ -38,6 +38,8 @@ using guest::section;
 
 constexpr std::uint64_t buffer = 0x40000;
 
+[[nodiscard]] constexpr std::uint64_t number(error what) { return static_cast<std::uint64_t>(to_errno(what)); }
+
 /// A client of a server, and edu's registers through it.
 class driver {
 public:
@@ -165,12 +167,12 @@ void dma(const pci_address& address) {
     for (std::size_t i = 0; i < 64; ++i) bytes[page + 100 + i] = static_cast<std::byte>(i + 1);
     edu.transfer(false, iova + 100, 64);
     edu.transfer(true, iova + page + 8, 64);
-    expect("there and back", std::memcmp(&bytes[page + 100], &bytes[2 * page + 8], 64), 0);
+    expect("there and back", std::memcmp(&bytes[page + 100], &bytes[2 * page + 8], 64) == 0, true);
     expect("and no further", std::to_integer<unsigned>(bytes[2 * page + 72]), 0);
 
     expect("a second map over it",
-           to_errno(client.map_dma(iova + page, page, both, file.get(), 3 * page).error()), EEXIST);
-    expect("half a page", to_errno(client.map_dma(0x200000, page / 2, both, file.get(), 0).error()), EINVAL);
+           number(client.map_dma(iova + page, page, both, file.get(), 3 * page).error()), EEXIST);
+    expect("half a page", number(client.map_dma(0x200000, page / 2, both, file.get(), 0).error()), EINVAL);
     must(client.map_dma(0x300000, page, vfio_user::wire::dma_map_read, file.get(), 3 * page), "map to be read");
     must(client.unmap_dma(iova, 2 * page), "unmap");
     bytes[2 * page + 8] = std::byte{0xee};
@@ -182,7 +184,7 @@ void dma(const pci_address& address) {
     edu.transfer(true, 0x400000, 64);
     must(client.unmap_dma(0x400000, page), "unmap what was not shared");
     must(client.unmap_all_dma(), "unmap all");
-    expect("and again", to_errno(client.unmap_dma(0x300000, page).error()), ENOENT);
+    expect("and again", number(client.unmap_dma(0x300000, page).error()), ENOENT);
     // A client that leaves takes its memory along.
     must(client.map_dma(iova, page, both, file.get(), 0), "map once more");
     client.disconnect();

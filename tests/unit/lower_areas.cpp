@@ -32,7 +32,6 @@ struct partly_shared {
 static_assert(lower<partly_shared>);
 
 struct trapping {
-    static constexpr auto info = provider{"trapping", {pci_id{0x1234, 0x0001}}};
     static constexpr auto bar0 = region_map{bar{0}, 64_KiB, reg{"DOORBELL", 0x4000, rw, {.backing = from::shadow}}};
     static constexpr auto regions = mediant::regions<bar0>{};
 };

@@ -131,7 +131,8 @@ public:
         vfio_irq_set head{};
         std::vector<std::byte> request(sizeof head + data.size());
         head.argsz = static_cast<std::uint32_t>(request.size());
-        head.flags = actions[static_cast<std::size_t>(what.what)] | kinds[static_cast<std::size_t>(what.how)];
+        head.flags = static_cast<std::uint32_t>(actions[static_cast<std::size_t>(what.what)] |
+                                                kinds[static_cast<std::size_t>(what.how)]);
         head.index = static_cast<std::uint32_t>(what.index);
         head.start = what.start;
         head.count = what.count;
@@ -207,6 +208,13 @@ private:
         std::vector<range> areas; ///< that can be mapped, in order
     };
 
+    /// vfio_region_info_cap_sparse_mmap, without the areas that follow.
+    struct sparse_head {
+        vfio_info_cap_header header;
+        std::uint32_t count;
+        std::uint32_t reserved;
+    };
+
     [[nodiscard]] static iommu reach(pci_address where, vfio_options::iommu how) {
         if (const std::string driver = where.driver(); driver.empty())
             detail::cannot(ENODEV, where, "no driver holds it; bind it to vfio-pci");
@@ -265,9 +273,9 @@ private:
             return true;
         };
         for (vfio_info_cap_header head{}; at != 0 && take(at, head); at = head.next > at ? head.next : 0) {
-            vfio_region_info_cap_sparse_mmap sparse{};
+            sparse_head sparse{};
             if (head.id != VFIO_REGION_INFO_CAP_SPARSE_MMAP || !take(at, sparse)) continue;
-            for (std::uint32_t i = 0; i < sparse.nr_areas; ++i) {
+            for (std::uint32_t i = 0; i < sparse.count; ++i) {
                 vfio_region_sparse_mmap_area area{};
                 if (!take(at + sizeof sparse + i * sizeof area, area)) break;
                 if (area.size != 0) to.push_back({area.offset, area.size});

@@ -34,7 +34,6 @@ namespace {
 
 /// Traps one page of a memory-like BAR.
 struct doorbell {
-    static constexpr auto info = provider{"doorbell", {pci_id{0x1234, 0x0001}}};
     static constexpr auto bar0 =
         region_map{bar{0}, 64_KiB, reg{"DOORBELL", 0x4000, rw, {.backing = from::shadow, .value = 0x11}}};
     static constexpr auto regions = mediant::regions<bar0>{};
