@@ -27,6 +27,9 @@ public:
     dma_commands(Device& device, replies& out, std::size_t most_maps) noexcept
         : device_{device}, out_{out}, memory_{most_maps} {}
 
+    /// Whom to ask for memory that is not shared; null: it cannot be reached.
+    void open(remote_memory* remote) noexcept { remote_ = remote; }
+
     /// As client_memory's.
     [[nodiscard]] bool lost() const noexcept { return memory_.lost(); }
 
@@ -48,7 +51,7 @@ public:
             region->iova, region->size, (region->flags & wire::dma_map_read) != 0,
             (region->flags & wire::dma_map_write) != 0,
             region->memory == nullptr ? std::span<std::byte>{} : std::span<std::byte>{region->memory, region->size},
-            what.fds.empty() ? -1 : what.fds[0], region->offset});
+            region->memory == nullptr ? remote_ : nullptr, what.fds.empty() ? -1 : what.fds[0], region->offset});
         if (told) return {};
         if (told.error() != error::not_a_request) {
             memory_.remove(region);
@@ -121,6 +124,7 @@ private:
     Device& device_;
     replies& out_;
     client_memory memory_;
+    remote_memory* remote_ = nullptr;
 };
 
 } // namespace mediant::vfio_user

@@ -6,6 +6,7 @@
 #include <mediant/vfio_user/client_memory.hpp>
 #include <mediant/vfio_user/device_commands.hpp>
 #include <mediant/vfio_user/dma_commands.hpp>
+#include <mediant/vfio_user/dma_messages.hpp>
 #include <mediant/vfio_user/inbox.hpp>
 #include <mediant/vfio_user/options.hpp>
 #include <mediant/vfio_user/region_commands.hpp>
@@ -23,7 +24,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <span>
+#include <optional>
+#include <utility>
 
 namespace mediant::vfio_user {
 
@@ -42,8 +44,10 @@ public:
         : device_{device}, socket_{std::move(socket)}, limits_{options}, max_data_{std::clamp<std::uint32_t>(
                                                                              options.max_data_xfer, 64 * 1024,
                                                                              1u << 30)},
-          max_fds_{std::min(options.max_msg_fds, most_fds)}, in_{access_size + max_data_},
-          out_{access_size + max_data_ + 64 * 1024}, regions_{device, out_, max_data_},
+          max_fds_{std::min(options.max_msg_fds, most_fds)},
+          in_{access_size + max_data_, std::clamp<std::uint32_t>(options.max_queued, 64 * 1024, 1u << 30)},
+          out_{access_size + max_data_ + 64 * 1024},
+          remote_{in_, next_, out_, socket_.get(), options.dma_timeout}, regions_{device, out_, max_data_},
           dma_{device, out_, options.max_dma_maps}, whole_{device, out_} {}
     session(const session&) = delete;
     session& operator=(const session&) = delete;
@@ -51,6 +55,7 @@ public:
 
     /// Receives once, answers what is complete, sends once. With `wait` it blocks until something comes.
     void receive(bool wait = false) {
+        remote_.own();
         if (in_.partial() && open_) [[unlikely]]
             regions_.place(in_);
         switch (in_.receive(socket_.get(), wait ? 0 : MSG_DONTWAIT)) {
@@ -62,13 +67,23 @@ public:
 
     /// Goes on after the socket took nothing (it does now), or after runnable().
     void resume() {
+        remote_.own();
         blocked_ = false;
         if (flush()) process();
     }
 
+    /// Gives the device its time, and answers what came while it asked the client for memory.
+    void advance(std::uint64_t now)
+        requires has_deadline<Device>
+    {
+        remote_.own();
+        device_.advance(now);
+        process();
+    }
+
     [[nodiscard]] int fd() const noexcept { return socket_.get(); }
     /// The connection is over: device released, maps gone. The destructor closes the socket.
-    [[nodiscard]] bool closed() const noexcept { return closed_ || dma_.lost(); }
+    [[nodiscard]] bool closed() const noexcept { return closed_ || dma_.lost() || remote_.broken(); }
     /// VERSION was accepted and the device is open.
     [[nodiscard]] bool open() const noexcept { return open_; }
     /// It was open, if only until now.
@@ -82,6 +97,7 @@ public:
 
     /// Releases the device; without effect where that was done.
     [[gnu::noinline]] void end() noexcept {
+        remote_.close();
         if (open_) {
             open_ = false;
             dma_.unmap_all();
@@ -106,23 +122,22 @@ private:
         while (in_.next(next_)) {
             if (!handle(next_)) [[unlikely]] {
                 const bool room = make_room();
-                if (room && ++turns > share) {
-                    runnable_ = true;
-                    return;
-                }
-                if (!room || !handle(next_)) {
-                    stalled_ = !closed_;
+                const bool enough = room && ++turns > share;
+                if (enough || !room || !handle(next_)) {
+                    next_.taken = 0; // it will be shown again
+                    runnable_ = enough;
+                    stalled_ = !enough && !closed_;
                     return;
                 }
             }
             in_.pop(next_);
-            if (closing_) [[unlikely]] {
-                (void)flush();
+            if (closing_ | remote_.broken()) [[unlikely]] {
+                if (closing_) (void)flush();
                 return end();
             }
         }
         if (!blocked_) (void)flush();
-        if (dma_.lost()) [[unlikely]]
+        if (dma_.lost() | remote_.broken()) [[unlikely]]
             end();
     }
 
@@ -143,6 +158,7 @@ private:
     [[nodiscard]] bool handle(message& what) {
         const auto& header = what.header;
         if (!open_ || !what.plain || (header.flags & wire::type_mask) != wire::type_command) [[unlikely]] {
+            if (remote_.takes(header)) return true;
             if (!out_.has_room(small_reply)) return false;
             if (!open_ || what.error != 0 || (header.flags & wire::type_mask) != wire::type_command ||
                 what.fds.size() > max_fds_) {
@@ -164,7 +180,10 @@ private:
 
     [[nodiscard, gnu::noinline]] bool handle_other(const message& what, wire::command command) {
         switch (command) {
-        case wire::command::dma_map: out_.reply_result(what, dma_.map(what)); return true;
+        case wire::command::dma_map:
+            twin_end_.reset(); // it was sent: there is room for another reply
+            out_.reply_result(what, dma_.map(what));
+            return true;
         case wire::command::dma_unmap: return dma_.unmap(what);
         case wire::command::device_get_info: whole_.info(what, regions_.count()); return true;
         case wire::command::device_get_region_info: return regions_.info(what);
@@ -215,6 +234,10 @@ private:
         if (!info) return abandon(info.error());
         whole_.open(*info);
         regions_.open(std::min(info->regions, limits_.max_regions), theirs->max_msg_fds, theirs->write_multiple);
+        const bool twin = theirs->twin_socket && theirs->max_msg_fds != 0 && limits_.twin_socket &&
+                          limits_.dma_timeout.count() > 0 && (what.header.flags & wire::no_reply) == 0;
+        remote_.open(std::min<std::uint64_t>(theirs->max_data_xfer_size, max_data_), twin ? twins() : unique_fd{});
+        dma_.open(remote_.usable() ? &remote_ : nullptr);
 
         version.minor = std::min(version.minor, wire::minor_version);
         std::array<char, capabilities_room> ours;
@@ -222,11 +245,22 @@ private:
                                                     .max_data_xfer_size = max_data_,
                                                     .max_dma_maps = limits_.max_dma_maps,
                                                     .pgsizes = client_memory::page,
-                                                    .write_multiple = theirs->write_multiple});
+                                                    .write_multiple = theirs->write_multiple,
+                                                    .twin_socket = static_cast<bool>(twin_end_),
+                                                    .twin_fd_index = twin_end_ ? std::optional{0u} : std::nullopt});
         std::memcpy(wire::store(out_.tail() + header_size, version), ours.data(), size);
         out_.commit_reply(what, sizeof version + size);
+        if (twin_end_) out_.attach(twin_end_.get());
         opened_ = true;
         return 0;
+    }
+
+    /// The server's end of a new twin socket; twin_end_ is the client's. None where descriptors have run out.
+    [[nodiscard]] unique_fd twins() noexcept {
+        int ends[2];
+        if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) return {};
+        twin_end_ = unique_fd{ends[1]};
+        return unique_fd{ends[0]};
     }
 
     /// The device opened but cannot be served.
@@ -244,6 +278,8 @@ private:
     inbox in_;
     message next_;
     replies out_;
+    dma_messages remote_;
+    unique_fd twin_end_; // the client's, until it was sent
     region_commands<Device> regions_;
     dma_commands<Device> dma_;
     device_commands<Device> whole_;

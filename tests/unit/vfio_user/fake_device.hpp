@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <cstring>
 #include <ctime>
+#include <functional>
 #include <optional>
 #include <vector>
 
@@ -56,6 +57,8 @@ public:
     error unmap_error = error::none;
     bool no_logging = false; // as a device that does not know these requests
     std::atomic<std::uint64_t> accesses{0};
+    std::function<answer(read_access)> on_read{}; // of BAR 0, instead of its file
+    std::function<answer(write_access)> on_write{};
 
     result<void> open() {
         if (open_error != error::none) return open_error;
@@ -73,7 +76,7 @@ public:
         ++accesses;
         const auto size = static_cast<std::ptrdiff_t>(what.bytes.size());
         switch (what.region) {
-        case region_index::bar0: return from_file(bar0_.get(), what);
+        case region_index::bar0: return on_read ? on_read(what) : from_file(bar0_.get(), what);
         case region_index::bar2: return from_file(bar2_.get(), what);
         case region_index::bar5: return from_file(bar5_.get(), what);
         case region_index::bar1:
@@ -101,7 +104,7 @@ public:
     answer write(write_access what) {
         ++accesses;
         switch (what.region) {
-        case region_index::bar0: return to_file(bar0_.get(), what);
+        case region_index::bar0: return on_write ? on_write(what) : to_file(bar0_.get(), what);
         case region_index::bar2: return to_file(bar2_.get(), what);
         case region_index::bar5: return to_file(bar5_.get(), what);
         case region_index::bar1:

@@ -146,7 +146,7 @@ TEST_CASE("a map that the other server refuses is refused") {
     const device::unique_fd file{::memfd_create("memory", MFD_CLOEXEC)};
     REQUIRE(::ftruncate(file.get(), 4096) == 0);
     std::array<std::byte, 8192> memory{};
-    CHECK(between.ioctl(map_dma{0, 8192, true, true, memory, file.get(), 0}).error() == error::invalid); // past its end
+    CHECK(between.ioctl(map_dma{0, 8192, true, true, memory, nullptr, file.get(), 0}).error() == error::invalid); // past its end
     CHECK(remote.dma().size() == 0);
     between.release();
 }
