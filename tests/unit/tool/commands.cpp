@@ -52,10 +52,21 @@ struct requests {
     static constexpr auto info = provider{"ioctl", {pci_id{0x1234, 0x0001}}};
     result<void> ioctl(const set_irqs& what, auto& next) noexcept { return next.ioctl(what); }
 };
-struct config {
-    static constexpr auto info = provider{"config", {pci_id{0x1234, 0x0001}}};
+struct memory_requests {
+    static constexpr auto info = provider{"memory", {pci_id{0x1234, 0x0001}}};
+    result<void> ioctl(const unmap_dma& what, auto& next) noexcept { return next.ioctl(what); }
+};
+struct observer {
+    static constexpr auto info = provider{"observer", {pci_id{0x1234, 0x0001}}};
+    static constexpr auto overlays = config_map{observe_writes{"COMMAND", 0x04, 2}};
+    static constexpr auto regions = mediant::regions<overlays>{};
+    result<void> written(at<overlays, "COMMAND">, lanes<std::uint16_t>, auto&) { return {}; }
+};
+struct fit {
+    static constexpr auto info = provider{"fit", {pci_id{0x1234, 0x0001}}};
     static constexpr auto overlays = config_map{hide_upper_half{2}};
     static constexpr auto regions = mediant::regions<overlays>{};
+    result<get_irq_info::answer> ioctl(const get_irq_info& what, auto& next) noexcept { return next.ioctl(what); }
 };
 struct aligned {
     static constexpr auto info = provider{"aligned", {pci_id{0x1234, 0x0001}}};
@@ -281,9 +292,14 @@ TEST_CASE("shim refuses what cannot live in a kernel, and says what it is") {
     CHECK_FALSE(std::filesystem::exists(at / "tree"));
     CHECK(mediant::kernel::facts_of<vendor::nic>().unfit.empty());
     CHECK(mediant::kernel::facts_of<unfit::requests>().unfit ==
-          "a kernel module cannot carry a policy that mediates ioctl requests yet");
-    CHECK(mediant::kernel::facts_of<unfit::config>().unfit ==
-          "a kernel module cannot carry a config map yet: config space is mediated in user space only");
+          "a kernel module cannot carry a policy that mediates set_irqs: the VFIO core reads the request from user "
+          "memory itself, so that what it does need not be what the policy saw");
+    CHECK(mediant::kernel::facts_of<unfit::memory_requests>().unfit ==
+          "a kernel module cannot carry a policy that mediates requests of DMA: none of them comes to the device's "
+          "driver");
+    CHECK(mediant::kernel::facts_of<unfit::observer>().unfit ==
+          "its written of COMMAND is not noexcept, as all that a kernel module carries must be");
+    CHECK(mediant::kernel::facts_of<unfit::fit>().unfit.empty());
     CHECK(mediant::kernel::facts_of<unfit::aligned>().unfit ==
           "its state is aligned to more than 8 bytes, which a kernel module's is not");
     CHECK_THAT(mediant::kernel::facts_of<unfit::large>().unfit,
