@@ -25,6 +25,7 @@ public:
 
     // The others only where it is pinned, or to the thread that maps.
     [[nodiscard]] std::span<std::byte> memory() const noexcept { return memory_; }
+    [[nodiscard]] remote_memory* remote() const noexcept { return remote_; }
     [[nodiscard]] bool readable() const noexcept { return readable_; }
     [[nodiscard]] bool writable() const noexcept { return writable_; }
 
@@ -42,6 +43,7 @@ public:
         iova_.store(what.iova, std::memory_order_relaxed);
         size_.store(what.size, std::memory_order_relaxed);
         memory_ = what.memory;
+        remote_ = what.remote;
         readable_ = what.readable;
         writable_ = what.writable;
         reopen();
@@ -58,6 +60,7 @@ private:
     std::atomic<std::uint64_t> iova_{0};
     std::atomic<std::uint64_t> size_{0};
     std::span<std::byte> memory_{};
+    remote_memory* remote_ = nullptr;
     bool readable_ = false;
     bool writable_ = false;
     std::atomic<std::uint32_t> state_{0}; // pins, and whether it is open

@@ -6,6 +6,7 @@
 #include <mediant/core/result.hpp>
 #include <mediant/device/dirty_log.hpp>
 #include <mediant/device/dma_index.hpp>
+#include <mediant/device/remote_memory.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -137,7 +138,7 @@ public:
     /// The memory behind [iova, iova + size), which must lie in one region: until the next unmap(), and only in calls
     /// that the device is given. To be written, it counts as written at once: who keeps it and writes later tells
     /// log().mark() again. error::fault: not mapped whole; error::denied: the region forbids the direction;
-    /// error::not_supported: its memory is not shared.
+    /// error::not_supported: its memory is not shared, and only read() and write() reach it.
     [[nodiscard]] result<std::span<std::byte>> translate(std::uint64_t iova, std::uint64_t size, direction how) const {
         const auto* const in = index_.find(iova);
         if (in == nullptr) return error::fault;
@@ -178,18 +179,29 @@ public:
         return dma_lease{*in, how == direction::read ? nullptr : &log_, iova, *memory};
     }
 
-    /// Copies from the client's memory, across regions that touch. A fault partway is a short count.
+    /// Copies from the client's memory, across regions that touch. A fault partway is a short count. What is not shared
+    /// is asked for (map_dma::remote), and waited for.
     [[nodiscard]] answer read(std::uint64_t iova, std::span<std::byte> to) const {
-        return copy(iova, to.size(), direction::read, [&](std::span<std::byte> memory, std::size_t done) {
-            std::memcpy(to.data() + done, memory.data(), memory.size());
-        });
+        return copy(
+            iova, to.size(), direction::read,
+            [&](std::span<std::byte> memory, std::size_t done) {
+                std::memcpy(to.data() + done, memory.data(), memory.size());
+            },
+            [&](remote_memory& from, std::size_t done, std::size_t size) {
+                return from.read(iova + done, to.subspan(done, size));
+            });
     }
 
-    /// Copies to the client's memory, across regions that touch. A fault partway is a short count.
+    /// Copies to the client's memory, likewise.
     [[nodiscard]] answer write(std::uint64_t iova, std::span<const std::byte> from) const {
-        return copy(iova, from.size(), direction::write, [&](std::span<std::byte> memory, std::size_t done) {
-            std::memcpy(memory.data(), from.data() + done, memory.size());
-        });
+        return copy(
+            iova, from.size(), direction::write,
+            [&](std::span<std::byte> memory, std::size_t done) {
+                std::memcpy(memory.data(), from.data() + done, memory.size());
+            },
+            [&](remote_memory& to, std::size_t done, std::size_t size) {
+                return to.write(iova + done, from.subspan(done, size));
+            });
     }
 
 private:
@@ -234,26 +246,29 @@ private:
         return true;
     }
 
-    template <class Copy>
-    [[nodiscard]] answer copy(std::uint64_t iova, std::size_t size, direction how, Copy each) const {
+    template <class Copy, class Ask>
+    [[nodiscard]] answer copy(std::uint64_t iova, std::size_t size, direction how, Copy each, Ask ask) const {
         std::size_t done = 0;
         while (done < size) {
             const std::uint64_t at = iova + done;
             auto* const in = at >= iova ? pinned(at) : nullptr; // wrapped past the top: nothing is there
             if (in == nullptr) return {done, error::fault};
             const auto part = std::min<std::uint64_t>(size - done, in->size() - (at - in->iova()));
-            const auto memory = part_of(*in, at, part, how);
-            if (memory) {
+            answer came{part};
+            if (const auto memory = part_of(*in, at, part, how))
                 each(*memory, done);
-                if (how != direction::read) {
-                    // Logged when it is there: who takes the log and then the memory misses nothing.
-                    in->settle();
-                    log_.mark(at, part);
-                }
+            else if (memory.error() == error::not_supported && in->remote() != nullptr)
+                came = ask(*in->remote(), done, static_cast<std::size_t>(part));
+            else
+                came = {0, memory.error()};
+            if (how != direction::read && came.count != 0) {
+                // Logged when it is there: who takes the log and then the memory misses nothing.
+                in->settle();
+                log_.mark(at, came.count);
             }
             in->unpin();
-            if (!memory) return {done, memory.error()};
-            done += static_cast<std::size_t>(part);
+            done += static_cast<std::size_t>(came.count);
+            if (came.count != part) return {done, came.error};
         }
         return {done, error::none};
     }

@@ -4,6 +4,8 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
@@ -21,7 +23,8 @@ public:
     explicit outbox(std::size_t capacity)
         : capacity_{capacity}, buffer_{std::make_unique_for_overwrite<std::byte[]>(capacity)} {}
 
-    [[nodiscard]] bool empty() const noexcept { return begin_ == end_ && block_.empty(); }
+    /// All its room is free.
+    [[nodiscard]] bool empty() const noexcept { return end_ == 0; }
     [[nodiscard]] std::size_t capacity() const noexcept { return capacity_; }
     [[nodiscard]] bool has_room(std::size_t size) const noexcept { return !last_ && capacity_ - end_ >= size; }
 
@@ -44,12 +47,14 @@ public:
 
     /// One send of all that waits. blocked: the socket took a part or nothing; broken: the peer is gone.
     [[nodiscard]] status flush(int socket) noexcept {
-        if (empty()) return status::sent;
+        if (begin_ == end_ && !last_) {
+            begin_ = end_ = 0;
+            return status::sent;
+        }
         const auto sent = last_ ? send_last(socket)
                                 : ::send(socket, buffer_.get() + begin_, end_ - begin_, MSG_NOSIGNAL | MSG_DONTWAIT);
-        if (sent < 0) [[unlikely]] {
-            return errno == EAGAIN || errno == EINTR || errno == ENOBUFS ? status::blocked : status::broken;
-        }
+        if (sent < 0) [[unlikely]]
+            return failed();
         begin_ += static_cast<std::size_t>(sent);
         if (last_) [[unlikely]]
             sent_last();
@@ -59,7 +64,43 @@ public:
         return status::sent;
     }
 
+    /// One send of what waits and of `more` behind it, for as long as something is written at the tail: that stays
+    /// where it is, and room is free again only with flush(). `done` grows by how much of `more` was taken. sent: all
+    /// of it.
+    [[nodiscard]] status send_behind(int socket, std::span<const iovec> more, std::size_t& done) noexcept {
+        if (last_) {
+            const auto sent = send_last(socket);
+            if (sent < 0) return failed();
+            begin_ += static_cast<std::size_t>(sent);
+            sent_last();
+            if (begin_ != end_ || last_) return status::blocked;
+        }
+        std::array<iovec, 4> parts{iovec{buffer_.get() + begin_, end_ - begin_}};
+        std::size_t count = 1;
+        std::size_t all = parts[0].iov_len;
+        std::size_t skip = done;
+        for (const iovec& each : more) {
+            const std::size_t gone = std::min(skip, each.iov_len);
+            skip -= gone;
+            parts[count++] = {static_cast<std::byte*>(each.iov_base) + gone, each.iov_len - gone};
+            all += each.iov_len - gone;
+        }
+        msghdr how{};
+        how.msg_iov = parts.data();
+        how.msg_iovlen = count;
+        const auto sent = ::sendmsg(socket, &how, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (sent < 0) return failed();
+        const auto replies = std::min(static_cast<std::size_t>(sent), end_ - begin_);
+        begin_ += replies;
+        done += static_cast<std::size_t>(sent) - replies;
+        return static_cast<std::size_t>(sent) == all ? status::sent : status::blocked;
+    }
+
 private:
+    [[nodiscard]] static status failed() noexcept {
+        return errno == EAGAIN || errno == EINTR || errno == ENOBUFS ? status::blocked : status::broken;
+    }
+
     [[nodiscard, gnu::noinline]] ssize_t send_last(int socket) noexcept {
         // Only sendmsg's declaration wants to write to them.
         iovec parts[]{{buffer_.get() + begin_, end_ - begin_}, {const_cast<std::byte*>(block_.data()), block_.size()}};

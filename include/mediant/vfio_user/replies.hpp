@@ -4,6 +4,7 @@
 #include <mediant/core/result.hpp>
 #include <mediant/vfio_user/inbox.hpp>
 #include <mediant/vfio_user/outbox.hpp>
+#include <mediant/vfio_user/version.hpp>
 #include <mediant/vfio_user/wire.hpp>
 
 #include <cerrno>
@@ -12,6 +13,9 @@
 #include <span>
 
 namespace mediant::vfio_user {
+
+/// Room for any reply but those that carry data, or a list: whoever sends such looks for more.
+inline constexpr std::size_t small_reply = sizeof(wire::header) + sizeof(wire::version) + capabilities_room;
 
 /// An outbox of replies. Room for each was asked for before (has_room); one to a message with no_reply is dropped.
 class replies : public outbox {
