@@ -28,7 +28,8 @@ namespace mediant::device {
 ///   std::optional<std::uint64_t> deadline() const   and void advance(std::uint64_t now_ns): work by itself
 ///
 /// Answers are those of vfio-pci 6.1 for a device that can be reset. A device outlives its opens: release() takes
-/// mappings and eventfds away and open() restores config space, but registers stay. Not thread-safe.
+/// mappings and eventfds away and open() restores config space, but registers stay. Threads of its own may use dma(), as
+/// that says, and trigger(); all else is done by one at a time.
 template <class Device>
 class simulated {
 public:
