@@ -270,8 +270,10 @@ private:
         const bool done = !stopped_.load() && only.wait();
         waiting_.store(nullptr);
         while (stoppers_.load() != 0) ::sched_yield();
-        if (done) only.waited();
-        return done;
+        if (!done) return false;
+        only.waited();
+        arm(); // what it waits for from now on may be a deadline
+        return true;
     }
 
     /// After stop(): ready to run again.
