@@ -17,8 +17,9 @@ namespace mediant {
 /// A device that is reached by naturally aligned accesses of 1, 2, 4 or 8 bytes, at most max_access() wide; one that
 /// says 0 takes none, and answers error::invalid.
 /// It may also have open, release, and ioctl overloads for the requests that it answers; memory and memory_fd
-/// where a client may map it, and withhold(region, range) for what it must not reach so; block where it is memory
-/// (has_blocks); log, dma and irq as services.
+/// where a client may map it, memory_offset(region) where that file begins with something else, next_area(region, from)
+/// where only parts may be mapped, and withhold(region, range) for what a client must not reach so; block where it is
+/// memory (has_blocks); log, dma and trigger as services.
 template <class L>
 concept lower = requires(L& device, region_index region, std::uint64_t offset, unsigned width, std::uint64_t value) {
     { device.max_access() } -> std::convertible_to<unsigned>;

@@ -99,6 +99,8 @@ struct map_dma {
     bool writable;
     std::span<std::byte> memory;
     remote_memory* remote = nullptr;
+    int file = -1;                 ///< that memory, for who passes it on; the callee duplicates what it keeps
+    std::uint64_t file_offset = 0; ///< of its first byte
 };
 
 /// The memory is gone when this returns (vfio-user's DMA_UNMAP); names exactly what was mapped.

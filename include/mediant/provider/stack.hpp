@@ -144,6 +144,14 @@ public:
             return -1;
     }
 
+    /// Where in that file the region begins.
+    [[nodiscard]] constexpr std::uint64_t memory_offset(region_index region) const {
+        if constexpr (requires { device_->memory_offset(region); })
+            return device_->memory_offset(region);
+        else
+            return 0;
+    }
+
     /// When the lower next has something to do by itself, in nanoseconds of the monotonic clock.
     [[nodiscard]] constexpr std::optional<std::uint64_t> deadline() const {
         if constexpr (requires { device_->deadline(); })
@@ -191,8 +199,14 @@ private:
         return info ? info->size : 0;
     }
 
-    /// How a region goes on: trapped by a policy, or by the MSI-X table, which is the device's.
+    /// How a region goes on: trapped by a policy, or by the MSI-X table, which is the device's, or kept by the lower.
     [[nodiscard]] constexpr traps run(region_index region, std::uint64_t offset, std::uint64_t count) const noexcept {
+        if constexpr (requires { device_->next_area(region, offset); }) {
+            const range area = device_->next_area(region, offset);
+            if (area.empty()) return {count, true};
+            if (area.offset > offset) return {std::min(count, area.offset - offset), true};
+            count = std::min(count, area.end() - offset);
+        }
         for (const auto& [bar_number, structure] :
              {std::pair{msix_.table_bar, range{msix_.table_offset, msix_.table_size}},
               std::pair{msix_.pending_bar, range{msix_.pending_offset, msix_.pending_size}}}) {

@@ -30,7 +30,8 @@
 namespace mediant::vfio_user {
 
 /// A blocking client, for tests and tools. Errors are the server's errno as a result, or the socket's own:
-/// error{ECONNRESET} at the connection's end, error{EPROTO} for a reply that makes no sense. One call at a time.
+/// error{ECONNRESET} at the connection's end, error{EPROTO} for a reply that makes no sense, error::again where time is
+/// up; after these it is disconnected. One call at a time.
 ///
 /// While it waits for a reply, and in serve_dma(), it answers the server's own commands, from memory() and on either
 /// socket.
@@ -329,17 +330,23 @@ private:
 
     [[nodiscard]] result<std::vector<std::byte>> finish(wire::command what, result<void> sent) {
         fds_.clear();
-        if (!sent) return sent.error();
+        if (!sent) return abandon(sent.error());
         auto came = receive_reply();
-        if (!came) return came.error();
+        if (!came) return abandon(came.error());
         const auto& head = came->header;
         if (head.id != id_ || head.command != static_cast<std::uint16_t>(what) ||
             (head.flags & wire::type_mask) != wire::type_reply) {
-            return error{EPROTO};
+            return abandon(error{EPROTO});
         }
         if ((head.flags & wire::error_flag) != 0) return error{head.error == 0 ? EIO : static_cast<int>(head.error)};
         fds_ = std::move((*came).fds);
         return std::move((*came).payload);
+    }
+
+    /// Nobody could tell the next reply from a late one.
+    [[nodiscard]] error abandon(error why) noexcept {
+        disconnect();
+        return why;
     }
 
     /// Answers one of the server's commands.

@@ -51,7 +51,7 @@ public:
             region->iova, region->size, (region->flags & wire::dma_map_read) != 0,
             (region->flags & wire::dma_map_write) != 0,
             region->memory == nullptr ? std::span<std::byte>{} : std::span<std::byte>{region->memory, region->size},
-            region->memory == nullptr ? remote_ : nullptr});
+            region->memory == nullptr ? remote_ : nullptr, what.fds.empty() ? -1 : what.fds[0], region->offset});
         if (told) return {};
         if (told.error() != error::not_a_request) {
             memory_.remove(region);

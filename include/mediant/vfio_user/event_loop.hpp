@@ -270,10 +270,11 @@ private:
         const bool done = !stopped_.load() && only.wait();
         waiting_.store(nullptr);
         while (stoppers_.load() != 0) ::sched_yield();
-        if (!done) return false;
-        only.waited();
-        arm(); // what it waits for from now on may be a deadline
-        return true;
+        if (done) {
+            only.waited();
+            arm(); // it may be due some time now
+        }
+        return done;
     }
 
     /// After stop(): ready to run again.

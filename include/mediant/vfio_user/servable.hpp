@@ -36,8 +36,9 @@ template <class D> concept servable = requires(D& device, read_access read, writ
     { device.next_area(region, std::uint64_t{}, std::uint64_t{}) } -> std::same_as<range>;
 };
 
-/// Has memory behind its regions that a client may map: a file whose offset 0 is the region's. -1: none. A client can
-/// map all of the file, whatever areas it was told: nothing that traps may lie in it (lowers: withhold()).
+/// Has memory behind its regions that a client may map: a file, in which the region begins at 0 or at
+/// memory_offset(region). -1: none. A client can map all of the file, whatever areas it was told: nothing that traps may
+/// lie in it (lowers: withhold()).
 template <class D> concept has_memory_fd = requires(D& device, region_index region) {
     { device.memory_fd(region) } -> std::same_as<int>;
 };

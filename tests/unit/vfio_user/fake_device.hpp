@@ -90,7 +90,8 @@ public:
         }
         case region_index::bar4: {
             std::array<std::byte, bar4_size> now{};
-            std::memcpy(now.data(), &expiries_, sizeof expiries_);
+            const std::uint64_t so_far = expiries_;
+            std::memcpy(now.data(), &so_far, sizeof so_far);
             std::copy_n(now.begin() + static_cast<std::ptrdiff_t>(what.offset), size, what.bytes.begin());
             return {what.bytes.size()};
         }
@@ -178,6 +179,8 @@ public:
     }
 
     [[nodiscard]] std::optional<std::uint64_t> deadline() const { return deadline_; }
+    /// How often a deadline came; from any thread.
+    [[nodiscard]] std::uint64_t expiries() const { return expiries_; }
     void advance(std::uint64_t at) {
         if (!deadline_ || *deadline_ > at) return;
         deadline_.reset();
@@ -213,7 +216,7 @@ private:
     std::array<std::byte, config_size> config_{};
     std::optional<std::uint64_t> deadline_;
     inline static std::atomic<std::uint64_t> advanced{0};
-    std::uint64_t expiries_ = 0;
+    std::atomic<std::uint64_t> expiries_ = 0;
 };
 
 } // namespace vfio_user_test

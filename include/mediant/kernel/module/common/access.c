@@ -2,9 +2,11 @@
 /*
  * read and write. A BAR that holds a trap is taken apart into what passes, which goes to the core
  * with the user's own buffer and without the policy lock, and what is trapped, which goes to the
- * policy through a small buffer. Everything else is the core's.
+ * policy through a small buffer. Configuration space is likewise (config.c) where the policy has a
+ * say in it. Everything else is the core's.
  */
 #include <linux/minmax.h>
+#include <linux/nospec.h>
 #include <linux/pm_runtime.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
@@ -23,7 +25,7 @@
  * A buffer that faults partway must not turn a register's write into a partial one: what was
  * copied counts up to the last boundary of the widest natural access.
  */
-static size_t mediant_whole(u64 offset, size_t copied, size_t count)
+size_t mediant_whole(u64 offset, size_t copied, size_t count)
 {
 	u64 end = offset + copied;
 
@@ -33,16 +35,16 @@ static size_t mediant_whole(u64 offset, size_t copied, size_t count)
 	return end > offset ? end - offset : 0;
 }
 
-static void mediant_trace_chunk(struct mediant_device *mdev, unsigned int bar, u64 offset,
-				size_t count, bool write, const u8 *bytes, ssize_t result)
+void mediant_trace_bytes(struct mediant_device *mdev, unsigned int region, u64 offset, size_t count,
+			 bool write, const u8 *bytes, ssize_t result)
 {
 	__le64 value = 0;
 
 	if (!trace_mediant_access_enabled())
 		return;
 	memcpy(&value, bytes, min(count, sizeof(value)));
-	trace_mediant_access(mdev->core.pdev, bar, offset, count, write, true, le64_to_cpu(value),
-			     result);
+	trace_mediant_access(mdev->core.pdev, region, offset, count, write, true,
+			     le64_to_cpu(value), result);
 }
 
 static ssize_t mediant_write_chunk(struct mediant_device *mdev, unsigned int bar, u64 offset,
@@ -60,7 +62,7 @@ static ssize_t mediant_write_chunk(struct mediant_device *mdev, unsigned int bar
 	mdev->counters.writes++;
 	ret = mdev->provider->write(mdev->state, bar, offset, bytes, count);
 	mediant_unlock(mdev);
-	mediant_trace_chunk(mdev, bar, offset, count, true, bytes, ret);
+	mediant_trace_bytes(mdev, bar, offset, count, true, bytes, ret);
 	return ret;
 }
 
@@ -74,7 +76,7 @@ static ssize_t mediant_read_chunk(struct mediant_device *mdev, unsigned int bar,
 	mdev->counters.reads++;
 	ret = mdev->provider->read(mdev->state, bar, offset, bytes, count);
 	mediant_unlock(mdev);
-	mediant_trace_chunk(mdev, bar, offset, count, false, bytes, ret);
+	mediant_trace_bytes(mdev, bar, offset, count, false, bytes, ret);
 	if (ret <= 0)
 		return ret;
 
@@ -119,8 +121,8 @@ static ssize_t mediant_trapped(struct mediant_device *mdev, unsigned int bar, u6
 }
 
 /* A run that passes. The core moves the position only when all went well. */
-static ssize_t mediant_passed(struct mediant_device *mdev, loff_t pos, char __user *buf,
-			      size_t count, bool write)
+ssize_t mediant_passed(struct mediant_device *mdev, loff_t pos, char __user *buf, size_t count,
+		       bool write)
 {
 	loff_t start = pos;
 	ssize_t ret;
@@ -134,12 +136,12 @@ static ssize_t mediant_passed(struct mediant_device *mdev, loff_t pos, char __us
 	return ret;
 }
 
-static ssize_t mediant_rw(struct mediant_device *mdev, char __user *buf, size_t count,
-			  loff_t *ppos, bool write)
+static ssize_t mediant_bar_rw(struct mediant_device *mdev, char __user *buf, size_t count,
+			      loff_t *ppos, bool write)
 {
-	unsigned int bar = VFIO_PCI_OFFSET_TO_INDEX(*ppos);
+	unsigned int bar = array_index_nospec(VFIO_PCI_OFFSET_TO_INDEX(*ppos), MEDIANT_REGIONS);
 	u64 offset = *ppos & VFIO_PCI_OFFSET_MASK;
-	u64 size = pci_resource_len(mdev->core.pdev, bar);
+	u64 size = mdev->regions[bar].size;
 	size_t done = 0;
 	ssize_t ret = 0;
 
@@ -151,7 +153,8 @@ static ssize_t mediant_rw(struct mediant_device *mdev, char __user *buf, size_t 
 
 	while (done < count) {
 		unsigned int trapped = 1;
-		size_t run = mdev->provider->run(bar, offset + done, count - done, &trapped);
+		size_t run = mdev->provider->run(mdev->state, bar, offset + done, count - done,
+						 &trapped);
 
 		if (trapped)
 			ret = mediant_trapped(mdev, bar, offset + done, buf + done, run, write);
@@ -168,21 +171,27 @@ static ssize_t mediant_rw(struct mediant_device *mdev, char __user *buf, size_t 
 	return done ?: ret;
 }
 
+static ssize_t mediant_rw(struct mediant_device *mdev, char __user *buf, size_t count,
+			  loff_t *ppos, bool write)
+{
+	unsigned int index = VFIO_PCI_OFFSET_TO_INDEX(*ppos);
+
+	if (index == VFIO_PCI_CONFIG_REGION_INDEX && mediant_asks(mdev, MEDIANT_CONFIG))
+		return mediant_config_rw(mdev, buf, count, ppos, write);
+	if (mediant_mediates(mdev, index))
+		return mediant_bar_rw(mdev, buf, count, ppos, write);
+	if (write)
+		return vfio_pci_core_write(&mdev->core.vdev, buf, count, ppos);
+	return vfio_pci_core_read(&mdev->core.vdev, buf, count, ppos);
+}
+
 ssize_t mediant_read(struct vfio_device *core_vdev, char __user *buf, size_t count, loff_t *ppos)
 {
-	struct mediant_device *mdev = mediant_of_vdev(core_vdev);
-
-	if (!mediant_traps(mdev, VFIO_PCI_OFFSET_TO_INDEX(*ppos)))
-		return vfio_pci_core_read(core_vdev, buf, count, ppos);
-	return mediant_rw(mdev, buf, count, ppos, false);
+	return mediant_rw(mediant_of_vdev(core_vdev), buf, count, ppos, false);
 }
 
 ssize_t mediant_write(struct vfio_device *core_vdev, const char __user *buf, size_t count,
 		      loff_t *ppos)
 {
-	struct mediant_device *mdev = mediant_of_vdev(core_vdev);
-
-	if (!mediant_traps(mdev, VFIO_PCI_OFFSET_TO_INDEX(*ppos)))
-		return vfio_pci_core_write(core_vdev, buf, count, ppos);
-	return mediant_rw(mdev, (char __user *)buf, count, ppos, true);
+	return mediant_rw(mediant_of_vdev(core_vdev), (char __user *)buf, count, ppos, true);
 }
