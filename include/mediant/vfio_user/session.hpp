@@ -131,13 +131,13 @@ private:
                 }
             }
             in_.pop(next_);
-            if (closing_ | remote_.broken()) [[unlikely]] {
+            if (closing_ || remote_.broken()) [[unlikely]] {
                 if (closing_) (void)flush();
                 return end();
             }
         }
         if (!blocked_) (void)flush();
-        if (dma_.lost() | remote_.broken()) [[unlikely]]
+        if (dma_.lost() || remote_.broken()) [[unlikely]]
             end();
     }
 
