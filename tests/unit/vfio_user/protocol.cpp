@@ -46,6 +46,16 @@ TEST_CASE("vfio-user: VERSION is agreed on") {
                           {0, 0})) == 0);
         CHECK(at.alive());
     }
+    SECTION("what is unknown, twice there, or filled up with NULs is no harm") {
+        for (const std::string& text :
+             {std::string{R"({})"}, std::string{R"({"capabilities":{"max_msg_fds":1,"max_msg_fds":2}})"},
+              std::string{R"({"capabilities":{"twin_socket":{"supported":false,"fd_index":3,"more":[]}}})"},
+              std::string{"{}\0\0\0", 5}, R"({"a":)" + std::string(8000, '[') + std::string(8000, ']') + "}"}) {
+            at.connect();
+            CHECK(at.error_of(version(text)) == 0);
+            CHECK(at.alive());
+        }
+    }
     SECTION("a second one is an error and the connection lives") {
         at.negotiate();
         CHECK(at.error_of(version()) == EINVAL);
@@ -77,6 +87,25 @@ TEST_CASE("vfio-user: a first message that is no acceptable VERSION is refused a
                        version(R"({"capabilities":{"migration":1}})"),
                        version(R"({"capabilities":{"twin_socket":true}})"),
                        version(R"({"capabilities":{"write_multiple":1}})"),
+                       version(R"({"capabilities":{"write_multiple":"true"}})"),
+                       version(R"({"capabilities":{"twin_socket":{"supported":1}}})"),
+                       version(R"({"capabilities":{"twin_socket":{"supported":true,"fd_index":-1}}})"),
+                       version(R"({"capabilities":{"twin_socket":{"supported":true,"fd_index":"0"}}})"),
+                       version(R"({"capabilities":{"twin_socket":{"supported":true,"fd_index":1024}}})"),
+                       version(R"({"capabilities":{"max_data_xfer_size":-1}})"),
+                       version(R"({"capabilities":{"max_data_xfer_size":1e3}})"),
+                       version(R"({"capabilities":{"max_data_xfer_size":18446744073709551616}})"),
+                       version(R"({"capabilities":{"max_dma_maps":4294967296}})"),
+                       version(R"({"capabilities":{"max_dma_maps":null}})"),
+                       version(R"({"capabilities":null})"),
+                       version(R"({"capabilities":{}} x)"),
+                       version(R"({"capabilities":{}},)"),
+                       version(R"({"capabilities":{},})"),
+                       version(R"({'capabilities':{}})"),
+                       version(" "),
+                       version(std::string(10000, '[')),
+                       version(R"({"a":)" + std::string(8000, '[') + std::string(8000, ']')),
+                       version(std::string{"{}\0{}", 5}),
                        version(std::string(20000, ' ') + "{}"),
                        version("{\"a\":\"\xff\"}"),
                        message_of(command::device_reset),
