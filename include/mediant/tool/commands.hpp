@@ -177,15 +177,21 @@ private:
     void add_client() {
         CLI::App& command = add("client", "talks to a vfio-user server");
         command.add_option("--socket", serve_.socket, "the server's Unix socket")->required()->option_text("PATH");
+        command.add_flag("--twin-socket", twin_socket_, "take the device's DMA on a socket of its own");
         command.add_option("STEP", steps_, "what to do, see below")->required()->option_text("...");
         command.footer("Steps, all in one connection; a line is printed for each:\n"
                        "  info                               the device, its regions and interrupts\n"
                        "  read REGION OFFSET WIDTH           WIDTH is 1, 2, 4 or 8 bytes\n"
                        "  write REGION OFFSET WIDTH VALUE\n"
                        "  reset\n"
+                       "  memory IOVA BYTES                  memory that is not shared: the device\n"
+                       "                                     asks for it\n"
+                       "  put IOVA WIDTH VALUE               into that memory\n"
+                       "  get IOVA WIDTH\n"
+                       "  serve COUNT MILLISECONDS           answers so often, in that time\n"
                        "REGION is bar0 to bar5, rom, config, vga or a number; numbers are decimal, or\n"
                        "hexadecimal after 0x. Example: client --socket S read bar0 0 4 write bar0 4 4 1");
-        does(command, [this] { return run_client(serve_.socket, steps_, out_); });
+        does(command, [this] { return run_client(serve_.socket, twin_socket_, steps_, out_); });
     }
 
     const program& what_;
@@ -196,6 +202,7 @@ private:
 
     std::string id_;
     std::string class_;
+    bool twin_socket_ = false;
     std::filesystem::path check_;
     map_request map_;
     shim_request shim_;
