@@ -222,7 +222,7 @@ private:
     /// Moves a part of a message to the front of the buffer, if that is cheap or necessary.
     [[gnu::noinline]] void make_room() noexcept {
         const std::size_t pending = end_ - begin_;
-        if (begin_ == 0 || (pending > 4096 && capacity_ - begin_ >= max_message_)) return;
+        if (begin_ == 0 || (pending > 4096 && end_ != capacity_ && capacity_ - begin_ >= max_message_)) return;
         std::memmove(buffer_.get(), buffer_.get() + begin_, pending);
         base_ += begin_;
         begin_ = 0;

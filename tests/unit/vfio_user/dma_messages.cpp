@@ -547,6 +547,34 @@ TEST_CASE("vfio-user DMA by messages: no more commands wait than there is room f
     CHECK(at.device.accesses == 3);
 }
 
+TEST_CASE("vfio-user DMA by messages: all the room there is serves, wherever the inbox stands") {
+    by_hand at{{.max_data_xfer = 64 * 1024, .dma_timeout = 2000ms}};
+    at.negotiate();
+    REQUIRE(at.error_of(map_of(0, 0x1000)) == 0);
+    const std::size_t room = 32 + 2 * 64 * 1024;
+    const auto first = write_of(region_index::bar1, 0, counting(64 * 1024), 9, wire::no_reply);
+    const auto second =
+        write_of(region_index::bar1, 0, counting(room - first.size() - 96 - 32), 9, wire::no_reply); // and a reply
+    // A part of a message, behind one that was taken: the device's own clock finds the inbox so.
+    std::array<std::byte, 64> got{};
+    bytes begun = message_of(command::device_get_info, wire::device_info{16, 0, 0, 0});
+    begun.insert(begun.end(), first.begin(), first.begin() + 40'000);
+    CHECK(at.exchange(begun).size() == 1);
+    {
+        const beside other{[&] {
+            auto asked = at.peer.receive();
+            if (!asked) return;
+            (void)at.peer.send(std::span{first}.subspan(40'000));
+            (void)at.peer.send(second + crafted{*asked}.whole());
+        }};
+        CHECK(at.device.host.dma.read(0, got) == answer{64, error::none});
+    }
+    at.server->resume();
+    at.pump();
+    CHECK(at.device.accesses == 2);
+    CHECK(at.alive());
+}
+
 TEST_CASE("vfio-user DMA by messages: a client that takes nothing") {
     const bool twin = GENERATE(false, true);
     CAPTURE(twin);
