@@ -95,6 +95,9 @@ public:
             if (limit_ >= 0) (void)set_timeout(std::chrono::milliseconds{limit_});
         }
         memory_.limit(ours.max_data_xfer_size);
+        // Data, and what may be around it or is no data: a server cannot make this side take more.
+        const auto data = std::max(ours.max_data_xfer_size, std::min<std::uint64_t>(theirs->max_data_xfer_size, 1 << 24));
+        most_ = static_cast<std::uint32_t>(std::min<std::uint64_t>(data + 128 * 1024, longest));
         return agreement{version.minor, *theirs};
     }
 
@@ -226,7 +229,7 @@ public:
             if (::poll(sockets.data(), sockets.size(), static_cast<int>(left)) <= 0) continue;
             for (const pollfd& each : sockets) {
                 if (each.revents == 0) continue;
-                auto came = receive(each.fd);
+                auto came = receive(each.fd, most_);
                 if (!came) return came.error();
                 if (const auto served = serve(each.fd, *came); !served) return served;
             }
@@ -289,6 +292,9 @@ public:
         return {};
     }
 
+    /// The longest message that is believed, bytes.
+    static constexpr std::uint32_t longest = 1u << 30;
+
     /// A message as it came.
     struct received {
         wire::header header{};
@@ -296,13 +302,13 @@ public:
         std::vector<unique_fd> fds;
     };
 
-    [[nodiscard]] result<received> receive() { return receive(socket_.get()); }
-    [[nodiscard]] static result<received> receive(int socket) {
+    [[nodiscard]] result<received> receive() { return receive(socket_.get(), most_); }
+    [[nodiscard]] static result<received> receive(int socket, std::uint32_t most = longest) {
         received came;
         std::array<std::byte, sizeof(wire::header)> head;
         if (const auto got = receive_all(socket, head, came.fds); !got) return got.error();
         came.header = wire::load<wire::header>(head);
-        if (came.header.size < head.size() || came.header.size > longest) return error{EPROTO};
+        if (came.header.size < head.size() || came.header.size > most) return error{EPROTO};
         came.payload.resize(came.header.size - head.size());
         if (const auto got = receive_all(socket, came.payload, came.fds); !got) return got.error();
         return came;
@@ -322,8 +328,6 @@ public:
     [[nodiscard]] std::vector<unique_fd>& fds() noexcept { return fds_; }
 
 private:
-    static constexpr std::uint32_t longest = 1u << 30; // of a reply that is believed
-
     static result<void> done(const result<std::vector<std::byte>>& what) {
         return what ? result<void>{} : what.error();
     }
@@ -367,7 +371,7 @@ private:
                 if (ready <= 0) return error::again;
                 if (sockets[0].revents == 0) from = twin_.get();
             }
-            auto came = receive(from);
+            auto came = receive(from, most_);
             if (!came && from == twin_.get()) {
                 twin_.reset(); // the server has closed it: it sends no more commands
                 continue;
@@ -443,6 +447,7 @@ private:
 
     unique_fd socket_;
     unique_fd twin_;
+    std::uint32_t most_ = 1u << 20; // bytes of a message
     own_memory memory_;
     int limit_ = -1; // of a wait, milliseconds
     std::uint16_t id_ = 0;

@@ -198,6 +198,17 @@ TEST_CASE("vfio-user DMA by messages: the twin socket is agreed on") {
         const auto said = ours.negotiate({.max_msg_fds = 16, .twin_socket = true});
         CHECK(said.error() == error{EPROTO});
     }
+    SECTION("a client takes no message that is longer than what was agreed on") {
+        int pair[2];
+        REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
+        client ours{unique_fd{pair[0]}}, server{unique_fd{pair[1]}};
+        const std::string text = R"({"capabilities":{"max_data_xfer_size":18446744073709551615}})";
+        REQUIRE(server.send(client::compose({1, 1, 0, wire::type_reply, 0}, wire::version{0, 2},
+                                            std::as_bytes(std::span{text.c_str(), text.size() + 1}))));
+        REQUIRE(ours.negotiate());
+        REQUIRE(server.send(client::compose({2, 13, (1u << 24) + (1u << 18), wire::type_reply, 0})));
+        CHECK(ours.reset().error() == error{EPROTO});
+    }
 }
 
 TEST_CASE("vfio-user DMA by messages: commands that come meanwhile wait, with their descriptors, in order") {
