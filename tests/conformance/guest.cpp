@@ -6,6 +6,9 @@
 /// that the module made from that provider holds; with --plain on one that vfio-pci holds, without a provider.
 ///
 ///   guest [--plain] [--seed N|random] [--count N] [--max-access 4|8] [ADDRESS]
+///
+/// Where shaped_edu_vfio_pci holds the device, that provider is compared.
+///
 ///   guest --show-max-access       prints how wide the kernel's accesses to a plain edu device are, 4 or 8
 
 #include "compare.hpp"
@@ -76,6 +79,10 @@ bool compare(const char* title, const territory& where, const options& how, cons
     kernel got{address};
     settle_edu(expected);
     settle_edu(got);
+    if (!where.shaped_config.empty()) {
+        settle_bars(expected);
+        settle_bars(got);
+    }
 
     const auto all = generator{where, how.seed}.make(how.count);
     describe(where, all);
@@ -121,6 +128,8 @@ int main(int argc, char** argv) {
         std::printf("%s, held by %s\n", address.c_str(), guest::driver_of(address).c_str());
         if (how.plain) return compare<>("no provider", edu_territory(), how, address) ? 0 : 1;
 
+        if (guest::driver_of(address) == "shaped_edu_vfio_pci")
+            return compare<shaped_edu>("shaped_edu", shaped_edu_territory(), how, address) ? 0 : 1;
         territory mediated = edu_territory();
         mediated.around<acme::edu::bar0>();
         mediated.untouched = {{device::edu::factorial, 4}}; // the DMA block is virtual

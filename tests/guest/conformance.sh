@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 #
 # Runs in a guest: the random accesses through plain vfio-pci against the simulated device, then through the module
-# against the same policy in process.
+# against the same policy in process; and likewise through a module whose policy has a config map.
 set -e
 
 cd /sys/bus/pci/devices
@@ -19,4 +19,6 @@ bind vfio-pci
 width=$(/conformance --show-max-access)
 /conformance --plain --max-access "$width" "$@"
 bind edu_vfio_pci
+/conformance --max-access "$width" "$@"
+bind shaped_edu_vfio_pci
 /conformance --max-access "$width" "$@"
