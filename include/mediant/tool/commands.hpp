@@ -156,11 +156,14 @@ private:
             ->excludes(&path)
             ->option_text("NUMBER");
         command.add_flag("--once", serve_.once, "end after one client");
-        command.footer("The device of an ID is the program's model of it, or plain memory where there is\n"
-                       "none; one with an ADDRESS is bound to vfio-pci before. With --share, clients are\n"
-                       "given files in which they could reach what is trapped, too.\n"
-                       "Prints \"listening on PATH\" when clients can connect. SIGINT and SIGTERM end it\n"
-                       "and remove the socket. Without --socket and --fd it takes a socket from systemd.");
+        command.add_option("--user", serve_.user, "be this user when the socket is there")->option_text("USER[:GROUP]");
+        command.add_option("--sandbox", serve_.sandbox, "no files, no programs for models: on, off, auto")
+            ->check(CLI::IsMember({"auto", "on", "off"}))
+            ->option_text("WHEN");
+        command.footer("An ID's device is the program's model of it, else plain memory; that of an\n"
+                       "ADDRESS is bound to vfio-pci. Files that are shared hold what is trapped, too.\n"
+                       "Prints \"listening on PATH\" when clients can connect; SIGINT and SIGTERM end it.\n"
+                       "Without --socket and --fd it takes a socket from systemd.");
         does(command, [this] {
             if (int{id_.empty()} + int{serve_.device.empty()} + int{serve_.behind.empty()} != 2)
                 throw usage_error{"serve: one of ID, --device ADDRESS and --behind PATH is needed"};

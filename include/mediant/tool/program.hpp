@@ -42,6 +42,8 @@ struct serve_options {
     std::string mode;  ///< octal
     std::string owner; ///< USER:GROUP
     bool once = false; ///< ends after one client
+    std::string user;    ///< USER or USER:GROUP, that it becomes
+    std::string sandbox; ///< on, off, or where it can be: auto
 };
 
 inline constexpr std::size_t no_model = ~std::size_t{0};

@@ -137,7 +137,7 @@ private:
             }
         }
         if (!blocked_) (void)flush();
-        if (dma_.lost() | remote_.broken()) [[unlikely]]
+        if (dma_.lost() || remote_.broken()) [[unlikely]]
             end();
     }
 
