@@ -321,10 +321,11 @@ struct irq_info {
 /// An open device.
 class device {
 public:
-    /// Opens the device at `address`; its group must not be open elsewhere. The container outlives it.
-    device(const container& space, const std::string& address) {
+    /// Opens the device at `address`; its group must not be open elsewhere. The container outlives it. With a group, a
+    /// VF token may be given, as in "00112233-4455-6677-8899-aabbccddeeff".
+    device(const container& space, const std::string& address, const std::string& vf_token = {}) {
         if (space.ioas()) open_by_file(space, address);
-        else open_by_group(space, address);
+        else open_by_group(space, address, vf_token.empty() ? address : address + " vf_token=" + vf_token);
         const std::uint32_t regions = info().num_regions;
         for (std::uint32_t index = 0; index < regions; ++index) {
             // A region that the device lacks (VGA) still has its place in the device's file.
@@ -508,7 +509,7 @@ public:
     }
 
 private:
-    void open_by_group(const container& space, const std::string& address) {
+    void open_by_group(const container& space, const std::string& address, const std::string& name) {
         group_ = open_file("/dev/vfio/" + iommu_group(address));
         vfio_group_status status{};
         status.argsz = sizeof status;
@@ -519,7 +520,7 @@ private:
         // Only the container's first group chooses; for a second one this says that it is chosen.
         if (::ioctl(container_fd, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU) < 0 && errno != EINVAL)
             fail(errno, "VFIO_SET_IOMMU");
-        fd_ = unique_fd{control(group_.get(), VFIO_GROUP_GET_DEVICE_FD, "VFIO_GROUP_GET_DEVICE_FD", address.c_str())};
+        fd_ = unique_fd{control(group_.get(), VFIO_GROUP_GET_DEVICE_FD, "VFIO_GROUP_GET_DEVICE_FD", name.c_str())};
     }
 
     void open_by_file(const container& space, const std::string& address) {

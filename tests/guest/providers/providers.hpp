@@ -23,6 +23,22 @@ struct nic {
     static constexpr auto regions = mediant::regions<bar0>{};
 };
 
+/// A virtual function of QEMU's igb card: a mailbox that tells who is between, and a scratch register that a reset sets
+/// again. The message memory at 0x800 passes.
+struct vf {
+    static constexpr auto info = provider{"vf", {pci_id{0x8086, 0x10ca}}, {.author = "Acme"}};
+    static constexpr auto bar0 = region_map{bar{0}, 16_KiB,
+        reg{"MAILBOX", 0x0c40, rw, {.hook = on::read}},
+        reg{"SCRATCH", 0x3f00, rw, {.backing = from::shadow, .value = 0x5c4a7c11}}};
+    static constexpr auto regions = mediant::regions<bar0>{};
+
+    result<std::uint32_t> read(at<bar0, "MAILBOX"> reg, auto& next) noexcept {
+        const auto mailbox = next.read(reg);
+        if (!mailbox) return mailbox;
+        return *mailbox | 0x4d00'0000;
+    }
+};
+
 /// Says more about the card, but traps its MSI-X table, which is the VFIO core's: the device is declined.
 struct tabled {
     static constexpr auto info = provider{"tabled", {pci_id{0x8086, 0x10d3, 0x8086, 0x0000}}, {.author = "Acme"}};

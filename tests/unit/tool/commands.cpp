@@ -142,6 +142,10 @@ TEST_CASE("what is not understood ends with 2 and says where help is") {
                                                {"shim", "nic"},
                                                {"shim", "nic", "--target", "variant"},
                                                {"serve", "8086:10d3"},
+                                               {"serve", "--socket", "s"},
+                                               {"serve", "8086:10d3", "--behind", "t", "--socket", "s"},
+                                               {"serve", "--behind", "t", "--device", "01:00.0", "--socket", "s"},
+                                               {"serve", "--device", "1:2", "--socket", "s"},
                                                {"client", "--socket", "s"},
                                                {"client", "--socket", "s", "look"},
                                                {"client", "--socket", "s", "read", "bar0", "0"},
@@ -332,6 +336,36 @@ TEST_CASE("serve and client talk to each other") {
     CHECK(served.code == 0);
     CHECK(served.out == "listening on " + socket + "\n");
     CHECK_FALSE(std::filesystem::exists(socket));
+}
+
+TEST_CASE("serve stands before another server") {
+    mediant::test::temporary_folder at;
+    const std::string behind = (at / "behind.sock").string();
+    const std::string socket = (at / "nic.sock").string();
+    mediant::device::memory_device memory{{.vendor = 0x8086, .device = 0x10d3}, {8192}};
+    mediant::stack<mediant::device::memory_device> bare{memory};
+    mediant::vfio_user::server<mediant::stack<mediant::device::memory_device>> other{bare, {.path = behind}};
+    std::thread others{[&] { other.run(); }};
+    outcome served{};
+    std::thread server{[&] { served = run({"serve", "--behind", behind, "--share", "--socket", socket, "--once"}); }};
+    while (!std::filesystem::exists(socket)) std::this_thread::yield();
+    const outcome asked = run({"client", "--socket", socket, "info", "read", "bar0", "0", "4", "write", "bar0",
+                               "0x1010", "4", "0xabcd"});
+    server.join();
+    INFO(asked.err << served.err);
+    CHECK_THAT(asked.out, Contains("region  bar0   0x00002000 bytes  rw  mappable 0x1000-0x1fff\n"));
+    CHECK_THAT(asked.out, Contains("read bar0 0x0 4 0x00000007\nwrite bar0 0x1010 4 0xabcd\n"));
+    CHECK(served.code == 0);
+    other.stop();
+    others.join();
+    CHECK(memory.load(mediant::region_index::bar0, 0x1010, 4).value_or(0) == 0xabcd);
+
+    const outcome nobody = run({"serve", "--behind", (at / "none").string(), "--socket", socket});
+    CHECK(nobody.code == 1);
+    CHECK_THAT(nobody.err, Contains("none: No such file or directory"));
+    const outcome missing = run({"serve", "--device", "ffff:ff:1f.7", "--socket", socket});
+    CHECK(missing.code == 1);
+    CHECK_THAT(missing.err, Contains("ffff:ff:1f.7: no such PCI device"));
 }
 
 TEST_CASE("serve --once ends with a client that greets and is gone at once") {
