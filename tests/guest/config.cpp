@@ -431,10 +431,18 @@ void requests(const device& disk, const before& was) {
     for (std::uint32_t i = 1; i < was.regions.size(); ++i) {
         region_info other{};
         const int error = error_of([&] { other = disk.region(i); });
-        expect("size of region " + std::to_string(i), other.size, was.regions[i].size);
+        expect("size of region " + std::to_string(i), other.size, i == config ? 256 : was.regions[i].size);
         expect("its flags", other.flags, was.regions[i].flags);
         expect_error("its error", error, i == VFIO_PCI_VGA_REGION_INDEX ? EINVAL : 0);
     }
+    // Of configuration space, too, there is no more than the user is told.
+    const std::span<std::byte> four = std::span{some}.first(4);
+    expect("the last dword of conventional space", disk.read(config, 0xfc, four), done(4));
+    for (const std::uint64_t at : {0xfdull, 0x100ull, 0xffcull}) {
+        expect("a read behind it", disk.read(config, at, four), failed(EFAULT));
+        expect("a write behind it", disk.write(config, at, four), failed(EFAULT));
+    }
+    expect("a read over it", disk.read(config, 0xf8, some), failed(EFAULT));
     for (std::uint32_t i = 0; i < was.irqs.size(); ++i) {
         const irq_info irq = disk.irq(i);
         expect("vectors of " + std::to_string(i), irq.count, i == msix ? 2 : was.irqs[i].count);

@@ -50,8 +50,8 @@ struct mediant_region {
 	bool mappable; /* its parts that hold no trap */
 };
 
-/* The regions of which a policy can say anything: the BARs and, that there is none, the ROM. */
-#define MEDIANT_REGIONS (VFIO_PCI_ROM_REGION_INDEX + 1)
+/* The regions of which a policy can say anything, if only that the user sees less of them. */
+#define MEDIANT_REGIONS VFIO_PCI_NUM_REGIONS
 
 struct mediant_device {
 	struct vfio_pci_core_device core; /* first: the driver data is a vfio_pci_core_device */
