@@ -12,9 +12,13 @@
 #include <array>
 #include <cstdio>
 #include <cstring>
+#include <fstream>
+#include <iterator>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include <sys/mount.h>
 
 namespace {
 
@@ -316,6 +320,24 @@ void bars(const device& nic, const before& was) {
     nic.enable();
 }
 
+/// What the module's events say while something is done.
+template <class F>
+std::string traced(const F& what) {
+    const std::string tracing = "/sys/kernel/tracing";
+    if (::mount("tracefs", tracing.c_str(), "tracefs", 0, nullptr) != 0 && errno != EBUSY) fail(errno, "mount tracefs");
+    write_attribute(tracing + "/events/shaped_vfio_pci/enable", "1");
+    what();
+    write_attribute(tracing + "/events/shaped_vfio_pci/enable", "0");
+    std::ifstream in{tracing + "/trace"};
+    return {std::istreambuf_iterator<char>{in}, {}};
+}
+void holds(const std::string& trace, std::initializer_list<const char*> lines) {
+    for (const std::string line : lines) {
+        expect("\"" + line + "\" in the trace", trace.find(line) != trace.npos, true);
+        if (trace.find(line) == trace.npos) std::printf("%s", trace.c_str());
+    }
+}
+
 void observed(const device& nic) {
     section("writes that are observed");
     const auto told = [&] { return nic.get<std::uint32_t>(bar4, 0x08); };
@@ -339,11 +361,15 @@ void observed(const device& nic) {
     nic.put<std::uint64_t>(config, 0x78, 0x1122334455667788);
     raw("bytes that are nobody's", 0x1122334455667788, ~std::uint64_t{0});
     expect("told at once", told() - count, 4);
+    holds(traced([&] { nic.put<std::uint64_t>(config, 0x78, 0x8877665544332211); }),
+          {"region=7 offset=0x78 count=4 write passed value=0x44332211 result=4",
+           "region=7 offset=0x7c count=4 write passed value=0x88776655 result=4"});
+    expect("told", told() - count, 5);
     std::array<std::byte, 7> odd{};
     std::fill(odd.begin(), odd.end(), std::byte{0x5a});
     expect("an odd part of them", nic.write(config, 0x79, odd), done(7));
     raw("the part", 0x5a5a5a5a5a5a5a00, 0xffffffffffffff00);
-    expect("what only reads tells nobody", told() - count, 5);
+    expect("what only reads tells nobody", told() - count, 6);
     const std::uint64_t refused = 0xdead;
     expect("what the policy refuses", nic.write(config, 0x78, std::as_bytes(std::span{&refused, 1})), failed(EACCES));
     nic.enable();
