@@ -8,6 +8,7 @@
 #include <linux/minmax.h>
 #include <linux/nospec.h>
 #include <linux/pm_runtime.h>
+#include <linux/sched.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
 #include <asm/byteorder.h>
@@ -114,6 +115,7 @@ static ssize_t mediant_trapped(struct mediant_device *mdev, unsigned int bar, u6
 		done += ret;
 		if (ret < size)
 			break;
+		cond_resched();
 	}
 
 	pm_runtime_put(&pdev->dev);
