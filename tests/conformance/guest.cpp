@@ -7,6 +7,9 @@
 /// --user-space on one that vfio-pci holds, with the provider in a vfio-user server of this process.
 ///
 ///   guest [--plain|--user-space] [--seed N|random] [--count N] [--max-access 4|8] [ADDRESS]
+///
+/// Where shaped_edu_vfio_pci holds the device, that provider is compared.
+///
 ///   guest --show-max-access       prints how wide the kernel's accesses to a plain edu device are, 4 or 8
 
 #include "compare.hpp"
@@ -74,6 +77,10 @@ bool compare(const std::string& title, const territory& where, const options& ho
     in_process<Local> expected{local, front};
     settle_edu(expected);
     settle_edu(got);
+    if (!where.shaped_config.empty()) {
+        settle_bars(expected);
+        settle_bars(got);
+    }
 
     const auto all = generator{where, how.seed}.make(how.count);
     describe(where, all);
@@ -148,6 +155,8 @@ int main(int argc, char** argv) {
         std::printf("%s, held by %s\n", address.c_str(), guest::driver_of(address).c_str());
         if (how.plain) return compare_kernel<>("no provider", edu_territory(), how, address) ? 0 : 1;
 
+        if (guest::driver_of(address) == "shaped_edu_vfio_pci")
+            return compare_kernel<shaped_edu>("shaped_edu", shaped_edu_territory(), how, address) ? 0 : 1;
         territory mediated = edu_territory();
         mediated.around<acme::edu::bar0>();
         mediated.untouched = {{device::edu::factorial, 4}}; // the DMA block is virtual
