@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The vfio-user server against the limit: a server that answers the same bytes with one receive and one send a batch,
-// and looks at nothing. The same client drives both, in turns.
+// and looks at nothing. The same client drives both, in turns. Then DMA in process, and a thousand devices.
 //
-//   vfio_user [--json FILE]
+//   vfio_user [--json FILE] [--part server|dma|many]
+
+#include "dma.hpp"
+#include "many.hpp"
 
 #include <mediant/device/memory_device.hpp>
 #include <mediant/provider/stack.hpp>
@@ -30,7 +33,9 @@
 #include <functional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -207,11 +212,7 @@ std::vector<exchange> cases() {
     return all;
 }
 
-} // namespace
-
-int main(int argc, char** argv) {
-    std::string folder = "/tmp/mediant-benchmark-XXXXXX"; // a template of mkdtemp(3)
-    if (::mkdtemp(folder.data()) == nullptr) die("no temporary folder");
+nlohmann::json measure_server(const std::string& folder) {
     const std::string path = folder + "/socket";
     nlohmann::json rows = nlohmann::json::array();
     fmt::print("The vfio-user server against a server that answers the same bytes and looks at nothing; one client, in turns,\n"
@@ -244,7 +245,26 @@ int main(int argc, char** argv) {
         rows.push_back({{"case", what.name}, {"unit", what.unit}, {"mediant", done / median(mine)},
                         {"limit", done / median(least)}, {"ratio", ratio}, {"aim", what.aim}});
     }
+    return rows;
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+    std::string json, part;
+    for (int i = 1; i + 1 < argc; i += 2) (argv[i] == std::string_view{"--json"} ? json : part) = argv[i + 1];
+    std::string folder = "/tmp/mediant-benchmark-XXXXXX"; // a template of mkdtemp(3)
+    if (::mkdtemp(folder.data()) == nullptr) die("no temporary folder");
+    nlohmann::json rows = nlohmann::json::array();
+    using measuring = nlohmann::json (*)(const std::string&);
+    constexpr std::array<std::pair<const char*, measuring>, 3> parts{
+        {{"server", measure_server}, {"dma", measure_dma}, {"many", measure_many}}};
+    for (const auto& [name, measure] : parts) {
+        if (!part.empty() && part != name) continue;
+        const nlohmann::json more = measure(folder);
+        rows.insert(rows.end(), more.begin(), more.end());
+    }
     ::rmdir(folder.c_str());
-    if (argc > 2 && std::strcmp(argv[1], "--json") == 0) std::ofstream{argv[2]} << rows.dump(2) << '\n';
+    if (!json.empty()) std::ofstream{json} << rows.dump(2) << '\n';
     return 0;
 }
