@@ -2,7 +2,9 @@
 // The vfio-user server against the limit: a server that answers the same bytes with one receive and one send a batch,
 // and looks at nothing; and against libvfio-user, where this is built with it. The same client drives all, in turns.
 //
-//   vfio_user [--json FILE]
+//   vfio_user [--json FILE] [--only TEXT] [--rounds N]
+//
+// --only: the cases whose name has it.
 
 #include "theirs.hpp"
 
@@ -223,14 +225,27 @@ std::vector<exchange> cases() {
 } // namespace
 
 int main(int argc, char** argv) {
+    std::string json, only;
+    int rounds = 9;
+    for (int i = 1; i + 1 < argc; i += 2) {
+        const std::string option = argv[i];
+        if (option == "--json")
+            json = argv[i + 1];
+        else if (option == "--only")
+            only = argv[i + 1];
+        else if (option == "--rounds")
+            rounds = std::max(1, std::atoi(argv[i + 1]));
+        else
+            die("--json FILE, --only TEXT, --rounds N");
+    }
     std::string folder = "/tmp/mediant-benchmark-XXXXXX"; // a template of mkdtemp(3)
     if (::mkdtemp(folder.data()) == nullptr) die("no temporary folder");
     const std::string path = folder + "/socket";
     nlohmann::json rows = nlohmann::json::array();
     fmt::print("The vfio-user server against the limit, a server that answers the same bytes and looks at nothing, and\n"
-               "against libvfio-user; one client, in turns, medians of 9 rounds. 1.00: as fast as that.\n\n"
+               "against libvfio-user; one client, in turns, medians of {} rounds. 1.00: as fast as that.\n\n"
                "{:40} {:>12} {:>12} {:>9} {:>6} {:>13} {:>9} {:>6}\n",
-               "", "mediant, 1/s", "limit, 1/s", "of limit", "aim", "libvfio-user", "of that", "aim");
+               rounds, "", "mediant, 1/s", "limit, 1/s", "of limit", "aim", "libvfio-user", "of that", "aim");
     pin(0);
     const auto agree = [&path](bool multi) {
         auto connection = client::connect(path);
@@ -238,6 +253,7 @@ int main(int argc, char** argv) {
         return unique_fd::duplicate((*connection).fd());
     };
     for (const exchange& what : cases()) {
+        if (what.name.find(only) == what.name.npos) continue;
         // One server at a time, since those that spin would take each other's processor.
         std::vector<double> mine, least, peer;
         exchange its = what;
@@ -245,7 +261,7 @@ int main(int argc, char** argv) {
             its.request = what.their_request;
             its.reply_size = what.their_reply;
         }
-        for (int round = 0; round < 9; ++round) {
+        for (int round = 0; round < rounds; ++round) {
             {
                 const ours server{what, path};
                 mine.push_back(measured(what, {agree(true), what.spinning}));
@@ -281,6 +297,6 @@ int main(int argc, char** argv) {
         rows.push_back(std::move(row));
     }
     ::rmdir(folder.c_str());
-    if (argc > 2 && std::strcmp(argv[1], "--json") == 0) std::ofstream{argv[2]} << rows.dump(2) << '\n';
+    if (!json.empty()) std::ofstream{json} << rows.dump(2) << '\n';
     return 0;
 }
