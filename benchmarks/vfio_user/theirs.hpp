@@ -10,7 +10,8 @@
 /// libvfio-user's server, on memory, on a thread of its own: what mediant's is compared with.
 class theirs {
 public:
-    /// BAR 0 is `size` bytes. With `spinning` it polls; `processor` is where its thread runs. Throws std::runtime_error.
+    /// BAR 0 is `size` bytes. With `spinning` it polls; `processor` is where its thread runs. Throws
+    /// std::runtime_error.
     theirs(const std::string& path, std::size_t size, bool spinning, int processor);
     theirs(const theirs&) = delete;
     theirs& operator=(const theirs&) = delete;

@@ -63,7 +63,8 @@ TEST_CASE("a connection holds no more memory than its options say") {
     std::memset(endless.data() + 4, 0xff, 4);
     bytes logged(4000 * sizeof(wire::logging_range));
     for (std::uint64_t i = 0; i < 4000; ++i)
-        wire::store(logged.data() + i * sizeof(wire::logging_range), wire::logging_range{i << 32, std::uint64_t{1} << 31});
+        wire::store(logged.data() + i * sizeof(wire::logging_range),
+                    wire::logging_range{i << 32, std::uint64_t{1} << 31});
     bytes mapped;
     for (std::uint64_t i = 0; i < 10 * maps; ++i) mapped = mapped + map_of(i << 20, 4096);
     struct hostile {
