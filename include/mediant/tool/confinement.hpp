@@ -109,6 +109,7 @@ private:
         const char* why = vfio_user::no_sandbox();
         if (why == nullptr && !options.device.empty()) why = "each client opens the device anew";
         if (why == nullptr && !options.behind.empty()) why = "each client is connected anew";
+        if (why == nullptr && !options.providers.empty()) why = "each client loads the provider anew";
         if (why == nullptr) return true;
         if (options.sandbox == "on") throw usage_error{fmt::format("serve: --sandbox=on cannot be: {}", why)};
         fmt::print(stderr, "sandbox: off, as {}\n", why);
