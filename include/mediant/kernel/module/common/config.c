@@ -92,6 +92,8 @@ static ssize_t mediant_config_stored(struct mediant_config_access *access, size_
 			return ret;
 		done += width;
 	}
+	mediant_trace_bytes(access->mdev, VFIO_PCI_CONFIG_REGION_INDEX, access->offset + at, count,
+			    true, access->written + at, done);
 	return done;
 }
 
