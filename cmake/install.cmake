@@ -29,6 +29,7 @@ write_basic_package_version_file(${CMAKE_CURRENT_BINARY_DIR}/package/mediantConf
 install(FILES
         ${CMAKE_CURRENT_BINARY_DIR}/package/mediantConfig.cmake
         ${CMAKE_CURRENT_BINARY_DIR}/package/mediantConfigVersion.cmake
+        cmake/mediant_add_plugin.cmake
         cmake/mediant_add_shim.cmake
     DESTINATION ${package_dir} COMPONENT mediant)
 install(PROGRAMS cmake/audit-object DESTINATION ${package_dir} COMPONENT mediant)

@@ -2,9 +2,9 @@
 #
 # The libraries, all header-only:
 #
-#   mediant::mediant    core, pci, provider, registers, device, kernel, migration   no dependency
-#   mediant::vfio_user  vfio_user                                                   nlohmann_json
-#   mediant::tool       tool                                                        fmt, CLI11, mediant::vfio_user
+#   mediant::mediant    core, pci, provider, registers, device, kernel, migration, plugin   no dependency
+#   mediant::vfio_user  vfio_user                                                           nlohmann_json
+#   mediant::tool       tool                                                                fmt, CLI11, mediant::vfio_user
 #
 # The last two are defined where their dependencies are found.
 
@@ -37,7 +37,7 @@ function(mediant_library name)
 endfunction()
 
 mediant_library(mediant
-    FOLDERS core pci provider registers device kernel migration
+    FOLDERS core pci provider registers device kernel migration plugin
     FILES ${mediant_include}/mediant/mediant.hpp)
 
 find_package(nlohmann_json 3.10 QUIET)

@@ -12,9 +12,13 @@
 #include <array>
 #include <cstdio>
 #include <cstring>
+#include <fstream>
+#include <iterator>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include <sys/mount.h>
 
 namespace {
 
@@ -328,6 +332,24 @@ void bars(const device& nic, const before& was) {
     nic.enable();
 }
 
+/// What the module's events say while something is done.
+template <class F>
+std::string traced(const F& what) {
+    const std::string tracing = "/sys/kernel/tracing";
+    if (::mount("tracefs", tracing.c_str(), "tracefs", 0, nullptr) != 0 && errno != EBUSY) fail(errno, "mount tracefs");
+    write_attribute(tracing + "/events/shaped_vfio_pci/enable", "1");
+    what();
+    write_attribute(tracing + "/events/shaped_vfio_pci/enable", "0");
+    std::ifstream in{tracing + "/trace"};
+    return {std::istreambuf_iterator<char>{in}, {}};
+}
+void holds(const std::string& trace, std::initializer_list<const char*> lines) {
+    for (const std::string line : lines) {
+        expect("\"" + line + "\" in the trace", trace.find(line) != trace.npos, true);
+        if (trace.find(line) == trace.npos) std::printf("%s", trace.c_str());
+    }
+}
+
 void observed(const device& nic) {
     section("writes that are observed");
     const auto told = [&] { return nic.get<std::uint32_t>(bar4, 0x08); };
@@ -351,11 +373,15 @@ void observed(const device& nic) {
     nic.put<std::uint64_t>(config, 0x78, 0x1122334455667788);
     raw("bytes that are nobody's", 0x1122334455667788, ~std::uint64_t{0});
     expect("told at once", told() - count, 4);
+    holds(traced([&] { nic.put<std::uint64_t>(config, 0x78, 0x8877665544332211); }),
+          {"region=7 offset=0x78 count=4 write passed value=0x44332211 result=4",
+           "region=7 offset=0x7c count=4 write passed value=0x88776655 result=4"});
+    expect("told", told() - count, 5);
     std::array<std::byte, 7> odd{};
     std::fill(odd.begin(), odd.end(), std::byte{0x5a});
     expect("an odd part of them", nic.write(config, 0x79, odd), done(7));
     raw("the part", 0x5a5a5a5a5a5a5a00, 0xffffffffffffff00);
-    expect("what only reads tells nobody", told() - count, 5);
+    expect("what only reads tells nobody", told() - count, 6);
     const std::uint64_t refused = 0xdead;
     expect("what the policy refuses", nic.write(config, 0x78, std::as_bytes(std::span{&refused, 1})), failed(EACCES));
     nic.enable();
@@ -444,10 +470,18 @@ void requests(const device& disk, const before& was) {
     for (std::uint32_t i = 1; i < was.regions.size(); ++i) {
         region_info other{};
         const int error = error_of([&] { other = disk.region(i); });
-        expect("size of region " + std::to_string(i), other.size, was.regions[i].size);
+        expect("size of region " + std::to_string(i), other.size, i == config ? 256 : was.regions[i].size);
         expect("its flags", other.flags, was.regions[i].flags);
         expect_error("its error", error, i == VFIO_PCI_VGA_REGION_INDEX ? EINVAL : 0);
     }
+    // Of configuration space, too, there is no more than the user is told.
+    const std::span<std::byte> four = std::span{some}.first(4);
+    expect("the last dword of conventional space", disk.read(config, 0xfc, four), done(4));
+    for (const std::uint64_t at : {0xfdull, 0x100ull, 0xffcull}) {
+        expect("a read behind it", disk.read(config, at, four), failed(EFAULT));
+        expect("a write behind it", disk.write(config, at, four), failed(EFAULT));
+    }
+    expect("a read over it", disk.read(config, 0xf8, some), failed(EFAULT));
     for (std::uint32_t i = 0; i < was.irqs.size(); ++i) {
         const irq_info irq = disk.irq(i);
         expect("vectors of " + std::to_string(i), irq.count, i == msix ? 2 : was.irqs[i].count);

@@ -30,6 +30,7 @@ struct simulated_msix {
     std::uint32_t table_offset = 0; ///< a multiple of 8, as the next
     std::uint32_t pending_bar = 0;
     std::uint32_t pending_offset = 0;
+    bool maskable = false; ///< clients are told that SET_IRQS masks vectors; vfio-pci cannot
 };
 
 /// What a simulated PCI function is made of.
@@ -77,6 +78,10 @@ public:
     [[nodiscard]] bool memory_enabled() const noexcept { return (command() & command_memory) != 0; }
     [[nodiscard]] bool bus_master() const noexcept { return (command() & command_master) != 0; }
     [[nodiscard]] bool intx_disabled() const noexcept { return (command() & command_intx_disable) != 0; }
+    /// The function mask of MSI-X.
+    [[nodiscard]] bool msix_masked() const noexcept {
+        return msix_control_ != 0 && (load(msix_control_, 2) & msix_function_mask) != 0;
+    }
 
     /// The Interrupt Status bit: what the device asserts, disabled or not.
     void set_interrupt_status(bool asserted) noexcept {
@@ -98,6 +103,7 @@ private:
     static constexpr std::size_t first_bar = 0x10;
     static constexpr std::uint64_t bar_64_bits = 0x4;
     static constexpr std::size_t msi_capability = 0x40;
+    static constexpr std::uint64_t msix_function_mask = 0x4000;
 
     [[nodiscard]] std::uint64_t command() const noexcept { return load(command_register, 2); }
 
@@ -161,6 +167,7 @@ private:
             throw std::invalid_argument{"MSI-X has up to 2048 vectors, and structures in BARs at multiples of 8"};
         add({.offset = what.offset}, 12);
         put(bytes_, what.offset, 1, 0x11);
+        msix_control_ = what.offset + 2u;
         put(bytes_, what.offset + 2u, 2, what.vectors - 1);
         put(writable_, what.offset + 2u, 2, 0xc000); // enable, mask
         put(bytes_, what.offset + 4u, 4, what.table_offset | what.table_bar);
@@ -195,6 +202,7 @@ private:
     }
 
     std::uint32_t size_ = 256;
+    std::size_t msix_control_ = 0; ///< where; 0: there is none
     std::size_t last_pointer_ = 0x34; ///< to the next capability: the list's head, or that of its last one
     std::array<std::byte, most> bytes_{};
     std::array<std::byte, most> writable_{};

@@ -5,55 +5,114 @@
 #include <mediant/core/requests.hpp>
 #include <mediant/core/result.hpp>
 #include <mediant/device/dirty_log.hpp>
+#include <mediant/device/dma_index.hpp>
 #include <mediant/device/remote_memory.hpp>
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <span>
-#include <vector>
+#include <thread>
+#include <utility>
 
 namespace mediant::device {
+
+/// A stretch of a client's memory that stays mapped while this lives; of one thread at a time. Where it is to be
+/// written it counts as written when it begins, and again when it ends.
+class dma_lease {
+public:
+    dma_lease() noexcept = default;
+    dma_lease(dma_lease&& other) noexcept { swap(other); }
+    dma_lease& operator=(dma_lease&& other) noexcept {
+        dma_lease{std::move(other)}.swap(*this);
+        return *this;
+    }
+    ~dma_lease() {
+        if (region_ == nullptr) return;
+        if (log_ != nullptr) {
+            region_->settle();
+            log_->mark(iova_, bytes_.size());
+        }
+        region_->unpin();
+    }
+
+    [[nodiscard]] std::span<std::byte> bytes() const noexcept { return bytes_; }
+
+private:
+    friend class dma_map;
+    dma_lease(detail::dma_region& region, dirty_log* log, std::uint64_t iova, std::span<std::byte> bytes) noexcept
+        : region_{&region}, log_{log}, iova_{iova}, bytes_{bytes} {
+        if (log_ != nullptr) log_->mark(iova_, bytes_.size());
+    }
+    void swap(dma_lease& other) noexcept {
+        std::swap(region_, other.region_);
+        std::swap(log_, other.log_);
+        std::swap(iova_, other.iova_);
+        std::swap(bytes_, other.bytes_);
+    }
+
+    detail::dma_region* region_ = nullptr;
+    dirty_log* log_ = nullptr; // where it is written
+    std::uint64_t iova_ = 0;
+    std::span<std::byte> bytes_{};
+};
 
 /// What a device that is simulated in user space may reach by DMA: I/O addresses and the memory behind them.
 ///
 /// Regions never overlap and never wrap; one may end at the very top of the address space. It owns none of the
-/// memory: what a region's span shows must stay until unmap() or clear() returned. Not thread-safe. What is written
-/// goes into the log, if that runs.
+/// memory: what a region's span shows must stay until unmap() or clear() returned. What is written goes into the log,
+/// if that runs.
+///
+/// Calls that a device is given (accesses, requests, advance) may use all of it. Other threads, from open until release,
+/// may call read(), write(), lease() and log().mark() at any time, which wait for no call that is being made; unmap()
+/// waits for what they have begun. So a lease must end without waiting for such a call. Who holds leases for long is
+/// told to end them by the unmap_dma request, which a policy sees before it comes here.
 class dma_map {
 public:
-    /// Adds a region. error::invalid: empty, wraps, or a span of another size; error::exists: overlaps one.
+    /// Adds a region. error::invalid: empty, wraps, or a span of another size; error::exists: overlaps one;
+    /// error::no_space: too many.
     result<void> map(const map_dma& what) {
         if (what.size == 0 || what.size - 1 > ~what.iova) return error::invalid;
         if (!what.memory.empty() && what.memory.size() != what.size) return error::invalid;
-        const auto next = after(what.iova);
-        if (next != regions_.end() && next->iova - what.iova < what.size) return error::exists;
-        if (next != regions_.begin() && what.iova - (next - 1)->iova < (next - 1)->size) return error::exists;
+        const auto all = index_.all();
+        const std::size_t next = index_.after(what.iova);
+        if (next != all.size() && all[next]->iova() - what.iova < what.size) return error::exists;
+        if (next != 0 && all[next - 1]->holds(what.iova)) return error::exists;
+        if (all.size() == detail::dma_index::most) return error::no_space;
         if (what.writable) {
             if (const auto logged = log_.cover({what.iova, what.size}); !logged) return logged;
         }
-        regions_.insert(next, what);
-        recent_ = 0;
+        index_.add(next, what);
         return {};
     }
 
-    /// Takes away exactly what one map() added; error::not_found otherwise.
+    /// Takes away exactly what one map() added; error::not_found otherwise. Nothing more of it is found, and when this
+    /// returns nobody uses it; error::busy: some lease did not end in time, and the region stays as it was.
     result<void> unmap(const unmap_dma& what) {
-        const auto* const found = find(what.iova);
-        if (found == nullptr || found->iova != what.iova || found->size != what.size) return error::not_found;
-        regions_.erase(regions_.begin() + (found - regions_.data()));
-        recent_ = 0;
+        const std::size_t next = index_.after(what.iova);
+        if (next == 0) return error::not_found;
+        detail::dma_region& found = *index_.all()[next - 1];
+        if (found.iova() != what.iova || found.size() != what.size) return error::not_found;
+        found.close();
+        if (!wait_for(found, std::chrono::steady_clock::now() + patience_)) {
+            found.reopen();
+            return error::busy;
+        }
+        index_.remove(next - 1);
         return {};
     }
+    /// How long unmap() waits for leases to end.
+    void set_patience(std::chrono::milliseconds most) noexcept { patience_ = most; }
 
     /// From now on, writes are logged: in `ranges` or, with none, to all memory that is mapped now or later. Answers
     /// the page size that is tracked; errors as of dirty_log::start().
     result<std::uint64_t> start_logging(std::uint64_t page, std::span<const range> ranges) {
         if (const auto started = log_.start(page, ranges); !started) return started.error();
-        for (const map_dma& each : regions_) {
-            if (!each.writable) continue;
-            if (const auto covered = log_.cover({each.iova, each.size}); !covered) {
+        for (const auto* const each : index_.all()) {
+            if (!each->writable()) continue;
+            if (const auto covered = log_.cover({each->iova(), each->size()}); !covered) {
                 log_.stop();
                 return covered.error();
             }
@@ -62,29 +121,62 @@ public:
     }
     [[nodiscard]] dirty_log& log() noexcept { return log_; }
 
+    /// Waits for all leases, however long that takes.
     void clear() noexcept {
+        for (auto* const each : index_.all()) each->close();
+        while (!index_.all().empty()) {
+            static_cast<void>(wait_for(*index_.all().back(), std::chrono::steady_clock::time_point::max()));
+            index_.remove(index_.all().size() - 1);
+        }
         log_.stop();
-        regions_.clear();
-        recent_ = 0;
     }
-    [[nodiscard]] std::size_t size() const noexcept { return regions_.size(); }
+    [[nodiscard]] std::size_t size() const noexcept { return index_.all().size(); }
 
     /// What the device does to the memory.
     enum class direction : std::uint8_t { read, write, both };
 
-    /// The memory behind [iova, iova + size), which must lie in one region. To be written, it counts as written at
-    /// once: who keeps it and writes later tells log().mark() again. error::fault: not mapped whole;
-    /// error::denied: the region forbids the direction; error::not_supported: its memory is not shared, and only read()
-    /// and write() reach it.
+    /// The memory behind [iova, iova + size), which must lie in one region: until the next unmap(), and only in calls
+    /// that the device is given. To be written, it counts as written at once: who keeps it and writes later tells
+    /// log().mark() again. error::fault: not mapped whole; error::denied: the region forbids the direction;
+    /// error::not_supported: its memory is not shared, and only read() and write() reach it.
     [[nodiscard]] result<std::span<std::byte>> translate(std::uint64_t iova, std::uint64_t size, direction how) const {
-        const auto* const in = find(iova);
-        if (in == nullptr || !fits(iova - in->iova, size, in->size)) return error::fault;
-        if ((how != direction::write && !in->readable) || (how != direction::read && !in->writable)) {
-            return error::denied;
+        const auto* const in = index_.find(iova);
+        if (in == nullptr) return error::fault;
+        const auto memory = part_of(*in, iova, size, how);
+        if (memory && how != direction::read) log_.mark_in_call(iova, size);
+        return memory;
+    }
+
+    /// The same across regions that touch: as many spans as it takes, in order, the first of `to`. error::too_big:
+    /// `to` has not so many.
+    [[nodiscard]] result<std::size_t> translate(std::uint64_t iova, std::uint64_t size, direction how,
+                                                std::span<std::span<std::byte>> to) const {
+        std::size_t count = 0;
+        for (std::uint64_t done = 0; done < size; ++count) {
+            const std::uint64_t at = iova + done;
+            const auto* const in = at < iova ? nullptr : index_.find(at); // wrapped past the top: nothing is there
+            if (in == nullptr || !in->holds(at)) return error::fault;
+            const auto memory = part_of(*in, at, std::min(size - done, in->size() - (at - in->iova())), how);
+            if (!memory) return memory.error();
+            if (count == to.size()) return error::too_big;
+            to[count] = *memory;
+            done += memory->size();
         }
-        if (in->memory.empty()) return error::not_supported;
-        if (how != direction::read) log_.mark(iova, size);
-        return in->memory.subspan(iova - in->iova, size);
+        if (how != direction::read) log_.mark_in_call(iova, size);
+        return count;
+    }
+
+    /// The memory behind [iova, iova + size), which must lie in one region, for as long as the lease lives; errors as
+    /// of translate().
+    [[nodiscard]] result<dma_lease> lease(std::uint64_t iova, std::uint64_t size, direction how) {
+        auto* const in = pinned(iova);
+        if (in == nullptr) return error::fault;
+        const auto memory = part_of(*in, iova, size, how);
+        if (!memory) {
+            in->unpin();
+            return memory.error();
+        }
+        return dma_lease{*in, how == direction::read ? nullptr : &log_, iova, *memory};
     }
 
     /// Copies from the client's memory, across regions that touch. A fault partway is a short count. What is not shared
@@ -108,29 +200,50 @@ public:
                 std::memcpy(memory.data(), from.data() + done, memory.size());
             },
             [&](remote_memory& to, std::size_t done, std::size_t size) {
-                const answer came = to.write(iova + done, from.subspan(done, size));
-                if (came.count != 0) log_.mark(iova + done, came.count);
-                return came;
+                return to.write(iova + done, from.subspan(done, size));
             });
     }
 
 private:
-    /// The first region that starts after `iova`.
-    [[nodiscard]] std::vector<map_dma>::const_iterator after(std::uint64_t iova) const noexcept {
-        return std::upper_bound(regions_.begin(), regions_.end(), iova,
-                                [](std::uint64_t at, const map_dma& region) { return at < region.iova; });
+    using region = detail::dma_region;
+
+    [[nodiscard]] static result<std::span<std::byte>> part_of(const region& in, std::uint64_t iova, std::uint64_t size,
+                                                              direction how) noexcept {
+        const std::uint64_t offset = iova - in.iova();
+        const std::uint64_t whole = in.size();
+        if (offset >= whole || size > whole - offset) return error::fault;
+        if ((how != direction::write && !in.readable()) || (how != direction::read && !in.writable()))
+            return error::denied;
+        if (in.memory().empty()) return error::not_supported;
+        return in.memory().subspan(static_cast<std::size_t>(offset), static_cast<std::size_t>(size));
     }
 
-    /// The region that holds `iova`, or null. Devices work on few buffers at a time: the last hit is tried first.
-    [[nodiscard]] const map_dma* find(std::uint64_t iova) const noexcept {
-        const auto holds = [&](const map_dma& region) {
-            return iova >= region.iova && iova - region.iova < region.size;
-        };
-        if (recent_ < regions_.size() && holds(regions_[recent_])) return &regions_[recent_];
-        const auto next = after(iova);
-        if (next == regions_.begin() || !holds(*(next - 1))) return nullptr;
-        recent_ = static_cast<std::size_t>(next - 1 - regions_.begin());
-        return &regions_[recent_];
+    /// The region that holds `iova`, pinned; or null.
+    [[nodiscard]] region* pinned(std::uint64_t iova) const noexcept {
+        for (;;) {
+            const std::uint64_t version = index_.version();
+            auto* const found = index_.find(iova);
+            if (found != nullptr && found->pin()) {
+                if (found->holds(iova)) return found;
+                found->unpin();
+            }
+            if (index_.stable(version)) return nullptr;
+            std::this_thread::yield();
+        }
+    }
+
+    /// False: it is in use still.
+    [[nodiscard]] static bool wait_for(const region& which, std::chrono::steady_clock::time_point until) {
+        for (unsigned tries = 0; !which.idle(); ++tries) {
+            if (tries < 1000) {
+                std::this_thread::yield();
+                continue;
+            }
+            // Whoever ends a lease tells nobody: it may be the last thing that is done to this map.
+            if (std::chrono::steady_clock::now() >= until) return false;
+            std::this_thread::sleep_for(std::chrono::microseconds{50});
+        }
+        return true;
     }
 
     template <class Copy, class Ask>
@@ -138,26 +251,31 @@ private:
         std::size_t done = 0;
         while (done < size) {
             const std::uint64_t at = iova + done;
-            const auto* const in = at >= iova ? find(at) : nullptr; // wrapped past the top: nothing is there
+            auto* const in = at >= iova ? pinned(at) : nullptr; // wrapped past the top: nothing is there
             if (in == nullptr) return {done, error::fault};
-            const auto part = std::min<std::uint64_t>(size - done, in->size - (at - in->iova));
-            if (in->remote != nullptr && (how == direction::read ? in->readable : in->writable)) {
-                const answer came = ask(*in->remote, done, part);
-                done += came.count;
-                if (came.count != part) return {done, came.error};
-                continue;
+            const auto part = std::min<std::uint64_t>(size - done, in->size() - (at - in->iova()));
+            answer came{part};
+            if (const auto memory = part_of(*in, at, part, how))
+                each(*memory, done);
+            else if (memory.error() == error::not_supported && in->remote() != nullptr)
+                came = ask(*in->remote(), done, static_cast<std::size_t>(part));
+            else
+                came = {0, memory.error()};
+            if (how != direction::read && came.count != 0) {
+                // Logged when it is there: who takes the log and then the memory misses nothing.
+                in->settle();
+                log_.mark(at, came.count);
             }
-            const auto memory = translate(at, part, how);
-            if (!memory) return {done, memory.error()};
-            each(*memory, done);
-            done += part;
+            in->unpin();
+            done += static_cast<std::size_t>(came.count);
+            if (came.count != part) return {done, came.error};
         }
         return {done, error::none};
     }
 
-    std::vector<map_dma> regions_; // sorted by iova
-    mutable std::size_t recent_ = 0;
+    detail::dma_index index_;
     mutable dirty_log log_;
+    std::chrono::milliseconds patience_{1000};
 };
 
 } // namespace mediant::device

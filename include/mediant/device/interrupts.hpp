@@ -3,6 +3,7 @@
 
 #include <mediant/core/requests.hpp>
 #include <mediant/core/result.hpp>
+#include <mediant/device/spin_lock.hpp>
 #include <mediant/device/unique_fd.hpp>
 
 #include <sys/types.h>
@@ -12,6 +13,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <mutex>
 #include <utility>
 #include <vector>
 
@@ -20,15 +22,18 @@ namespace mediant::device {
 /// The interrupts of a device that is simulated in user space: for each vector of each kind an eventfd or none, a
 /// mask, and how often it was triggered. Masking follows vfio-pci's INTx: what arrives while masked is kept, once,
 /// and delivered by the unmask; an automasked kind masks itself at each delivery; a line that is high when it gets its
-/// first eventfd is delivered to it. Not thread-safe.
+/// first eventfd is delivered to it.
+///
+/// Once everything is provided, all may be called by several threads: a trigger goes to the eventfd that is set, or to the
+/// one that takes its place, and to none that was taken away. What the thread wrote before, by DMA, is there before the
+/// eventfd is signalled. An eventfd that blocks when it is full would hold up those that set it (the server's do not).
 class interrupts {
 public:
     /// States that the device has `count` vectors of this kind; forgets what the kind had.
     void provide(irq_index index, std::uint32_t count, irq_flags flags) {
         auto& kind = kinds_[static_cast<std::size_t>(index)];
         kind.flags = flags;
-        kind.vectors.clear();
-        kind.vectors.resize(count);
+        kind.vectors = std::vector<vector>(count);
     }
 
     /// error::invalid where there is no such kind.
@@ -70,6 +75,7 @@ public:
     result<void> trigger(irq_index index, std::uint32_t number) {
         auto* const found = find(index, number);
         if (found == nullptr) return error::invalid;
+        const std::lock_guard alone{found->lock};
         deliver(kinds_[static_cast<std::size_t>(index)], *found);
         return {};
     }
@@ -78,6 +84,7 @@ public:
     result<void> set_level(irq_index index, std::uint32_t number, bool high) {
         auto* const found = find(index, number);
         if (found == nullptr) return error::invalid;
+        const std::lock_guard alone{found->lock};
         const bool rises = high && !found->level;
         found->level = high;
         if (rises) deliver(kinds_[static_cast<std::size_t>(index)], *found);
@@ -87,23 +94,26 @@ public:
 
     /// How often the vector was triggered since it was provided or cleared, masked or not; 0 where there is none.
     [[nodiscard]] std::uint64_t triggered(irq_index index, std::uint32_t number) const {
-        const auto* const found = find(index, number);
-        return found == nullptr ? 0 : found->triggered;
+        return seen(index, number).triggered;
     }
     [[nodiscard]] bool masked(irq_index index, std::uint32_t number) const {
-        const auto* const found = find(index, number);
-        return found != nullptr && found->masked;
+        return seen(index, number).masked;
     }
     /// Whether an eventfd is set.
     [[nodiscard]] bool bound(irq_index index, std::uint32_t number) const {
-        const auto* const found = find(index, number);
-        return found != nullptr && found->eventfd;
+        return seen(index, number).bound;
     }
 
     /// Drops eventfds, masks, levels and counts; the kinds stay as provided.
     void clear() noexcept {
         for (auto& kind : kinds_) {
-            for (auto& each : kind.vectors) each = vector{};
+            for (auto& each : kind.vectors) {
+                unique_fd old; // closed when the lock is open again
+                const std::lock_guard alone{each.lock};
+                old = std::move(each.eventfd);
+                each.triggered = 0;
+                each.masked = each.pending = each.level = false;
+            }
         }
     }
 
@@ -114,6 +124,7 @@ private:
         bool masked = false;
         bool pending = false;
         bool level = false;
+        mutable spin_lock lock; // for all of it
     };
     struct lines {
         irq_flags flags = irq_flags::none;
@@ -128,6 +139,20 @@ private:
     [[nodiscard]] vector* find(irq_index index, std::uint32_t number) {
         return const_cast<vector*>(static_cast<const interrupts&>(*this).find(index, number));
     }
+
+    struct sight {
+        std::uint64_t triggered;
+        bool masked;
+        bool bound;
+    };
+    [[nodiscard]] sight seen(irq_index index, std::uint32_t number) const {
+        const auto* const found = find(index, number);
+        if (found == nullptr) return {};
+        const std::lock_guard alone{found->lock};
+        return {found->triggered, found->masked, static_cast<bool>(found->eventfd)};
+    }
+
+    // With the lock of the vector:
 
     static void signal(const lines& in, vector& to) noexcept {
         if (!to.eventfd) return;
@@ -149,7 +174,10 @@ private:
             signal(in, to);
     }
 
+    // Without it:
+
     static void act(const lines& in, vector& on, set_irqs::action what) noexcept {
+        const std::lock_guard alone{on.lock};
         switch (what) {
         case set_irqs::action::mask: on.masked = true; return;
         case set_irqs::action::unmask:
@@ -166,7 +194,9 @@ private:
     /// The kind is off: eventfds and masks are gone, what was kept with them. The line and the counts are the device's.
     static void disable(lines& which) noexcept {
         for (auto& each : which.vectors) {
-            each.eventfd.reset();
+            unique_fd old;
+            const std::lock_guard alone{each.lock};
+            old = std::move(each.eventfd);
             each.masked = each.pending = false;
         }
     }
@@ -180,8 +210,9 @@ private:
         }
         for (std::uint32_t i = 0; i < what.count; ++i) {
             auto& each = in.vectors[what.start + i];
+            const std::lock_guard alone{each.lock};
             const bool first = !each.eventfd;
-            each.eventfd = std::move(fresh[i]);
+            std::swap(each.eventfd, fresh[i]); // the old one is closed with `fresh`
             // As when the kernel enables a line that is high: nobody would unmask what was never delivered.
             if (first && each.level && !each.masked) signal(in, each);
         }

@@ -8,6 +8,7 @@
 #include <mediant/core/result.hpp>
 #include <mediant/device/config_space.hpp>
 #include <mediant/device/host.hpp>
+#include <mediant/device/msix_table.hpp>
 #include <mediant/device/log.hpp>
 
 #include <array>
@@ -26,9 +27,11 @@ namespace mediant::device {
 ///   void reset_registers()                          on reset_device; config space stays, as behind vfio-pci
 ///   std::span<std::byte> memory(region_index)       and int memory_fd(region_index): what clients may map
 ///   std::optional<std::uint64_t> deadline() const   and void advance(std::uint64_t now_ns): work by itself
+/// The MSI-X table and its pending bits, where the function has them, are kept here and lie over the BARs.
 ///
 /// Answers are those of vfio-pci 6.1 for a device that can be reset. A device outlives its opens: release() takes
-/// mappings and eventfds away and open() restores config space, but registers stay. Not thread-safe.
+/// mappings and eventfds away and open() restores config space, but registers stay. Threads of its own may use dma(), as
+/// that says, and trigger(); all else is done by one at a time.
 template <class Device>
 class simulated {
 public:
@@ -43,17 +46,22 @@ public:
     result<std::uint64_t> load(region_index region, std::uint64_t offset, unsigned width) {
         if (const error refused = check(region, offset, width); refused != error::none) return refused;
         if (region == region_index::config) return config_.load(offset, width);
+        if (msix_.covers(static_cast<std::uint32_t>(region), offset))
+            return msix_.load(static_cast<std::uint32_t>(region), offset, width);
         return self().bar_load(static_cast<std::uint32_t>(region), offset, width) & low_bytes(width);
     }
 
     /// As load.
     result<void> store(region_index region, std::uint64_t offset, unsigned width, std::uint64_t value) {
         if (const error refused = check(region, offset, width); refused != error::none) return refused;
-        if (region != region_index::config) {
-            self().bar_store(static_cast<std::uint32_t>(region), offset, width, value);
-        } else {
+        if (region == region_index::config) {
             config_.store(offset, width, value);
             update_intx(); // COMMAND can disable it
+            msix_.mask_function(config_.msix_masked());
+        } else if (msix_.covers(static_cast<std::uint32_t>(region), offset)) {
+            msix_.store(static_cast<std::uint32_t>(region), offset, width, value);
+        } else {
+            self().bar_store(static_cast<std::uint32_t>(region), offset, width, value);
         }
         return {};
     }
@@ -61,9 +69,13 @@ public:
     result<void> open() {
         config_.restore();
         update_intx();
+        msix_.mask_function(config_.msix_masked());
         return {};
     }
-    void release() noexcept { host_.release(); }
+    void release() noexcept {
+        msix_.clear();
+        host_.release();
+    }
 
     [[nodiscard]] result<get_device_info::answer> ioctl(const get_device_info&) const {
         return get_device_info::answer{fixed_regions, fixed_irqs, true};
@@ -87,6 +99,10 @@ public:
     }
 
     result<void> ioctl(const set_irqs& what) {
+        if (what.index == irq_index::msix) {
+            if (what.what != set_irqs::action::trigger) return msix_.mask(what);
+            if (what.how == set_irqs::data::none && what.count == 0) msix_.disable();
+        }
         const result<void> done = host_.ioctl(what);
         if (done && msi_active()) set_intx(false); // a function that sends messages asserts no line
         return done;
@@ -97,6 +113,7 @@ public:
     result<void> ioctl(const stop_dma_logging& what) { return host_.ioctl(what); }
     result<void> ioctl(const report_dma_logging& what) { return host_.ioctl(what); }
     result<void> ioctl(const reset_device&) {
+        msix_.clear();
         if constexpr (requires { self().reset_registers(); }) self().reset_registers();
         return {};
     }
@@ -104,7 +121,10 @@ public:
     // Services for policies.
 
     [[nodiscard]] dma_map& dma() noexcept { return host_.dma; }
-    result<void> trigger(irq_index index, std::uint32_t vector) { return host_.irqs.trigger(index, vector); }
+    /// Goes to the client, or where the vector is masked waits until it is not.
+    result<void> trigger(irq_index index, std::uint32_t vector) {
+        return index == irq_index::msix ? msix_.trigger(vector) : host_.irqs.trigger(index, vector);
+    }
 
     template <std::same_as<std::uint64_t>... Numbers>
         requires(sizeof...(Numbers) <= 3)
@@ -117,25 +137,28 @@ public:
     /// Until it is called, lines go to standard error.
     void set_log(log_sink sink) { log_.set_sink(std::move(sink)); }
     [[nodiscard]] const interrupts& irqs() const noexcept { return host_.irqs; }
+    [[nodiscard]] const msix_table& msix() const noexcept { return msix_; }
 
 protected:
     explicit simulated(const pci_function& what, unsigned max_access = 4)
-        : sizes_{what.bar_sizes}, max_access_{max_access}, config_{what} {
+        : sizes_{what.bar_sizes}, max_access_{max_access}, config_{what}, msix_{what.msix, host_.irqs} {
         if (max_access != 4 && max_access != 8) throw std::invalid_argument{"a device's widest access is 4 or 8 bytes"};
         const auto level = irq_flags::eventfd | irq_flags::maskable | irq_flags::automasked;
         const auto message = irq_flags::eventfd | irq_flags::noresize;
         host_.irqs.provide(irq_index::intx, what.intx ? 1 : 0, level);
         host_.irqs.provide(irq_index::msi, what.msi_vectors, message);
-        host_.irqs.provide(irq_index::msix, what.msix.vectors, message);
+        host_.irqs.provide(irq_index::msix, what.msix.vectors,
+                           what.msix.maskable ? message | irq_flags::maskable : message);
         host_.irqs.provide(irq_index::req, 1, message);
     }
     ~simulated() = default;
 
     [[nodiscard]] const config_space& config() const noexcept { return config_; }
 
-    /// Whether all of a stretch lies in a BAR, and accesses to BARs are answered now.
+    /// Whether all of a stretch lies in a BAR, and is the device's own, and accesses to BARs are answered now.
     [[nodiscard]] bool reachable(region_index region, std::uint64_t offset, std::uint64_t size) const noexcept {
-        return region <= region_index::bar5 && fits(offset, size, size_of(region)) && config_.memory_enabled();
+        return region <= region_index::bar5 && fits(offset, size, size_of(region)) && config_.memory_enabled() &&
+               !msix_.touches(static_cast<std::uint32_t>(region), {offset, size});
     }
 
     /// Whether the user has set MSI up; a device then sends messages and asserts no line.
@@ -175,6 +198,7 @@ private:
     unsigned max_access_;
     config_space config_;
     host host_;
+    msix_table msix_;
     bool intx_ = false;
     logger log_;
 };

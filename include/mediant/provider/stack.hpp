@@ -34,22 +34,17 @@ template <class T, class Lower>
 }
 } // namespace detail
 
-/// `stack<Lower, Outermost, …, Innermost>`: opened as a whole, with fresh policies each time. Clamps accesses at
-/// a region's end as read(2) on vfio-pci does; a front with another rule checks before it calls.
-template <lower Lower, class... Policies>
-    requires(valid<Policies> && ...)
-class stack {
-    using layers = typename detail::nest<bottom<Lower>, Policies...>::type;
-
+/// Layers over a lower, opened as a whole. Clamps accesses at a region's end as read(2) on vfio-pci does; a front with
+/// another rule checks before it calls. Layers are what a stack nests, or what finds its policy when it is opened.
+template <lower Lower, class Layers>
+class front {
 public:
-    constexpr explicit stack(Lower& device) noexcept
-        : layers_{detail::nest_over<layers>(device)}, device_{&device} {}
+    constexpr front(Lower& device, Layers layers) noexcept : layers_{std::move(layers)}, device_{&device} {}
 
     [[nodiscard]] constexpr Lower& lower() const noexcept { return *device_; }
 
-    /// Starts afresh: nothing of an earlier open is left. error::no_device where a policy declines.
+    /// error::no_device where a policy declines.
     constexpr result<void> open() {
-        layers_ = detail::nest_over<layers>(*device_);
         sizes_ = {};
         msix_ = {};
         const result<void> opened = layers_.open();
@@ -125,7 +120,7 @@ public:
         requires has_blocks<Lower>
     {
         if (!fits(offset, size, size_of(region))) return {};
-        if constexpr (sizeof...(Policies) != 0) {
+        if constexpr (mediates) {
             for (std::uint64_t done = 0; done < size;) {
                 const traps next = layers_.run_now(region, offset + done, size - done);
                 if (next.trapped) return {};
@@ -135,8 +130,8 @@ public:
         const std::span<std::byte> bytes = device_->block(region, offset, size);
         return bytes.size() == size ? bytes : std::span<std::byte>{};
     }
-    /// A file descriptor of the bytes of memory(), which stays the lower's; -1 where there is none, or where it would give more
-    /// away than the user sees of the region.
+    /// A file descriptor of the bytes of memory(), which stays the lower's; -1 where there is none, or where it would
+    /// give more away than the user sees of the region.
     [[nodiscard]] constexpr int memory_fd(region_index region) const {
         if constexpr (requires { device_->memory_fd(region); })
             return size_of(region) < below_size_of(region) ? -1 : device_->memory_fd(region);
@@ -163,7 +158,12 @@ public:
         if constexpr (requires { device_->advance(now_ns); }) device_->advance(now_ns);
     }
 
+protected:
+    constexpr void renew(Layers layers) noexcept { layers_ = std::move(layers); }
+
 private:
+    static constexpr bool mediates = !std::is_same_v<Layers, bottom<Lower>>;
+
     /// One function a direction, given plain values, so that they stay in registers.
     [[gnu::noinline]] constexpr detail::outcome read_at(region_index region, std::uint64_t offset, std::byte* bytes,
                                                         std::size_t count) {
@@ -171,10 +171,10 @@ private:
         if (count == 0) return detail::packed(0); // wherever it points: vfio-pci answers 0 before it looks
         if (offset >= size) return detail::packed(0, error::invalid);
         const read_access a{region, offset, clamped(std::span{bytes, count}, size - offset)};
-        if constexpr (sizeof...(Policies) == 0)
-            return detail::packed(layers_.read(a));
-        else
+        if constexpr (mediates)
             return layers_.read_here(a);
+        else
+            return detail::packed(layers_.read(a));
     }
     [[gnu::noinline]] constexpr detail::outcome write_at(region_index region, std::uint64_t offset,
                                                          const std::byte* bytes, std::size_t count) {
@@ -182,10 +182,10 @@ private:
         if (count == 0) return detail::packed(0); // wherever it points: vfio-pci answers 0 before it looks
         if (offset >= size) return detail::packed(0, error::invalid);
         const write_access a{region, offset, clamped(std::span{bytes, count}, size - offset)};
-        if constexpr (sizeof...(Policies) == 0)
-            return detail::packed(layers_.write(a));
-        else
+        if constexpr (mediates)
             return layers_.write_here(a);
+        else
+            return detail::packed(layers_.write(a));
     }
 
     [[nodiscard]] constexpr std::uint64_t size_of(region_index region) const noexcept {
@@ -217,10 +217,10 @@ private:
             }
             if (structure.offset > offset && structure.offset - offset < count) count = structure.offset - offset;
         }
-        if constexpr (sizeof...(Policies) == 0)
-            return {count, false};
-        else
+        if constexpr (mediates)
             return layers_.run_now(region, offset, count);
+        else
+            return {count, false};
     }
 
     [[nodiscard]] constexpr range next_area_of(region_index region, std::uint64_t size, std::uint64_t page_size,
@@ -250,10 +250,27 @@ private:
         return {bytes.data(), bytes.size() <= left ? bytes.size() : static_cast<std::size_t>(left)};
     }
 
-    layers layers_; // first, where the stack is
+    Layers layers_; // first, where the front is
     Lower* device_;
     std::array<std::uint64_t, fixed_regions> sizes_{};
     msix_structures msix_{};
+};
+
+/// `stack<Lower, Outermost, …, Innermost>`: with fresh policies at each open().
+template <lower Lower, class... Policies>
+    requires(valid<Policies> && ...)
+class stack : public front<Lower, typename detail::nest<bottom<Lower>, Policies...>::type> {
+    using layers = typename detail::nest<bottom<Lower>, Policies...>::type;
+
+public:
+    constexpr explicit stack(Lower& device) noexcept
+        : front<Lower, layers>{device, detail::nest_over<layers>(device)} {}
+
+    /// Nothing of an earlier open is left. error::no_device where a policy declines.
+    constexpr result<void> open() {
+        this->renew(detail::nest_over<layers>(this->lower()));
+        return front<Lower, layers>::open();
+    }
 };
 
 } // namespace mediant

@@ -21,6 +21,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace mediant::command_line {
@@ -36,18 +37,23 @@ inline constexpr std::array<std::string_view, fixed_irqs> irq_names{"intx", "msi
 
 /// One thing that a client is to do.
 struct client_step {
-    enum class action { info, read, write, reset };
+    enum class action { info, read, write, reset, memory, get, put, serve };
     action what = action::info;
     region_index region{};
-    std::uint64_t offset = 0;
+    std::uint64_t offset = 0; ///< or the I/O address of memory
     unsigned width = 0;
-    std::uint64_t value = 0;
+    std::uint64_t value = 0; ///< or bytes of memory, or milliseconds
+    std::uint64_t count = 0; ///< commands to serve
 
     [[nodiscard]] std::string text() const {
         switch (what) {
         case action::info: return "info";
         case action::reset: return "reset";
         case action::read: return fmt::format("read {} {:#x} {}", region_text(region), offset, width);
+        case action::memory: return fmt::format("memory {:#x} {:#x}", offset, value);
+        case action::get: return fmt::format("get {:#x} {}", offset, width);
+        case action::put: return fmt::format("put {:#x} {} {:#x}", offset, width, value);
+        case action::serve: return fmt::format("serve {} {}", count, value);
         case action::write: break;
         }
         return fmt::format("write {} {:#x} {} {:#x}", region_text(region), offset, width, value);
@@ -76,6 +82,18 @@ struct client_step {
         return region_index{static_cast<std::uint32_t>(*value)};
     };
 
+    const auto value_of = [&](const std::string& step, client_step& of, bool written) {
+        const std::uint64_t width = number(step, "WIDTH");
+        if (width != 1 && width != 2 && width != 4 && width != 8)
+            throw usage_error{fmt::format("{}: WIDTH is 1, 2, 4 or 8 bytes, not {}", step, width)};
+        of.width = static_cast<unsigned>(width);
+        if (!written) return;
+        of.value = number(step, "VALUE");
+        if ((of.value & ~low_bytes(of.width)) != 0)
+            throw usage_error{fmt::format("{}: {:#x} has more than {} bytes", step, of.value, of.width)};
+    };
+    constexpr std::uint64_t most_memory = 1u << 30;
+
     using action = client_step::action;
     std::vector<client_step> steps;
     while (at < words.size()) {
@@ -87,17 +105,24 @@ struct client_step {
             step.what = word == "read" ? action::read : action::write;
             step.region = region(word);
             step.offset = number(word, "OFFSET");
-            const std::uint64_t width = number(word, "WIDTH");
-            if (width != 1 && width != 2 && width != 4 && width != 8)
-                throw usage_error{fmt::format("{}: WIDTH is 1, 2, 4 or 8 bytes, not {}", word, width)};
-            step.width = static_cast<unsigned>(width);
-            if (step.what == action::write) {
-                step.value = number(word, "VALUE");
-                if ((step.value & ~low_bytes(step.width)) != 0)
-                    throw usage_error{fmt::format("write: {:#x} has more than {} bytes", step.value, step.width)};
-            }
+            value_of(word, step, step.what == action::write);
+        } else if (word == "get" || word == "put") {
+            step.what = word == "get" ? action::get : action::put;
+            step.offset = number(word, "IOVA");
+            value_of(word, step, step.what == action::put);
+        } else if (word == "memory") {
+            step.what = action::memory;
+            step.offset = number(word, "IOVA");
+            step.value = number(word, "BYTES");
+            if (step.value == 0 || step.value > most_memory)
+                throw usage_error{fmt::format("memory: BYTES is from 1 to {:#x}, not {:#x}", most_memory, step.value)};
+        } else if (word == "serve") {
+            step.what = action::serve;
+            step.count = number(word, "COUNT");
+            step.value = number(word, "MILLISECONDS");
+            if (step.value > 3'600'000) throw usage_error{"serve: MILLISECONDS is an hour at most"};
         } else {
-            throw usage_error{word + ": not info, read, write or reset"};
+            throw usage_error{word + ": not info, read, write, reset, memory, put, get or serve"};
         }
         steps.push_back(step);
     }
@@ -107,12 +132,13 @@ struct client_step {
 /// A vfio-user client that does some steps in one connection, as policies begin afresh with each.
 class client_session {
 public:
-    client_session(const std::string& socket, std::ostream& out) : out_{out} {
+    /// `twin_socket`: asks for the device's DMA on a socket of its own.
+    client_session(const std::string& socket, bool twin_socket, std::ostream& out) : out_{out} {
         auto connected = vfio_user::client::connect(socket);
         if (!connected) fail(socket, connected.error());
         client_ = std::move(*connected);
         check(socket, client_.set_timeout(std::chrono::seconds{10}));
-        const auto agreed = client_.negotiate();
+        const auto agreed = client_.negotiate({.max_msg_fds = 16, .twin_socket = twin_socket});
         if (!agreed) fail(socket, agreed.error());
     }
 
@@ -122,6 +148,10 @@ public:
         case action::info: return info();
         case action::read: return read(step);
         case action::write: return write(step);
+        case action::memory: return map(step);
+        case action::get:
+        case action::put: return own(step);
+        case action::serve: return serve(step);
         case action::reset: break;
         }
         check("reset", client_.reset());
@@ -172,6 +202,37 @@ private:
         fmt::print(out_, "{}\n", step.text());
     }
 
+    /// Memory of this process, of zeros, which is not shared: the device's DMA comes by messages.
+    void map(const client_step& step) {
+        memory_.emplace_back(step.offset, std::vector<std::byte>(static_cast<std::size_t>(step.value)));
+        check(step.text(), client_.map_dma(step.offset, memory_.back().second));
+        fmt::print(out_, "{}\n", step.text());
+    }
+
+    void own(const client_step& step) {
+        for (auto& [iova, bytes] : memory_) {
+            if (step.offset < iova || !fits(step.offset - iova, step.width, bytes.size())) continue;
+            const auto all = std::span{bytes}.subspan(static_cast<std::size_t>(step.offset - iova), step.width);
+            if (step.what == client_step::action::put) {
+                store_little(all, step.value);
+                return fmt::print(out_, "{}\n", step.text());
+            }
+            return fmt::print(out_, "{} {:#0{}x}\n", step.text(), load_little(all), 2 + 2 * step.width);
+        }
+        throw command_error{step.text() + ": no memory was given to the device there"};
+    }
+
+    void serve(const client_step& step) {
+        const auto& memory = client_.memory();
+        const std::uint64_t reads = memory.reads();
+        const std::uint64_t writes = memory.writes();
+        const auto served = [&] { return memory.reads() - reads + (memory.writes() - writes); };
+        check(step.text(),
+              client_.serve_dma(std::chrono::milliseconds{step.value}, [&] { return served() >= step.count; }));
+        if (served() < step.count) throw command_error{fmt::format("{}: the device asked {} times", step.text(), served())};
+        fmt::print(out_, "{}: reads {}, writes {}\n", step.text(), memory.reads() - reads, memory.writes() - writes);
+    }
+
     static void check(const std::string& what, result<void> done) {
         if (!done) fail(what, done.error());
     }
@@ -181,13 +242,15 @@ private:
     }
 
     std::ostream& out_;
+    std::vector<std::pair<std::uint64_t, std::vector<std::byte>>> memory_; // by I/O address
     vfio_user::client client_;
 };
 
 /// Connects to a vfio-user server and does what the words say, a line each.
-inline exit_code run_client(const std::string& socket, std::span<const std::string> words, std::ostream& out) {
+inline exit_code run_client(const std::string& socket, bool twin_socket, std::span<const std::string> words,
+                            std::ostream& out) {
     const std::vector<client_step> steps = parse_steps(words);
-    client_session session{socket, out};
+    client_session session{socket, twin_socket, out};
     for (const client_step& step : steps) {
         session.run(step);
         out.flush();

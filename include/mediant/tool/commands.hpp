@@ -142,11 +142,17 @@ private:
         CLI::App& command = add("serve", "serves a device over vfio-user");
         command.add_option("ID", id_, "vendor, device, maybe subsystem; hexadecimal")->option_text(identity_type);
         command.add_option("--class", class_, "the device's class, as in 020000")->option_text("CLASS");
-        command.add_option("--device", serve_.device, "instead: a device of this machine that VFIO holds")
+        command.add_option("--device", serve_.device, "instead: a PCI device that VFIO holds")
             ->option_text("ADDRESS");
-        command.add_option("--behind", serve_.behind, "instead: the device of another vfio-user server")
+        command.add_option("--behind", serve_.behind, "instead: what another server offers")
             ->option_text("PATH");
-        command.add_flag("--share", serve_.shares, "of these, let trusted clients map what passes");
+        command.add_flag("--share", serve_.shares, "of these, let clients map what passes");
+        CLI::Option& providers =
+            *command.add_option("--providers", serve_.providers, "load the provider from here");
+        providers.option_text("DIR[:DIR]");
+        command.add_flag("--unmediated", serve_.unmediated, "and serve a device that has none")
+            ->needs(&providers)
+            ->option_text(" ");
         CLI::Option& path = *command.add_option("--socket,--socket-path", serve_.socket, "the Unix socket to listen on");
         path.option_text("PATH");
         command.add_option("--socket-mode", serve_.mode, "its permissions, as in 0660")->option_text("MODE");
@@ -156,11 +162,14 @@ private:
             ->excludes(&path)
             ->option_text("NUMBER");
         command.add_flag("--once", serve_.once, "end after one client");
-        command.footer("The device of an ID is the program's model of it, or plain memory where there is\n"
-                       "none; one with an ADDRESS is bound to vfio-pci before. With --share, clients are\n"
-                       "given files in which they could reach what is trapped, too.\n"
-                       "Prints \"listening on PATH\" when clients can connect. SIGINT and SIGTERM end it\n"
-                       "and remove the socket. Without --socket and --fd it takes a socket from systemd.");
+        command.add_option("--user", serve_.user, "be this user when the socket is there")->option_text("USER[:GROUP]");
+        command.add_option("--sandbox", serve_.sandbox, "no files, no programs for models: on, off, auto")
+            ->check(CLI::IsMember({"auto", "on", "off"}))
+            ->option_text("WHEN");
+        command.footer("An ID's device is the program's model of it, else plain memory; that of an\n"
+                       "ADDRESS is bound to vfio-pci. Files that are shared hold what is trapped, too.\n"
+                       "Prints \"listening on PATH\" when clients can connect; SIGINT and SIGTERM end it.\n"
+                       "Without --socket and --fd it takes a socket from systemd.");
         does(command, [this] {
             if (int{id_.empty()} + int{serve_.device.empty()} + int{serve_.behind.empty()} != 2)
                 throw usage_error{"serve: one of ID, --device ADDRESS and --behind PATH is needed"};
@@ -172,15 +181,21 @@ private:
     void add_client() {
         CLI::App& command = add("client", "talks to a vfio-user server");
         command.add_option("--socket", serve_.socket, "the server's Unix socket")->required()->option_text("PATH");
+        command.add_flag("--twin-socket", twin_socket_, "take the device's DMA on a socket of its own");
         command.add_option("STEP", steps_, "what to do, see below")->required()->option_text("...");
         command.footer("Steps, all in one connection; a line is printed for each:\n"
                        "  info                               the device, its regions and interrupts\n"
                        "  read REGION OFFSET WIDTH           WIDTH is 1, 2, 4 or 8 bytes\n"
                        "  write REGION OFFSET WIDTH VALUE\n"
                        "  reset\n"
+                       "  memory IOVA BYTES                  memory that is not shared: the device\n"
+                       "                                     asks for it\n"
+                       "  put IOVA WIDTH VALUE               into that memory\n"
+                       "  get IOVA WIDTH\n"
+                       "  serve COUNT MILLISECONDS           answers so often, in that time\n"
                        "REGION is bar0 to bar5, rom, config, vga or a number; numbers are decimal, or\n"
                        "hexadecimal after 0x. Example: client --socket S read bar0 0 4 write bar0 4 4 1");
-        does(command, [this] { return run_client(serve_.socket, steps_, out_); });
+        does(command, [this] { return run_client(serve_.socket, twin_socket_, steps_, out_); });
     }
 
     const program& what_;
@@ -191,6 +206,7 @@ private:
 
     std::string id_;
     std::string class_;
+    bool twin_socket_ = false;
     std::filesystem::path check_;
     map_request map_;
     shim_request shim_;

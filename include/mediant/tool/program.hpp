@@ -37,11 +37,18 @@ struct serve_options {
     std::string device;    ///< the address of the one that is mediated, where it is this machine's
     std::string behind;    ///< the socket of the server whose device is mediated
     bool shares = false;   ///< clients map what passes in the device's or that server's own files
+    std::string providers; ///< folders, between colons, from which providers are loaded instead of the program's own
+    bool unmediated = false; ///< a device without a provider passes whole
     std::string socket;
     int fd = -1;       ///< of a socket that listens already, instead
     std::string mode;  ///< octal
     std::string owner; ///< USER:GROUP
     bool once = false; ///< ends after one client
+    std::string user;    ///< USER or USER:GROUP, that it becomes
+    std::string sandbox; ///< on, off, or where it can be: auto
+
+    /// Whether it is a device that is there, no model.
+    [[nodiscard]] bool names_device() const noexcept { return !device.empty() || !behind.empty(); }
 };
 
 inline constexpr std::size_t no_model = ~std::size_t{0};
@@ -59,6 +66,9 @@ struct program_provider {
 struct program {
     std::vector<program_provider> providers; ///< in the registry's order
     std::vector<device_id> models;
+    /// Serves the device that the options name, or the model with this index, with a provider that is loaded when it is
+    /// opened; false where none takes it.
+    bool (*serve_loaded)(std::size_t model, const serve_options& options, std::ostream& out) = nullptr;
 };
 
 } // namespace mediant::command_line

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <mediant/device/identify.hpp>
 #include <mediant/device/memory_device.hpp>
 #include <mediant/device/pci_address.hpp>
 #include <mediant/device/vfio_device.hpp>
+#include <mediant/plugin/loaded.hpp>
 #include <mediant/provider/stack.hpp>
+#include <mediant/tool/confinement.hpp>
 #include <mediant/tool/identity.hpp>
-#include <mediant/tool/listening.hpp>
 #include <mediant/tool/program.hpp>
 #include <mediant/tool/signals.hpp>
 #include <mediant/vfio_user/remote_device.hpp>
@@ -21,28 +23,26 @@
 #include <cstring>
 #include <ostream>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace mediant::command_line {
 
-/// Serves a provider over a lower until a signal, or the end of the first client. False where it declines.
-template <class P, class Lower>
-[[nodiscard]] bool serve_over(Lower& device, const serve_options& options, std::ostream& out) {
-    using served = stack<Lower, P>;
-    served front{device};
+/// Serves a device until a signal, or the end of the first client. False where its provider declines it.
+template <class Front>
+[[nodiscard]] bool serve_front(Front& front, std::string_view name, const serve_options& options, std::ostream& out) {
     const result<void> opened = front.open(); // each client opens it again
     if (!opened) {
         if (opened.error() == error::no_device) return false;
-        throw command_error{
-            fmt::format("{}: cannot be opened: {}", P::info.name, std::strerror(to_errno(opened.error())))};
+        throw command_error{fmt::format("{}: cannot be opened: {}", name, std::strerror(to_errno(opened.error())))};
     }
     front.release();
 
     stop_on_signal signals;
-    const vfio_user::server_options where = listening(options);
-    vfio_user::server<served> server{front, where};
+    const confinement confined{options};
+    vfio_user::server<Front> server{front, confined.where()};
     signals.stops(server);
-    fmt::print(out, "listening on {}\n", described(where));
+    fmt::print(out, "listening on {}\n", confined.name());
     out.flush();
     if (!options.once) {
         server.run();
@@ -51,6 +51,13 @@ template <class P, class Lower>
     }
     signals.stops_nothing();
     return true;
+}
+
+/// Serves a provider over a lower, likewise.
+template <class P, class Lower>
+[[nodiscard]] bool serve_over(Lower& device, const serve_options& options, std::ostream& out) {
+    stack<Lower, P> front{device};
+    return serve_front(front, P::info.name, options, out);
 }
 
 /// Memory for the BARs that a provider has maps of, or resizes, but for those that it adds to its devices.
@@ -85,23 +92,29 @@ template <class P>
     if (!options.device.empty()) return {address_of(options).id()};
     vfio_user::remote_device remote{{.path = options.behind}};
     const auto opened = remote.open();
-    const auto id = opened ? remote.id() : opened.error();
+    const result<device_id> id = opened ? device::identify(remote) : opened.error();
     remote.release();
     if (!id) throw command_error{fmt::format("{}: {}", options.behind, std::strerror(to_errno(id.error())))};
     return {*id};
+}
+
+/// Calls `each(lower)` on the device that the options name, if they do.
+template <class Each>
+[[nodiscard]] bool on_named_device(const serve_options& options, Each each) {
+    if (!options.device.empty()) {
+        device::vfio_device hardware{address_of(options), {.shares_file = options.shares}};
+        return each(hardware);
+    }
+    vfio_user::remote_device remote{{.path = options.behind, .shares_files = options.shares}};
+    return each(remote);
 }
 
 /// program_provider::serve.
 template <class P, class... Models>
 [[nodiscard]] bool serve_provider(std::size_t model, const device_id& id, const serve_options& options,
                                   std::ostream& out) {
-    if (!options.device.empty()) {
-        device::vfio_device hardware{address_of(options), {.shares_file = options.shares}};
-        return serve_over<P>(hardware, options, out);
-    }
-    if (!options.behind.empty()) {
-        vfio_user::remote_device remote{{.path = options.behind, .shares_files = options.shares}};
-        return serve_over<P>(remote, options, out);
+    if (options.names_device()) {
+        return on_named_device(options, [&](auto& there) { return serve_over<P>(there, options, out); });
     }
     if (model == no_model) {
         device::memory_device memory{id, mapped_bars<P>()};
@@ -123,14 +136,39 @@ template <class P, class... Models>
     return done;
 }
 
+/// program::serve_loaded.
+template <class... Models>
+[[nodiscard]] bool serve_with_loaded(std::size_t model, const serve_options& options, std::ostream& out) {
+    const auto serve = [&](auto& device) {
+        plugin::loaded front{device, {plugin::search_path::parse(options.providers), !options.unmediated}};
+        return serve_front(front, options.providers, options, out);
+    };
+    if (options.names_device()) return on_named_device(options, serve);
+    bool done = false;
+    std::size_t index = 0;
+    [[maybe_unused]] const auto try_model = [&]<class Model>() {
+        if (index++ != model) return;
+        Model device{};
+        done = serve(device);
+    };
+    (try_model.template operator()<Models>(), ...);
+    return done;
+}
+
 /// Serves the first provider that takes the device: on the one that the options name, else on the model of this
 /// identity, else on plain memory.
 inline exit_code run_serve(const program& what, const identity& who, const serve_options& options, std::ostream& out) {
-    const bool there = !options.device.empty() || !options.behind.empty();
+    const bool there = options.names_device();
     std::size_t model = no_model;
     for (std::size_t i = 0; i < what.models.size() && model == no_model && !there; ++i)
         if (who.fits(what.models[i])) model = i;
     const identity device{model == no_model ? who.filled() : what.models[model]};
+    if (!options.providers.empty()) {
+        if (model == no_model && !there)
+            throw command_error{who.text() + ": there is no model of it that a provider could be loaded for"};
+        if (!what.serve_loaded(model, options, out)) throw command_error{who.text() + ": no provider serves this device"};
+        return success;
+    }
     const std::vector<match> matches = matches_of(what, device);
     if (matches.empty()) throw command_error{who.text() + ": no provider serves this device"};
 

@@ -23,6 +23,7 @@ template <class Registry, class... Models>
         out.providers.push_back({kernel::facts_of<P>(), serve_provider<P, Models...>, map_facts_of<P>});
     });
     out.models = {Models::id...};
+    out.serve_loaded = serve_with_loaded<Models...>;
     return out;
 }
 

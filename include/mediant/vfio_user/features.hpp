@@ -3,6 +3,8 @@
 
 #include <mediant/core/requests.hpp>
 #include <mediant/core/result.hpp>
+#include <mediant/migration/state.hpp>
+#include <mediant/vfio_user/servable.hpp>
 #include <mediant/vfio_user/wire.hpp>
 
 #include <linux/vfio.h>
@@ -61,7 +63,8 @@ public:
             if (const auto stopped = device_->ioctl(stop_dma_logging{}); !stopped) return stopped.error();
             std::copy(payload.begin(), payload.end(), to.begin());
             return payload.size();
-        default: return report(asked, data, to);
+        case VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT: return report(asked, data, to);
+        default: return migrate(asked, payload, to);
         }
     }
 
@@ -97,6 +100,14 @@ private:
     /// The methods of a feature; 0: there is no such feature.
     [[nodiscard]] std::uint32_t supported(std::uint32_t feature) {
         std::uint32_t methods = 0;
+        if constexpr (migratable<Device>) {
+            if (device_->migration_flags() != 0) {
+                if (feature == VFIO_DEVICE_FEATURE_MIGRATION || feature == wire::feature_migration_size)
+                    return VFIO_DEVICE_FEATURE_GET;
+                if (feature == VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE)
+                    return VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_SET;
+            }
+        }
         switch (feature) {
         case VFIO_DEVICE_FEATURE_DMA_LOGGING_START:
         case VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP: methods = VFIO_DEVICE_FEATURE_SET; break;
@@ -145,6 +156,57 @@ private:
         const auto done = report_to(what.iova, what.length, what.page,
                                     to.subspan(fixed, words * sizeof(std::uint64_t)));
         return done ? result<std::size_t>{size} : done.error();
+    }
+
+    /// The features of a device that migrates.
+    [[nodiscard]] result<std::size_t> migrate(wire::device_feature asked, std::span<const std::byte> payload,
+                                              std::span<std::byte> to) {
+        if constexpr (migratable<Device>) {
+            const std::uint32_t feature = asked.flags & VFIO_DEVICE_FEATURE_MASK;
+            if (feature == VFIO_DEVICE_FEATURE_MIGRATION)
+                return say(asked, wire::migration_flags{device_->migration_flags()}, to);
+            if (feature == wire::feature_migration_size) {
+                const auto size = device_->migration_size();
+                if (!size) return size.error();
+                return say(asked, wire::migration_size{*size}, to);
+            }
+            if ((asked.flags & VFIO_DEVICE_FEATURE_GET) != 0)
+                return say(asked, wire::migration_state{static_cast<std::uint32_t>(device_->migration()), -1}, to);
+            const auto data = payload.subspan(sizeof asked);
+            if (data.size() != sizeof(wire::migration_state)) return error::invalid;
+            const migration_state state{wire::load<wire::migration_state>(data).state};
+            if (!has(device_->migration_flags(), state)) return error::invalid;
+            if (state == migration_state::pre_copy && device_->migration() == migration_state::stop_copy)
+                return error::invalid; // the one way that there is not
+            if (const auto there = device_->migrate(state); !there) return there.error();
+            std::copy(payload.begin(), payload.end(), to.begin());
+            return payload.size();
+        } else {
+            return error::not_a_request;
+        }
+    }
+
+    /// Whether a client may ask for this state. What concerns peers is not used in vfio-user.
+    [[nodiscard]] static constexpr bool has(std::uint64_t flags, migration_state state) noexcept {
+        switch (state) {
+        case migration_state::stop:
+        case migration_state::running:
+        case migration_state::stop_copy:
+        case migration_state::resuming: return true;
+        case migration_state::pre_copy: return (flags & migrates_with_pre_copy) != 0;
+        default: return false;
+        }
+    }
+
+    /// The answer to a GET. Too little room at the client's: it is told how much there must be.
+    template <class T>
+    [[nodiscard]] static std::size_t say(wire::device_feature asked, const T& what, std::span<std::byte> to) noexcept {
+        const bool fits_reply = asked.argsz >= sizeof asked + sizeof what;
+        asked.argsz = sizeof asked + sizeof what;
+        std::byte* const end = wire::store(to.data(), asked);
+        if (!fits_reply) return sizeof asked;
+        wire::store(end, what);
+        return sizeof asked + sizeof what;
     }
 
     Device* device_;

@@ -8,7 +8,6 @@
 #include <mediant/core/result.hpp>
 #include <mediant/device/dma_map.hpp>
 #include <mediant/device/log.hpp>
-#include <mediant/pci/id.hpp>
 #include <mediant/vfio_user/client.hpp>
 #include <mediant/vfio_user/wire.hpp>
 
@@ -85,17 +84,6 @@ public:
         client_.disconnect();
         regions_.clear();
         dma_.clear();
-    }
-
-    /// What its config space says of it, while it is open.
-    [[nodiscard]] result<device_id> id() {
-        std::array<std::uint32_t, 3> dwords{};
-        for (const auto& [offset, to] : {std::pair{0x00u, &dwords[0]}, {0x08u, &dwords[1]}, {0x2cu, &dwords[2]}}) {
-            const auto value = load(region_index::config, offset, 4);
-            if (!value) return value.error();
-            *to = static_cast<std::uint32_t>(*value);
-        }
-        return device_id{dwords[0] & 0xffff, dwords[0] >> 16, dwords[2] & 0xffff, dwords[2] >> 16, dwords[1] >> 8};
     }
 
     result<get_device_info::answer> ioctl(const get_device_info&) { return settled(client_.device_info()); }

@@ -4,6 +4,7 @@
 #include <mediant/core/access.hpp>
 #include <mediant/core/requests.hpp>
 #include <mediant/core/result.hpp>
+#include <mediant/migration/state.hpp>
 
 #include <concepts>
 #include <cstddef>
@@ -47,6 +48,25 @@ template <class D> concept has_memory_fd = requires(D& device, region_index regi
 /// stays there until release().
 template <class D> concept has_block = requires(D& device, region_index region, std::uint64_t offset) {
     { device.block(region, offset, offset) } -> std::same_as<std::span<std::byte>>;
+};
+
+/// Can be migrated, as VFIO has it (version 2 in linux/vfio.h). migration_flags() says which states there are, 0 where
+/// this one cannot be after all. migrate() leads to a state, by whatever states lie between, and has done so when it
+/// returns; an error leaves it as it was or in migration_state::error, of which a reset is the end. Its data is one
+/// stream, read while it saves and written while it resumes; a read of fewer bytes than were asked for is the last.
+/// migration_size(): about how many bytes stop_copy will have. A release() ends a migration: who opens next finds it
+/// running.
+///
+/// migrate() is asked for states that the flags name and never for error; reads and writes come in the right states.
+template <class D>
+concept migratable = requires(D& device, migration_state state, std::span<std::byte> to,
+                              std::span<const std::byte> from) {
+    { device.migration_flags() } -> std::same_as<std::uint64_t>;
+    { device.migration() } -> std::same_as<migration_state>;
+    { device.migrate(state) } -> std::same_as<result<void>>;
+    { device.read_migration(to) } -> std::same_as<result<std::size_t>>;
+    { device.write_migration(from) } -> std::same_as<result<void>>;
+    { device.migration_size() } -> std::same_as<result<std::uint64_t>>;
 };
 
 /// Has work of its own to do at times: advance(now) at or after deadline(), in nanoseconds of CLOCK_MONOTONIC.

@@ -8,6 +8,7 @@
 #include <mediant/vfio_user/dma_commands.hpp>
 #include <mediant/vfio_user/dma_messages.hpp>
 #include <mediant/vfio_user/inbox.hpp>
+#include <mediant/vfio_user/migration_commands.hpp>
 #include <mediant/vfio_user/options.hpp>
 #include <mediant/vfio_user/region_commands.hpp>
 #include <mediant/vfio_user/replies.hpp>
@@ -48,7 +49,7 @@ public:
           in_{access_size + max_data_, std::clamp<std::uint32_t>(options.max_queued, 64 * 1024, 1u << 30)},
           out_{access_size + max_data_ + 64 * 1024},
           remote_{in_, next_, out_, socket_.get(), options.dma_timeout}, regions_{device, out_, max_data_},
-          dma_{device, out_, options.max_dma_maps}, whole_{device, out_} {}
+          dma_{device, out_, options.max_dma_maps}, whole_{device, out_}, migration_{device, out_, max_data_} {}
     session(const session&) = delete;
     session& operator=(const session&) = delete;
     ~session() { end(); }
@@ -131,13 +132,13 @@ private:
                 }
             }
             in_.pop(next_);
-            if (closing_ | remote_.broken()) [[unlikely]] {
+            if (closing_ || remote_.broken()) [[unlikely]] {
                 if (closing_) (void)flush();
                 return end();
             }
         }
         if (!blocked_) (void)flush();
-        if (dma_.lost() | remote_.broken()) [[unlikely]]
+        if (dma_.lost() || remote_.broken()) [[unlikely]]
             end();
     }
 
@@ -193,8 +194,8 @@ private:
         case wire::command::region_write_multi: regions_.write_multi(what); return true;
         case wire::command::device_feature: return whole_.feature(what);
         case wire::command::device_get_region_io_fds: regions_.io_fds(what); return true;
-        case wire::command::mig_data_read:
-        case wire::command::mig_data_write: out_.reply_error(what, ENOTSUP); return true;
+        case wire::command::mig_data_read: return migration_.read(what);
+        case wire::command::mig_data_write: migration_.write(what); return true;
         case wire::command::region_read: // those two are served already
         case wire::command::region_write:
         case wire::command::version:  // once is enough
@@ -283,6 +284,7 @@ private:
     region_commands<Device> regions_;
     dma_commands<Device> dma_;
     device_commands<Device> whole_;
+    migration_commands<Device> migration_;
     bool open_ = false;        // the device is, and VERSION was accepted
     bool opened_ = false;      // and stays so
     bool closed_ = false;      // for good

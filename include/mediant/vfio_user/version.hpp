@@ -13,6 +13,7 @@
 #include <limits>
 #include <optional>
 #include <span>
+#include <string_view>
 
 namespace mediant::vfio_user {
 
@@ -66,8 +67,10 @@ template <class Integer>
     capabilities found;
     if (data.empty()) return found;
     if (data.back() != std::byte{0}) return error::invalid;
-    const auto* const text = reinterpret_cast<const char*>(data.data());
-    const auto json = nlohmann::json::parse(text, text + data.size() - 1, nullptr, false);
+    std::string_view text{reinterpret_cast<const char*>(data.data()), data.size()};
+    while (!text.empty() && text.back() == '\0') text.remove_suffix(1); // some may fill up with them
+    if (text.find('\0') != text.npos) return error::invalid;            // which the parser would take for the end
+    const auto json = nlohmann::json::parse(text, nullptr, false);
     if (!json.is_object()) return error::invalid; // also what could not be parsed
     const auto all = json.find("capabilities");
     if (all == json.end()) return found;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <mediant/core/requests.hpp>
+#include <mediant/migration/state.hpp>
 
 #include <linux/vfio.h>
 
@@ -186,6 +187,27 @@ struct logging_report {
     std::uint64_t page;
 };
 
+/// MIGRATION's data, in the reply: VFIO_MIGRATION_*.
+struct migration_flags {
+    std::uint64_t flags;
+};
+/// MIG_DEVICE_STATE's data both ways.
+struct migration_state {
+    std::uint32_t state;
+    std::int32_t data_fd; ///< of no use: MIG_DATA_READ and WRITE are in its place
+};
+/// MIG_DATA_SIZE's data, in the reply.
+struct migration_size {
+    std::uint64_t stop_copy_length;
+};
+inline constexpr std::uint32_t feature_migration_size = 9; ///< VFIO_DEVICE_FEATURE_MIG_DATA_SIZE, since kernel 6.2
+
+/// MIG_DATA_READ both ways, MIG_DATA_WRITE; data follows in a write and in a read's reply.
+struct migration_data {
+    std::uint32_t argsz;
+    std::uint32_t size; ///< of the data
+};
+
 /// Behind DMA_UNMAP with dma_unmap_dirty_bitmap (protocol 0.1, struct vfio_bitmap); in the reply the bitmap follows.
 struct dirty_bitmap {
     std::uint64_t page;
@@ -214,6 +236,10 @@ static_assert(layout<device_feature> && sizeof(device_feature) == 8);
 static_assert(layout<logging_start> && sizeof(logging_start) == 16);
 static_assert(layout<logging_range> && sizeof(logging_range) == 16);
 static_assert(layout<logging_report> && sizeof(logging_report) == 24);
+static_assert(layout<migration_flags> && sizeof(migration_flags) == sizeof(vfio_device_feature_migration));
+static_assert(layout<migration_state> && sizeof(migration_state) == sizeof(vfio_device_feature_mig_state));
+static_assert(layout<migration_size> && sizeof(migration_size) == 8);
+static_assert(layout<migration_data> && sizeof(migration_data) == 8);
 static_assert(layout<dirty_bitmap> && sizeof(dirty_bitmap) == 16);
 
 // The core mirrors linux/vfio.h and errno without including them; here it is checked.
@@ -226,6 +252,13 @@ static_assert(static_cast<std::uint32_t>(irq_flags::automasked) == VFIO_IRQ_INFO
 static_assert(static_cast<std::uint32_t>(irq_flags::noresize) == VFIO_IRQ_INFO_NORESIZE);
 static_assert(static_cast<int>(region_index::config) == VFIO_PCI_CONFIG_REGION_INDEX);
 static_assert(fixed_regions == VFIO_PCI_NUM_REGIONS && fixed_irqs == VFIO_PCI_NUM_IRQS);
+static_assert(static_cast<int>(mediant::migration_state::error) == VFIO_DEVICE_STATE_ERROR);
+static_assert(static_cast<int>(mediant::migration_state::stop) == VFIO_DEVICE_STATE_STOP);
+static_assert(static_cast<int>(mediant::migration_state::running) == VFIO_DEVICE_STATE_RUNNING);
+static_assert(static_cast<int>(mediant::migration_state::stop_copy) == VFIO_DEVICE_STATE_STOP_COPY);
+static_assert(static_cast<int>(mediant::migration_state::resuming) == VFIO_DEVICE_STATE_RESUMING);
+static_assert(static_cast<int>(mediant::migration_state::running_p2p) == VFIO_DEVICE_STATE_RUNNING_P2P);
+static_assert(migrates_by_stop_copy == VFIO_MIGRATION_STOP_COPY && migrates_with_p2p == VFIO_MIGRATION_P2P);
 static_assert(to_errno(error::not_permitted) == EPERM && to_errno(error::not_found) == ENOENT);
 static_assert(to_errno(error::io) == EIO && to_errno(error::no_address) == ENXIO && to_errno(error::too_big) == E2BIG);
 static_assert(to_errno(error::again) == EAGAIN && to_errno(error::no_memory) == ENOMEM);

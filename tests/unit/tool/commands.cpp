@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
+#include <mediant/device/edu.hpp>
 #include <mediant/mediant.hpp>
 #include <mediant/tool/tool.hpp>
+#include <mediant/vfio_user/server.hpp>
 
 #include <unit/temporary_folder.hpp>
 
@@ -120,7 +122,7 @@ TEST_CASE("help fits a screen") {
         std::istringstream lines{help.out};
         std::size_t count = 0;
         for (std::string line; std::getline(lines, line); ++count) CHECK(line.size() <= 80);
-        CHECK(count <= 24);
+        CHECK(count <= 28);
         CHECK(count >= 5);
     }
     CHECK_THAT(run({"--version"}).out, StartsWith("mediant "));
@@ -152,7 +154,13 @@ TEST_CASE("what is not understood ends with 2 and says where help is") {
                                                {"client", "--socket", "s", "read", "bar6", "0", "4"},
                                                {"client", "--socket", "s", "read", "bar0", "zero", "4"},
                                                {"client", "--socket", "s", "read", "bar0", "0", "3"},
-                                               {"client", "--socket", "s", "write", "bar0", "0", "1", "256"}}) {
+                                               {"client", "--socket", "s", "write", "bar0", "0", "1", "256"},
+                                               {"client", "--socket", "s", "put", "0", "1", "256"},
+                                               {"client", "--socket", "s", "get", "0", "3"},
+                                               {"client", "--socket", "s", "memory", "0", "0"},
+                                               {"client", "--socket", "s", "memory", "0", "0x40000001"},
+                                               {"client", "--socket", "s", "serve", "1"},
+                                               {"client", "--socket", "s", "serve", "1", "3600001"}}) {
         const outcome what = run(words);
         INFO(what.err);
         CHECK(what.code == 2);
@@ -488,6 +496,39 @@ TEST_CASE("a client says what went wrong, and what was done before") {
     const outcome nobody = run({"client", "--socket", socket, "info"});
     CHECK(nobody.code == 1);
     CHECK_THAT(nobody.err, Contains("nic.sock: No such file or directory"));
+}
+
+TEST_CASE("a client gives the device memory that it does not share") {
+    mediant::test::temporary_folder at;
+    const std::string socket = (at / "edu.sock").string();
+    mediant::device::edu model;
+    mediant::stack<mediant::device::edu> device{model};
+    mediant::vfio_user::server server{device, {.path = socket}};
+    std::thread loop{[&] { server.run(); }};
+    for (const bool twin : {false, true}) {
+        std::vector<std::string> words{"client", "--socket", socket};
+        if (twin) words.emplace_back("--twin-socket");
+        for (const char* const word :
+             {"write", "config", "4",      "2",      "6",          "memory", "0x1000", "0x2000", "put",   "0x1ffc", "8",
+              "0x1122334455667788", "write", "bar0", "0x80",       "4",      "0x1ffc", "write",  "bar0",  "0x88",   "4",
+              "0x40000", "write",  "bar0",  "0x90",  "4",          "8",      "write",  "bar0",   "0x98",  "4",      "1",
+              "serve",  "2",       "20000", "write", "bar0",       "0x80",   "4",      "0x40000", "write", "bar0",  "0x88",
+              "4",      "0x2804",  "write", "bar0",  "0x98",       "4",      "3",      "serve",  "1",     "20000",  "get",
+              "0x2804", "8"})
+            words.emplace_back(word);
+        const outcome asked = run(words);
+        INFO(asked.err);
+        CHECK(asked.code == 0);
+        CHECK_THAT(asked.out, Contains("memory 0x1000 0x2000\nput 0x1ffc 8 0x1122334455667788\n"));
+        CHECK_THAT(asked.out, Contains("serve 2 20000: reads 2, writes 0\n")); // two pages
+        CHECK_THAT(asked.out, Contains("serve 1 20000: reads 0, writes 1\nget 0x2804 8 0x1122334455667788\n"));
+    }
+    const outcome nothing = run({"client", "--socket", socket, "memory", "0", "0x1000", "serve", "1", "20"});
+    CHECK(nothing.err == "acme-nics: error: serve 1 20: the device asked 0 times\n");
+    const outcome elsewhere = run({"client", "--socket", socket, "memory", "0", "0x1000", "get", "0xffe", "4"});
+    CHECK(elsewhere.err == "acme-nics: error: get 0xffe 4: no memory was given to the device there\n");
+    server.stop();
+    loop.join();
 }
 
 TEST_CASE("a signal ends serve cleanly") {

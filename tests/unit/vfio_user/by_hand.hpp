@@ -108,14 +108,15 @@ struct reply {
 };
 
 /// A session on one end of a socket pair, moved by hand: nothing happens behind the test's back.
-class by_hand {
+template <class Device>
+class by_hand_of {
 public:
-    fake_device device;
+    Device device;
     server_options options;
     client peer;
-    std::optional<session<fake_device>> server;
+    std::optional<session<Device>> server;
 
-    explicit by_hand(server_options with = {}) : options{std::move(with)} { connect(); }
+    explicit by_hand_of(server_options with = {}) : options{std::move(with)} { connect(); }
 
     void connect() {
         int pair[2];
@@ -181,6 +182,7 @@ public:
     /// Whether the connection still works: one more good message.
     bool alive() { return error_of(message_of(wire::command::device_get_info, wire::device_info{16, 0, 0, 0})) == 0; }
 };
+using by_hand = by_hand_of<fake_device>;
 
 /// A server on a thread of its own.
 class served {

@@ -107,14 +107,14 @@ TEST_CASE("vfio-user DMA by messages: reads and writes, on either socket") {
         CHECK(at.dma().read(0x10001, got) == answer{20000, error::none});
         CHECK(std::equal(got.begin(), got.end(), before.begin() + 1));
         CHECK(at.dma().write(0x12345, news) == answer{5000, error::none});
-        CHECK(std::equal(news.begin(), news.end(), memory.begin() + 0x2345));
-        CHECK(memory[0x2344] == before[0x2344]);
-        CHECK(memory[0x2345 + 5000] == before[0x2345 + 5000]);
         // A fault partway: the end of what is mapped.
         CHECK(at.dma().read(0x15ff0, std::span{got}.first(32)) == answer{16, error::fault});
         CHECK(at.dma().write(0x20000, news) == answer{0, error::fault});
         CHECK(at.dma().read(0x10000, std::span{got}.first(1)) == answer{1, error::none});
     }
+    CHECK(std::equal(news.begin(), news.end(), memory.begin() + 0x2345));
+    CHECK(memory[0x2344] == before[0x2344]);
+    CHECK(memory[0x2345 + 5000] == before[0x2345 + 5000]);
     CHECK(at.peer.memory().reads() == reads);
     CHECK(at.peer.memory().writes() == parts(5000));
 }
@@ -611,6 +611,56 @@ TEST_CASE("vfio-user DMA by messages: from other threads with a twin socket alon
     }
     CHECK(good == (twin ? 200 : 0));
     CHECK(refused == (twin ? 0 : 200));
+}
+
+TEST_CASE("vfio-user DMA by messages: by a device's own clock, while its client goes on, and others are served") {
+    const bool twin = GENERATE(false, true);
+    const bool spinning = GENERATE(false, true);
+    CAPTURE(twin, spinning);
+    event_loop loop;
+    std::array<fake_device, 2> devices;
+    std::array<std::string, 2> paths{socket_path("clock-0"), socket_path("clock-1")};
+    std::vector<std::unique_ptr<endpoint<fake_device>>> ends;
+    for (std::size_t i = 0; i < 2; ++i)
+        ends.push_back(std::make_unique<endpoint<fake_device>>(loop, devices[i], server_options{.path = paths[i]}));
+    std::atomic<int> right{0};
+    for (fake_device& each : devices) {
+        each.on_advance = [&] {
+            bytes got(3000);
+            const bytes expected = counting(3000);
+            const auto came = each.host.dma.read(0x1000, got);
+            if (came.count == got.size() && got == expected && each.host.dma.write(0x3000, got).count == got.size()) ++right;
+        };
+    }
+    std::thread turning{[&] { spinning ? loop.spin() : loop.run(); }};
+    {
+        std::vector<std::thread> all;
+        for (std::size_t i = 0; i < 2; ++i)
+            all.emplace_back([&, i] {
+                auto made = client::connect(paths[i]);
+                if (!made) return;
+                auto& peer = *made;
+                (void)peer.set_timeout(5s);
+                bytes memory = counting(3000);
+                memory.resize(0x4000);
+                if (!peer.negotiate({.max_msg_fds = 16, .twin_socket = twin}) || !peer.map_dma(0x1000, memory)) return;
+                for (std::uint64_t n = 1; n <= 100; ++n) {
+                    const std::uint64_t soon = n * 1000;
+                    (void)peer.write({region_index::bar4, 0, std::as_bytes(std::span{&soon, 1})});
+                    std::uint64_t got = 0;
+                    while (peer.memory().writes() != n) { // its clock may be due before or after any of these
+                        if (peer.write({region_index::bar1, 8, std::as_bytes(std::span{&n, 1})}).count != 8 ||
+                            peer.read({region_index::bar1, 8, std::as_writable_bytes(std::span{&got, 1})}).count != 8 ||
+                            got != n)
+                            return;
+                    }
+                }
+            });
+        for (auto& each : all) each.join();
+    }
+    loop.stop();
+    turning.join();
+    CHECK(right == 200);
 }
 
 TEST_CASE("vfio-user DMA by messages: nothing is allocated") {

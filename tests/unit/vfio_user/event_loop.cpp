@@ -220,6 +220,19 @@ TEST_CASE("vfio-user loop: deadlines of many devices come in their order") {
     }
 }
 
+TEST_CASE("vfio-user loop: a deadline that the only client's access has set comes without another access") {
+    // Alone in its loop a device is waited for by itself, which ends with that access.
+    house at{1, "alone"};
+    const turning turn{at.loop, [&] { at.loop.run(); }};
+    auto peer = connected(numbered("alone", 0));
+    REQUIRE(peer.negotiate());
+    const std::uint64_t soon = 1'000'000;
+    std::atomic<bool> came{false};
+    at.devices[0].on_advance = [&] { came = true; };
+    REQUIRE(peer.write({region_index::bar4, 0, std::as_bytes(std::span{&soon, 1})}).count == 8);
+    CHECK(eventually([&] { return came.load(); }));
+}
+
 TEST_CASE("vfio-user loop: stop() ends every way to turn it, again and again") {
     house at{3, "stop"};
     for (int i = 0; i < 60; ++i) {

@@ -59,6 +59,7 @@ public:
     std::atomic<std::uint64_t> accesses{0};
     std::function<answer(read_access)> on_read{}; // of BAR 0, instead of its file
     std::function<answer(write_access)> on_write{};
+    std::function<void()> on_advance{};
 
     result<void> open() {
         if (open_error != error::none) return open_error;
@@ -185,6 +186,7 @@ public:
         deadline_.reset();
         ++expiries_;
         advanced_as = ++advanced;
+        if (on_advance) on_advance();
     }
 
 private:

@@ -8,6 +8,7 @@
 #include <linux/minmax.h>
 #include <linux/nospec.h>
 #include <linux/pm_runtime.h>
+#include <linux/sched.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
 #include <asm/byteorder.h>
@@ -114,6 +115,7 @@ static ssize_t mediant_trapped(struct mediant_device *mdev, unsigned int bar, u6
 		done += ret;
 		if (ret < size)
 			break;
+		cond_resched();
 	}
 
 	pm_runtime_put(&pdev->dev);
@@ -171,15 +173,28 @@ static ssize_t mediant_bar_rw(struct mediant_device *mdev, char __user *buf, siz
 	return done ?: ret;
 }
 
+/* Of configuration space the core refuses what is not all within, and so does this. */
+static bool mediant_ends_before(struct mediant_device *mdev, loff_t pos, size_t count)
+{
+	u64 size = mdev->regions[VFIO_PCI_CONFIG_REGION_INDEX].size;
+	u64 offset = pos & VFIO_PCI_OFFSET_MASK;
+
+	return count && (offset >= size || count > size - offset);
+}
+
 static ssize_t mediant_rw(struct mediant_device *mdev, char __user *buf, size_t count,
 			  loff_t *ppos, bool write)
 {
 	unsigned int index = VFIO_PCI_OFFSET_TO_INDEX(*ppos);
 
-	if (index == VFIO_PCI_CONFIG_REGION_INDEX && mediant_asks(mdev, MEDIANT_CONFIG))
-		return mediant_config_rw(mdev, buf, count, ppos, write);
-	if (mediant_mediates(mdev, index))
+	if (index == VFIO_PCI_CONFIG_REGION_INDEX) {
+		if (mediant_mediates(mdev, index) && mediant_ends_before(mdev, *ppos, count))
+			return -EFAULT;
+		if (mediant_asks(mdev, MEDIANT_CONFIG))
+			return mediant_config_rw(mdev, buf, count, ppos, write);
+	} else if (mediant_mediates(mdev, index)) {
 		return mediant_bar_rw(mdev, buf, count, ppos, write);
+	}
 	if (write)
 		return vfio_pci_core_write(&mdev->core.vdev, buf, count, ppos);
 	return vfio_pci_core_read(&mdev->core.vdev, buf, count, ppos);

@@ -50,8 +50,8 @@ struct mediant_region {
 	bool mappable; /* its parts that hold no trap */
 };
 
-/* The regions of which a policy can say anything: the BARs and, that there is none, the ROM. */
-#define MEDIANT_REGIONS (VFIO_PCI_ROM_REGION_INDEX + 1)
+/* The regions of which a policy can say anything, if only that the user sees less of them. */
+#define MEDIANT_REGIONS VFIO_PCI_NUM_REGIONS
 
 struct mediant_device {
 	struct vfio_pci_core_device core; /* first: the driver data is a vfio_pci_core_device */
@@ -71,6 +71,7 @@ struct mediant_device {
 
 	spinlock_t reset_lock; /* guards reset_pending and the release of lock */
 	bool reset_pending;
+	bool frozen; /* an error was detected of which a reset of the link is the cure; device lock */
 };
 
 /* Whether the provider mediates what MEDIANT_CONFIG and its like name. */
@@ -199,5 +200,7 @@ void mediant_lock(struct mediant_device *mdev);
 void mediant_unlock(struct mediant_device *mdev);
 void mediant_note_reset(struct mediant_device *mdev);
 void mediant_reset_done(struct pci_dev *pdev);
+pci_ers_result_t mediant_error_detected(struct pci_dev *pdev, pci_channel_state_t state);
+void mediant_resume(struct pci_dev *pdev);
 
 #endif /* MEDIANT_DEVICE_H */

@@ -62,29 +62,35 @@ static int mediant_see_region(struct mediant_device *mdev, unsigned int index,
 {
 	unsigned long long below = 0;
 	unsigned int below_flags = 0;
-	int ret;
+	int ret, below_ret;
 
 	*size = 0;
 	*flags = 0;
 	*differs = false;
-	ret = mediant_below_region_info(mdev, index, &below, &below_flags);
+	below_ret = mediant_below_region_info(mdev, index, &below, &below_flags);
 	if (!mediant_asks(mdev, MEDIANT_REGION_INFO)) {
 		*size = below;
 		*flags = below_flags;
-		return ret;
+		return below_ret;
 	}
 	ret = mdev->provider->region_info(mdev->state, index, size, flags);
-	*differs = *size != below || (*flags & MEDIANT_REGION_FLAGS) != below_flags;
+	if (ret || below_ret)
+		*differs = ret != below_ret;
+	else
+		*differs = *size != below || (*flags & MEDIANT_REGION_FLAGS) != below_flags;
 	return ret;
 }
 
-static bool mediant_holds_trap(struct mediant_device *mdev, unsigned int bar, u64 size)
+static bool mediant_holds_trap(struct mediant_device *mdev, unsigned int index, u64 size)
 {
 	unsigned int trapped = 0;
 	u64 offset = 0;
 
+	/* What is trapped of configuration space is config.c's matter; VGA's ranges have no maps. */
+	if (index > VFIO_PCI_ROM_REGION_INDEX)
+		return false;
 	while (offset < size && !trapped)
-		offset += mdev->provider->run(mdev->state, bar, offset, size - offset, &trapped);
+		offset += mdev->provider->run(mdev->state, index, offset, size - offset, &trapped);
 	return trapped;
 }
 

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Servers for the suite, until they are killed:
+//
+//   serve edu SOCKET       QEMU's edu device
+//   serve mediated SOCKET  the same through its provider
+//   serve memory SOCKET    a device of memory, with message interrupts; of BAR 2 one page cannot be mapped
+#include "edu/edu.hpp"
+
+#include <mediant/device/edu.hpp>
+#include <mediant/device/memory_device.hpp>
+#include <mediant/mediant.hpp>
+#include <mediant/provider/stack.hpp>
+#include <mediant/vfio_user/server.hpp>
+
+#include <cstdio>
+#include <exception>
+#include <string>
+
+using namespace mediant;
+
+/// One register that is mediated: what is around it can be mapped.
+struct spotted {
+    static constexpr auto info = provider{"spotted", {pci_id{0x1234, 0x5678}}};
+    static constexpr auto bar2 = region_map{bar{2}, 64_KiB,
+                                            reg{"SPOT", 0x4000, ro, {.backing = from::constant, .value = 7}}};
+    static constexpr auto regions = mediant::regions<bar2>{};
+};
+static_assert(valid<spotted>);
+
+namespace {
+
+template <class Device>
+int serve(Device& device, const std::string& path) {
+    vfio_user::server server{device, {.path = path}};
+    server.run();
+    return 0;
+}
+} // namespace
+
+int main(int argc, char** argv) {
+    if (argc != 3) {
+        std::fprintf(stderr, "usage: %s edu|mediated|memory SOCKET\n", argv[0]);
+        return 2;
+    }
+    try {
+        const std::string what = argv[1];
+        if (what == "memory") {
+            device::memory_device lower{device::pci_function{
+                .id = {0x1234, 0x5678, 0, 0, 0xff0000},
+                .bar_sizes = {4_MiB, 0, 64_KiB, 0, 4_KiB, 0},
+                .msi_vectors = 4,
+                .msix = {.vectors = 8, .table_bar = 4, .pending_bar = 4, .pending_offset = 0x800}}};
+            stack<device::memory_device, spotted> front{lower};
+            return serve(front, argv[2]);
+        }
+        device::edu lower;
+        if (what == "mediated") {
+            stack<device::edu, acme::edu> front{lower};
+            return serve(front, argv[2]);
+        }
+        stack<device::edu> front{lower};
+        return serve(front, argv[2]);
+    } catch (const std::exception& e) {
+        std::fprintf(stderr, "%s\n", e.what());
+        return 1;
+    }
+}
