@@ -132,6 +132,15 @@ void loads(const device& under, std::uint64_t base) {
     }
     same_loads("after writes", under, base);
 
+    // The core turns INTx off in the device, and not in what the user sees.
+    under.put<std::uint16_t>(config, PCI_COMMAND, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+    const event interrupt;
+    const std::array<int, 1> events{interrupt.get()};
+    under.set_irqs(VFIO_PCI_INTX_IRQ_INDEX, 0, events);
+    under.set_irqs(VFIO_PCI_INTX_IRQ_INDEX, VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_MASK, 0, 1, {});
+    same_loads("with INTx masked", under, base);
+    under.disable_irqs(VFIO_PCI_INTX_IRQ_INDEX);
+
     const policy inside{under, base};
     expect("a load past the end", inside.load_fails(static_cast<std::uint32_t>(config_size)), failed(EINVAL));
     expect("an unaligned load", inside.load_fails(0x41), done(4)); // in natural parts
