@@ -4,7 +4,10 @@
  * with the user's own buffer and without the policy lock, and what is trapped, which goes to the
  * policy through a small buffer. Everything else is the core's.
  */
+#include <linux/bitops.h>
+#include <linux/log2.h>
 #include <linux/minmax.h>
+#include <linux/nospec.h>
 #include <linux/pm_runtime.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
@@ -119,19 +122,47 @@ static ssize_t mediant_trapped(struct mediant_device *mdev, unsigned int bar, u6
 }
 
 /* A run that passes. The core moves the position only when all went well. */
-static ssize_t mediant_passed(struct mediant_device *mdev, loff_t pos, char __user *buf,
+static ssize_t mediant_passed(struct mediant_device *mdev, loff_t *ppos, char __user *buf,
 			      size_t count, bool write)
 {
-	loff_t start = pos;
+	loff_t start = *ppos;
 	ssize_t ret;
 
 	if (write)
-		ret = vfio_pci_core_write(&mdev->core.vdev, buf, count, &pos);
+		ret = vfio_pci_core_write(&mdev->core.vdev, buf, count, ppos);
 	else
-		ret = vfio_pci_core_read(&mdev->core.vdev, buf, count, &pos);
+		ret = vfio_pci_core_read(&mdev->core.vdev, buf, count, ppos);
 	trace_mediant_access(mdev->core.pdev, VFIO_PCI_OFFSET_TO_INDEX(start),
 			     start & VFIO_PCI_OFFSET_MASK, count, write, false, 0, ret);
 	return ret;
+}
+
+/* An access of several runs, the first of which is known. */
+static noinline ssize_t mediant_runs(struct mediant_device *mdev, char __user *buf, size_t count,
+				     loff_t *ppos, bool write, size_t run, unsigned int trapped)
+{
+	unsigned int bar = VFIO_PCI_OFFSET_TO_INDEX(*ppos);
+	u64 offset = *ppos & VFIO_PCI_OFFSET_MASK;
+	size_t done = 0;
+	ssize_t ret;
+
+	for (;;) {
+		loff_t pos = *ppos + done;
+
+		if (trapped)
+			ret = mediant_trapped(mdev, bar, offset + done, buf + done, run, write);
+		else
+			ret = mediant_passed(mdev, &pos, buf + done, run, write);
+		if (ret <= 0)
+			break;
+		done += ret;
+		if (ret < run || done == count)
+			break;
+		run = mdev->provider->run(bar, offset + done, count - done, &trapped);
+	}
+
+	*ppos += done;
+	return done ?: ret;
 }
 
 static ssize_t mediant_rw(struct mediant_device *mdev, char __user *buf, size_t count,
@@ -140,8 +171,9 @@ static ssize_t mediant_rw(struct mediant_device *mdev, char __user *buf, size_t 
 	unsigned int bar = VFIO_PCI_OFFSET_TO_INDEX(*ppos);
 	u64 offset = *ppos & VFIO_PCI_OFFSET_MASK;
 	u64 size = pci_resource_len(mdev->core.pdev, bar);
-	size_t done = 0;
-	ssize_t ret = 0;
+	unsigned int trapped = 1;
+	ssize_t ret;
+	size_t run;
 
 	if (!count)
 		return 0;
@@ -149,30 +181,53 @@ static ssize_t mediant_rw(struct mediant_device *mdev, char __user *buf, size_t 
 		return -EINVAL;
 	count = min_t(u64, count, size - offset);
 
-	while (done < count) {
-		unsigned int trapped = 1;
-		size_t run = mdev->provider->run(bar, offset + done, count - done, &trapped);
+	run = mdev->provider->run(bar, offset, count, &trapped);
+	if (run < count)
+		return mediant_runs(mdev, buf, count, ppos, write, run, trapped);
+	if (!trapped)
+		return mediant_passed(mdev, ppos, buf, count, write);
+	ret = mediant_trapped(mdev, bar, offset, buf, count, write);
+	if (ret > 0)
+		*ppos += ret;
+	return ret;
+}
 
-		if (trapped)
-			ret = mediant_trapped(mdev, bar, offset + done, buf + done, run, write);
-		else
-			ret = mediant_passed(mdev, *ppos + done, buf + done, run, write);
-		if (ret <= 0)
-			break;
-		done += ret;
-		if (ret < run)
-			break;
-	}
+/*
+ * Whether an access is the core's alone: to what is no BAR with a trap, or to a part of one that
+ * holds none. What is past the BAR's end is refused by the core as it is here.
+ */
+static __always_inline bool mediant_passes(struct mediant_device *mdev, loff_t pos, size_t count)
+{
+	unsigned int bar = VFIO_PCI_OFFSET_TO_INDEX(pos);
+	u64 offset = pos & VFIO_PCI_OFFSET_MASK;
+	u64 end = offset + count - 1;
+	const struct mediant_outline *outline;
+	const unsigned long *granules;
+	unsigned int granule;
+	u64 part;
 
-	*ppos += done;
-	return done ?: ret;
+	if (bar >= PCI_STD_NUM_BARS)
+		return true;
+	outline = mdev->outline[array_index_nospec(bar, PCI_STD_NUM_BARS)];
+	if (!outline)
+		return true;
+	part = offset >> outline->shift;
+	if (part >= outline->count || end >> outline->shift != part)
+		return false;
+	granules = outline->granules[outline->part[array_index_nospec(part, outline->count)]];
+	granule = outline->shift - ilog2(MEDIANT_GRANULES);
+	offset = (offset >> granule) & (MEDIANT_GRANULES - 1);
+	end = (end >> granule) & (MEDIANT_GRANULES - 1);
+	/* A natural access lies in two granules at most. Events are for all of the BAR. */
+	return end - offset <= 1 && !test_bit(offset, granules) && !test_bit(end, granules) &&
+	       !trace_mediant_access_enabled();
 }
 
 ssize_t mediant_read(struct vfio_device *core_vdev, char __user *buf, size_t count, loff_t *ppos)
 {
 	struct mediant_device *mdev = mediant_of_vdev(core_vdev);
 
-	if (!mediant_traps(mdev, VFIO_PCI_OFFSET_TO_INDEX(*ppos)))
+	if (mediant_passes(mdev, *ppos, count))
 		return vfio_pci_core_read(core_vdev, buf, count, ppos);
 	return mediant_rw(mdev, buf, count, ppos, false);
 }
@@ -182,7 +237,7 @@ ssize_t mediant_write(struct vfio_device *core_vdev, const char __user *buf, siz
 {
 	struct mediant_device *mdev = mediant_of_vdev(core_vdev);
 
-	if (!mediant_traps(mdev, VFIO_PCI_OFFSET_TO_INDEX(*ppos)))
+	if (mediant_passes(mdev, *ppos, count))
 		return vfio_pci_core_write(core_vdev, buf, count, ppos);
 	return mediant_rw(mdev, (char __user *)buf, count, ppos, true);
 }

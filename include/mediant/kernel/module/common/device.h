@@ -40,6 +40,23 @@ struct mediant_counters {
 	u64 resets;
 };
 
+/*
+ * Where a BAR holds traps, so that what passes is found to do so without a question to the
+ * provider. The BAR lies in at most 1024 parts of 4 KiB or more, a part in 1024 granules of 4 bytes or more.
+ * A granule's bit is set where the provider has to be asked.
+ */
+#define MEDIANT_PART_SHIFT 12
+#define MEDIANT_MOST_PARTS 1024
+#define MEDIANT_GRANULES 1024
+
+struct mediant_outline {
+	unsigned int shift; /* of a part */
+	unsigned int count; /* of parts */
+	u8 part[MEDIANT_MOST_PARTS]; /* which of the granules */
+	/* The first set is all clear, the second all set. */
+	unsigned long granules[][BITS_TO_LONGS(MEDIANT_GRANULES)];
+};
+
 struct mediant_device {
 	struct vfio_pci_core_device core; /* first: the driver data is a vfio_pci_core_device */
 	struct mediant_below below;
@@ -48,6 +65,7 @@ struct mediant_device {
 	const struct mediant_provider *provider;
 	struct module *owner; /* the provider's, held meanwhile; NULL if it is this module */
 	bool traps[PCI_STD_NUM_BARS]; /* BARs that hold a trap */
+	struct mediant_outline *outline[PCI_STD_NUM_BARS]; /* of these */
 	bool map_trapped; /* whether such a BAR's other pages can be mapped */
 	void __iomem *io[PCI_STD_NUM_BARS];
 
@@ -127,7 +145,8 @@ struct mediant_area {
 	u64 size;
 };
 
-void mediant_find_traps(struct mediant_device *mdev);
+int mediant_find_traps(struct mediant_device *mdev);
+void mediant_forget_traps(struct mediant_device *mdev);
 bool mediant_next_area(struct mediant_device *mdev, unsigned int bar, u64 from,
 		       struct mediant_area *area);
 bool mediant_traps(struct mediant_device *mdev, unsigned int index);

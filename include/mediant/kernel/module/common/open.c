@@ -26,8 +26,8 @@ struct mediant_device_id mediant_id_of(struct pci_dev *pdev)
 static void mediant_drop(struct mediant_device *mdev)
 {
 	mediant_unmap_bars(mdev);
+	mediant_forget_traps(mdev);
 	mdev->provider = NULL;
-	mediant_find_traps(mdev);
 }
 
 /* Opens one provider; -ENODEV declines the device. */
@@ -42,7 +42,9 @@ static int mediant_open_provider(struct mediant_device *mdev,
 		return -ENOMEM;
 
 	mdev->provider = provider;
-	mediant_find_traps(mdev);
+	ret = mediant_find_traps(mdev);
+	if (ret)
+		goto out_free;
 	ret = mediant_map_bars(mdev);
 	if (ret)
 		goto out_free;

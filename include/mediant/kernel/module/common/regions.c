@@ -3,6 +3,11 @@
  * Which parts of a BAR hold traps, and that nothing leads around them: region info tells which
  * pages can be mapped, mmap and dma-buf keep to these, and ioeventfd is refused.
  */
+#include <linux/bitmap.h>
+#include <linux/log2.h>
+#include <linux/math64.h>
+#include <linux/minmax.h>
+#include <linux/mm.h>
 #include <linux/nospec.h>
 #include <linux/overflow.h>
 #include <linux/slab.h>
@@ -10,20 +15,89 @@
 
 #include "device.h"
 
-/* At open, when the provider is known. */
-void mediant_find_traps(struct mediant_device *mdev)
+/*
+ * Goes over the traps of a BAR and draws them in `outline`, if it is given. Returns how many sets
+ * of granules that takes, at most as many as a part can name: what would need more is drawn as
+ * trapped.
+ */
+static unsigned int mediant_draw_traps(struct mediant_device *mdev, unsigned int bar, u64 size,
+				       unsigned int shift, struct mediant_outline *outline)
 {
-	const struct mediant_provider *provider = mdev->provider;
+	unsigned int granule = shift - ilog2(MEDIANT_GRANULES);
+	u64 offset = 0, drawn = U64_MAX;
+	unsigned int sets = 0;
+	bool whole;
+
+	while (offset < size) {
+		unsigned int trapped = 1;
+		u64 end = offset + mdev->provider->run(bar, offset, size - offset, &trapped);
+
+		while (trapped && offset < end) {
+			u64 part = offset >> shift;
+			u64 stop = min(end, (part + 1) << shift);
+			u64 first = (offset >> granule) & (MEDIANT_GRANULES - 1);
+			u64 last = ((stop - 1) >> granule) & (MEDIANT_GRANULES - 1);
+
+			if (!sets)
+				sets = 2;
+			whole = last - first == MEDIANT_GRANULES - 1;
+			if (whole || (part != drawn && sets > U8_MAX)) {
+				if (outline)
+					outline->part[part] = 1;
+			} else {
+				if (part != drawn)
+					sets++;
+				drawn = part;
+				if (outline) {
+					outline->part[part] = sets - 1;
+					bitmap_set(outline->granules[sets - 1], first,
+						   last - first + 1);
+				}
+			}
+			offset = stop;
+		}
+		offset = end;
+	}
+	return sets;
+}
+
+/* At open, when the provider is known. To be taken back after an error, too. */
+int mediant_find_traps(struct mediant_device *mdev)
+{
 	unsigned int bar;
 
 	for (bar = 0; bar < PCI_STD_NUM_BARS; bar++) {
 		u64 size = mediant_bar_size(mdev->core.pdev, bar);
-		unsigned int trapped = 0;
-		u64 offset = 0;
+		struct mediant_outline *outline;
+		unsigned int shift, sets;
 
-		while (provider && offset < size && !trapped)
-			offset += provider->run(bar, offset, size - offset, &trapped);
-		mdev->traps[bar] = trapped;
+		if (!size)
+			continue;
+		shift = max(ilog2(size) - ilog2(MEDIANT_MOST_PARTS), MEDIANT_PART_SHIFT);
+		sets = mediant_draw_traps(mdev, bar, size, shift, NULL);
+		if (!sets)
+			continue;
+		outline = kvzalloc(struct_size(outline, granules, sets), GFP_KERNEL_ACCOUNT);
+		if (!outline)
+			return -ENOMEM;
+		outline->shift = shift;
+		outline->count = DIV_ROUND_UP_ULL(size, BIT_ULL(shift));
+		bitmap_fill(outline->granules[1], MEDIANT_GRANULES);
+		mediant_draw_traps(mdev, bar, size, shift, outline);
+		mdev->outline[bar] = outline;
+		mdev->traps[bar] = true;
+	}
+	return 0;
+}
+
+void mediant_forget_traps(struct mediant_device *mdev)
+{
+	unsigned int bar;
+
+	for (bar = 0; bar < PCI_STD_NUM_BARS; bar++) {
+		mdev->traps[bar] = false;
+		kvfree(mdev->outline[bar]);
+		mdev->outline[bar] = NULL;
 	}
 }
 
