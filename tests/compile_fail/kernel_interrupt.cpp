@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// expect: mediant: this world has no interrupt service
+// expect: mediant: a kernel module cannot raise interrupts for its policy: the VFIO core keeps the user's eventfds to itself
 #include <mediant/kernel/policy_object.hpp>
 #include <mediant/mediant.hpp>
 

@@ -170,11 +170,12 @@ struct options {
     std::uint64_t seed = 20240229;
     std::size_t count = 20'000;
     bool plain = false;        ///< no provider: the device itself is compared
+    bool user_space = false;   ///< the provider stands on a device that vfio-pci holds
     unsigned max_access = 4;   ///< of the kernel at hand
     std::string device;        ///< PCI address; empty: the first that there is
 };
 
-/// `[--seed N|random] [--count N] [--plain] [--max-access 4|8] [ADDRESS]`; MEDIANT_SEED stands for --seed. Throws
+/// `[--seed N|random] [--count N] [--plain|--user-space] [--max-access 4|8] [ADDRESS]`; MEDIANT_SEED stands for --seed. Throws
 /// std::invalid_argument.
 [[nodiscard]] inline options parse(int argc, char** argv) {
     options out;
@@ -195,6 +196,8 @@ struct options {
         const std::string_view name = argv[i];
         if (name == "--plain") {
             out.plain = true;
+        } else if (name == "--user-space") {
+            out.user_space = true;
         } else if (name.starts_with("--")) {
             if (++i == argc) throw std::invalid_argument{std::string{name} + " needs a value"};
             if (name == "--seed") out.seed = seed(argv[i]);

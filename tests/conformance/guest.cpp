@@ -3,16 +3,19 @@
 /// \file
 /// Random accesses to QEMU's edu device through /dev/vfio, compared answer by answer with those of the example
 /// provider on the simulated edu device in this process. For a static program that runs in a guest, on a device
-/// that the module made from that provider holds; with --plain on one that vfio-pci holds, without a provider.
+/// that the module made from that provider holds; with --plain on one that vfio-pci holds, without a provider; with
+/// --user-space on one that vfio-pci holds, with the provider in a vfio-user server of this process.
 ///
-///   guest [--plain] [--seed N|random] [--count N] [--max-access 4|8] [ADDRESS]
+///   guest [--plain|--user-space] [--seed N|random] [--count N] [--max-access 4|8] [ADDRESS]
 ///   guest --show-max-access       prints how wide the kernel's accesses to a plain edu device are, 4 or 8
 
 #include "compare.hpp"
+#include "over_vfio_user.hpp"
 
 #include "../../examples/edu/edu.hpp"
 #include "../guest/vfio_client.hpp"
 
+#include <mediant/device/vfio_device.hpp>
 #include <mediant/provider/stack.hpp>
 
 #include <ctime>
@@ -64,22 +67,17 @@ bool same_areas(const Stack& expected, const guest::device& got) {
     return same;
 }
 
-template <class... Policies>
-bool compare(const char* title, const territory& where, const options& how, const std::string& address) {
-    using stack_type = stack<device::edu, Policies...>;
-    const rules& front = how.max_access == 8 ? kernel_wide : kernel_6_1;
-    device::edu here{front.max_access};
-    stack_type local{here};
-    if (!local.open()) throw std::runtime_error{"the simulated device does not open"};
-
-    in_process<stack_type> expected{local, front};
-    kernel got{address};
+/// The accesses and the script, on the simulated device in this process and on the one that is there.
+template <class Local, world There>
+bool compare(const std::string& title, const territory& where, const options& how, const rules& front, Local& local,
+             There& got) {
+    in_process<Local> expected{local, front};
     settle_edu(expected);
     settle_edu(got);
 
     const auto all = generator{where, how.seed}.make(how.count);
     describe(where, all);
-    const std::string name = std::string{title} + ", " + std::string{front.name};
+    const std::string name = title + ", " + std::string{front.name};
     bool same = equal(name, how.seed, all, perform(expected, all), perform(got, all));
 
     std::vector<operation> steps;
@@ -87,7 +85,36 @@ bool compare(const char* title, const territory& where, const options& how, cons
     steps.clear();
     const transcript polled_there = polled_script(got, steps);
     same &= equal(name + ", script", how.seed, steps, polled, polled_there);
+    return same;
+}
+
+template <class... Policies>
+bool compare_kernel(const char* title, const territory& where, const options& how, const std::string& address) {
+    const rules& front = how.max_access == 8 ? kernel_wide : kernel_6_1;
+    device::edu here{front.max_access};
+    stack<device::edu, Policies...> local{here};
+    if (!local.open()) throw std::runtime_error{"the simulated device does not open"};
+    kernel got{address};
+    bool same = compare(title, where, how, front, local, got);
     same &= same_areas(local, got.device());
+    local.release();
+    return same;
+}
+
+/// The provider in user space, over the device that vfio-pci holds.
+template <class... Policies>
+bool compare_user_space(const char* title, const territory& where, const options& how, const std::string& address) {
+    const rules& front = how.max_access == 8 ? vfio_user_8 : vfio_user_4;
+    device::edu here{front.max_access};
+    stack<device::edu, Policies...> local{here};
+    if (!local.open()) throw std::runtime_error{"the simulated device does not open"};
+    const char* const iommufd = std::getenv("MEDIANT_IOMMUFD");
+    device::vfio_device there{*device::pci_address::parse(address),
+                              {.how = iommufd != nullptr ? device::vfio_options::iommu::iommufd
+                                                         : device::vfio_options::iommu::type1}};
+    stack<device::vfio_device, Policies...> served{there};
+    over_vfio_user got{served};
+    const bool same = compare(title, where, how, front, local, got);
     local.release();
     return same;
 }
@@ -119,12 +146,15 @@ int main(int argc, char** argv) {
             return 0;
         }
         std::printf("%s, held by %s\n", address.c_str(), guest::driver_of(address).c_str());
-        if (how.plain) return compare<>("no provider", edu_territory(), how, address) ? 0 : 1;
+        if (how.plain) return compare_kernel<>("no provider", edu_territory(), how, address) ? 0 : 1;
 
         territory mediated = edu_territory();
         mediated.around<acme::edu::bar0>();
         mediated.untouched = {{device::edu::factorial, 4}}; // the DMA block is virtual
-        return compare<acme::edu>("acme::edu", mediated, how, address) ? 0 : 1;
+        if (!how.user_space) return compare_kernel<acme::edu>("acme::edu", mediated, how, address) ? 0 : 1;
+        bool same = compare_user_space<acme::edu>("acme::edu over VFIO", mediated, how, address);
+        same &= compare_user_space<>("no provider, over VFIO", edu_territory(), how, address);
+        return same ? 0 : 1;
     } catch (const std::exception& e) {
         std::printf("error: %s\n", e.what());
         return 2;

@@ -1,113 +1,30 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
 /// \file
-/// Random accesses to the example provider on the simulated edu device, in process and over vfio-user, compared
-/// answer by answer; then the same without a provider.
+/// Random accesses to the example provider on the simulated edu device, in process, over vfio-user, and over a second
+/// vfio-user server that mediates what the first offers, compared answer by answer; then the same without a provider.
 ///
 ///   in_process_and_vfio_user [--seed N|random] [--count N]
 
 #include "compare.hpp"
+#include "over_vfio_user.hpp"
 
 #include "../../examples/edu/edu.hpp"
 
 #include <mediant/provider/stack.hpp>
-#include <mediant/vfio_user/client.hpp>
-#include <mediant/vfio_user/server.hpp>
+#include <mediant/vfio_user/remote_device.hpp>
 
-#include <chrono>
-#include <ctime>
 #include <exception>
-#include <filesystem>
-#include <system_error>
-#include <thread>
 
 namespace {
 
 using namespace mediant;
 using namespace mediant::conformance;
 
-/// Throws where a call fails.
-template <class T>
-T must(result<T> what, const char* doing) {
-    if (!what) throw std::system_error{to_errno(what.error()), std::generic_category(), doing};
-    if constexpr (!std::is_void_v<T>) return std::move(*what);
-}
-
-/// A folder for a socket, gone at the end.
-class folder {
-public:
-    folder() {
-        std::string name = (std::filesystem::temp_directory_path() / "mediant-XXXXXX").string();
-        if (::mkdtemp(name.data()) == nullptr) throw std::system_error{errno, std::generic_category(), "mkdtemp"};
-        path_ = name;
-    }
-    folder(const folder&) = delete;
-    folder& operator=(const folder&) = delete;
-    ~folder() {
-        std::error_code none;
-        std::filesystem::remove_all(path_, none);
-    }
-    [[nodiscard]] std::string socket() const { return (path_ / "device").string(); }
-
-private:
-    std::filesystem::path path_;
-};
-
-/// A stack behind a server on a thread of its own, seen through a client.
-template <class Stack>
-class over_vfio_user {
-public:
-    explicit over_vfio_user(Stack& device)
-        : server_{device, vfio_user::server_options{.path = folder_.socket()}}, thread_{[this] { server_.run(); }} {
-        try {
-            client_ = must(vfio_user::client::connect(folder_.socket()), "connect");
-            must(client_.set_timeout(std::chrono::seconds{10}), "set a timeout");
-            static_cast<void>(must(client_.negotiate(), "negotiate"));
-        } catch (...) {
-            end();
-            throw;
-        }
-    }
-    over_vfio_user(const over_vfio_user&) = delete;
-    over_vfio_user& operator=(const over_vfio_user&) = delete;
-    ~over_vfio_user() { end(); }
-
-    outcome perform(const operation& what) {
-        if (what.what == operation::kind::reset) return {0, client_.reset().error(), {}};
-        auto bytes = what.bytes;
-        const auto part = std::span{bytes}.first(what.size);
-        if (what.what == operation::kind::read) {
-            const answer came = client_.read({what.region, what.offset, part});
-            return settle(what, came, bytes);
-        }
-        return settle(what, client_.write({what.region, what.offset, part}), bytes);
-    }
-
-    static void pass_time() { std::this_thread::sleep_for(std::chrono::milliseconds{1}); }
-
-private:
-    void end() {
-        server_.stop();
-        thread_.join();
-    }
-
-    folder folder_;
-    vfio_user::server<Stack> server_;
-    vfio_user::client client_;
-    std::thread thread_;
-};
-
-template <class... Policies>
-bool compare(const std::string& title, const territory& where, const rules& front, const options& how) {
-    using stack_type = stack<device::edu, Policies...>;
-    device::edu here{front.max_access};
-    device::edu there{front.max_access};
-    stack_type local{here};
-    stack_type served{there};
-    must(local.open(), "open");
-
-    in_process<stack_type> expected{local, front};
-    over_vfio_user<stack_type> got{served};
+template <class Stack, world There>
+bool equal_in(const std::string& title, const territory& where, const rules& front, const options& how, Stack& local,
+              There& got) {
+    in_process<Stack> expected{local, front};
     settle_edu(expected);
     settle_edu(got);
 
@@ -121,6 +38,37 @@ bool compare(const std::string& title, const territory& where, const rules& fron
     steps.clear();
     const transcript polled_there = polled_script(got, steps);
     same &= equal(name + ", script", how.seed, steps, polled, polled_there);
+    return same;
+}
+
+template <class... Policies>
+bool compare(const std::string& title, const territory& where, const rules& front, const options& how) {
+    device::edu here{front.max_access};
+    stack<device::edu, Policies...> local{here};
+    must(local.open(), "open");
+
+    device::edu there{front.max_access};
+    stack<device::edu, Policies...> served{there};
+    over_vfio_user got{served};
+    const bool same = equal_in(title, where, front, how, local, got);
+    local.release();
+    return same;
+}
+
+/// The policies stand in a server between the client and one that offers the bare device.
+template <class... Policies>
+bool compare_between(const std::string& title, const territory& where, const rules& front, const options& how) {
+    device::edu here{front.max_access};
+    stack<device::edu, Policies...> local{here};
+    must(local.open(), "open");
+
+    device::edu there{front.max_access};
+    stack<device::edu> bare{there};
+    const served back{bare};
+    vfio_user::remote_device remote{{.path = back.socket()}};
+    stack<vfio_user::remote_device, Policies...> mediated{remote};
+    over_vfio_user got{mediated};
+    const bool same = equal_in(title + " between", where, front, how, local, got);
     local.release();
     return same;
 }
@@ -137,6 +85,8 @@ int main(int argc, char** argv) {
         for (const rules& front : {vfio_user_4, vfio_user_8}) {
             same &= compare<acme::edu>("acme::edu", mediated, front, how);
             same &= compare<>("no provider", edu_territory(), front, how);
+            same &= compare_between<acme::edu>("acme::edu", mediated, front, how);
+            same &= compare_between<>("no provider", edu_territory(), front, how);
         }
         return same ? 0 : 1;
     } catch (const std::exception& e) {

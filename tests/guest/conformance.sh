@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# Runs in a guest: the random accesses through plain vfio-pci against the simulated device, then through the module
-# against the same policy in process.
+# Runs in a guest: the random accesses through plain vfio-pci against the simulated device, then through the provider in
+# a vfio-user server over plain vfio-pci, then through the module, both against the same policy in process.
 set -e
 
 cd /sys/bus/pci/devices
@@ -18,5 +18,6 @@ bind vfio-pci
 # Newer kernels reach 8 bytes at once. Whatever vfio-pci does here, the module must do likewise.
 width=$(/conformance --show-max-access)
 /conformance --plain --max-access "$width" "$@"
+/conformance --user-space --max-access "$width" "$@"
 bind edu_vfio_pci
 /conformance --max-access "$width" "$@"

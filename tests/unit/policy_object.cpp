@@ -54,15 +54,58 @@ struct plain {
     static constexpr auto info = provider{"plain", {pci_id{.class_code = 0x020000, .class_mask = 0xffff00}}};
 };
 
+/// A config map, BARs shaped by it, and requests.
+struct shaped {
+    static constexpr auto info = provider{"shaped", {pci_id{0x1234, 0x11e9}}};
+    static constexpr auto bar0 = region_map{bar{0}, 4_KiB, reg{"IDENT", 0x00, ro, {.backing = from::constant}}};
+    static constexpr auto bar4 = region_map{bar{4}, 16, reg{"MARK", 0x00, rw, {.backing = from::shadow, .value = 7}}};
+    static constexpr auto config = config_map{
+        config_id{.device = 0x5555},
+        shadow_bytes{"SCRATCH", 0x62, 2, {.value = 0x1122, .writable = 0x00ff}},
+        observe_writes{"COMMAND", 0x04, 2},
+        hide_capability{cap::msi},
+        hide_upper_half{0},
+        memory_bar{4, 16}};
+    static constexpr auto regions = mediant::regions<bar0, bar4, config>{};
+
+    result<void> written(at<config, "COMMAND">, lanes<std::uint16_t> what, auto& next) noexcept {
+        next.log("COMMAND", what.value, what.mask);
+        return what.value == 0xdead ? error::denied : error::none;
+    }
+    result<get_device_info::answer> ioctl(const get_device_info& what, auto& next) noexcept {
+        auto out = next.ioctl(what);
+        if (out) out->irqs -= 1;
+        return out;
+    }
+    result<get_region_info::answer> ioctl(const get_region_info& what, auto& next) noexcept {
+        auto out = next.ioctl(what);
+        if (out && what.region == bar{2}) out->flags = without(out->flags, region_flags::mmap);
+        return out;
+    }
+    result<get_irq_info::answer> ioctl(const get_irq_info& what, auto& next) noexcept {
+        auto out = next.ioctl(what);
+        if (out) out->count /= 2;
+        return out;
+    }
+    result<void> ioctl(const reset_device& what, auto& next) noexcept {
+        if (++asked == 2) return error::busy;
+        return next.ioctl(what);
+    }
+    int asked = 0;
+};
+
 /// A device as the C half offers it.
 struct hardware {
     std::vector<std::uint8_t> bar0 = std::vector<std::uint8_t>(16384);
     std::map<unsigned, unsigned long long> sizes{{0, 16384}, {2, 4096}, {7, 256}};
+    std::vector<std::uint8_t> config = std::vector<std::uint8_t>(256);
     std::vector<std::string> log;
     unsigned accesses = 0;
     int fault = 0; ///< what every access answers, if not 0
     unsigned long long fault_from = 0;
-    mediant_below below{sizeof(mediant_below), MEDIANT_ABI_VERSION, 4, 0, this, load, store, region_size, write_log};
+    int resets = 0;
+    mediant_below below{sizeof(mediant_below), MEDIANT_ABI_VERSION, 4, 0, this, load, store, region_size, write_log,
+                        device_info, region_info, irq_info, reset_device};
 
     static hardware& of(void* device) { return *static_cast<hardware*>(device); }
     static int load(void* device, unsigned region, unsigned long long offset, unsigned width,
@@ -70,9 +113,10 @@ struct hardware {
         hardware& self = of(device);
         ++self.accesses;
         if (self.fault != 0 && offset >= self.fault_from) return self.fault;
-        if (region != 0 || offset % width != 0 || offset + width > self.bar0.size()) return -EINVAL;
+        const std::vector<std::uint8_t>& from = region == 7 ? self.config : self.bar0;
+        if ((region != 0 && region != 7) || offset % width != 0 || offset + width > from.size()) return -EINVAL;
         *value = 0;
-        std::memcpy(value, &self.bar0[offset], width);
+        std::memcpy(value, &from[offset], width);
         return 0;
     }
     static int store(void* device, unsigned region, unsigned long long offset, unsigned width,
@@ -88,6 +132,25 @@ struct hardware {
         const auto found = of(device).sizes.find(region);
         return found == of(device).sizes.end() ? 0 : found->second;
     }
+    static int device_info(void*, unsigned* regions, unsigned* irqs, unsigned* can_reset) {
+        *regions = 9;
+        *irqs = 5;
+        *can_reset = 1;
+        return 0;
+    }
+    static int region_info(void* device, unsigned region, unsigned long long* size, unsigned* flags) {
+        if (region > 7) return -EINVAL;
+        *size = region_size(device, region);
+        *flags = *size == 0 ? 0 : region < 6 ? 7 : 3;
+        return 0;
+    }
+    static int irq_info(void*, unsigned index, unsigned* flags, unsigned* count) {
+        if (index > 4) return -EINVAL;
+        *flags = 9;
+        *count = 8;
+        return 0;
+    }
+    static int reset_device(void* device) { return of(device).fault != 0 ? of(device).fault : (++of(device).resets, 0); }
     static void write_log(void* device, const char* text, unsigned count, unsigned long long a, unsigned long long b,
                           unsigned long long c) {
         std::string line = text;
@@ -129,12 +192,13 @@ extern "C" {
 constinit const mediant_provider* const mediant_providers[] = {
     &mediant::kernel::provider_table<nic>,
     &mediant::kernel::provider_table<plain>,
+    &mediant::kernel::provider_table<shaped>,
 };
-constinit const unsigned int mediant_provider_count = 2;
+constinit const unsigned int mediant_provider_count = 3;
 }
 
 TEST_CASE("a provider's table says who made it and what it needs") {
-    REQUIRE(mediant_provider_count == 2);
+    REQUIRE(mediant_provider_count == 3);
     for (unsigned i = 0; i < mediant_provider_count; ++i) {
         const mediant_provider& table = *mediant_providers[i];
         CHECK(table.size == sizeof(mediant_provider));
@@ -262,29 +326,33 @@ TEST_CASE("each open begins afresh in whatever memory it is given") {
 }
 
 TEST_CASE("run and next_area follow from the map") {
-    const mediant_provider& provider = *mediant_providers[0];
+    hardware device;
+    opened nic_open{*mediant_providers[0], device};
+    const mediant_provider& provider = nic_open.provider;
+    const void* state = nic_open.state();
+    REQUIRE(provider.open(nic_open.state()) == 0);
     unsigned trapped = 7;
-    CHECK(provider.run(0, 0, 16384, &trapped) == 4);
+    CHECK(provider.run(state, 0, 0, 16384, &trapped) == 4);
     CHECK(trapped == 1);
-    CHECK(provider.run(0, 4, 16384 - 4, &trapped) == 0x24);
+    CHECK(provider.run(state, 0, 4, 16384 - 4, &trapped) == 0x24);
     CHECK(trapped == 0);
-    CHECK(provider.run(0, 0x1010, 4, &trapped) == 4);
+    CHECK(provider.run(state, 0, 0x1010, 4, &trapped) == 4);
     CHECK(trapped == 1);
-    CHECK(provider.run(5, 0, 4096, &trapped) == 4096); // no map
+    CHECK(provider.run(state, 5, 0, 4096, &trapped) == 4096); // no map
     CHECK(trapped == 0);
 
     unsigned long long offset = 1, size = 1;
-    provider.next_area(0, 16384, 4096, 0, &offset, &size);
+    provider.next_area(state, 0, 16384, 4096, 0, &offset, &size);
     CHECK(offset == 0x2000);
     CHECK(size == 0x2000);
-    provider.next_area(0, 16384, 4096, 0x4000, &offset, &size);
+    provider.next_area(state, 0, 16384, 4096, 0x4000, &offset, &size);
     CHECK(size == 0);
-    provider.next_area(2, 4096, 4096, 0, &offset, &size);
+    provider.next_area(state, 2, 4096, 4096, 0, &offset, &size);
     CHECK(size == 0);
-    provider.next_area(4, 8192, 4096, 0, &offset, &size);
+    provider.next_area(state, 4, 8192, 4096, 0, &offset, &size);
     CHECK(offset == 0);
     CHECK(size == 8192);
-    provider.next_area(0, 16384, 65536, 0, &offset, &size);
+    provider.next_area(state, 0, 16384, 65536, 0, &offset, &size);
     CHECK(size == 0);
 }
 
@@ -312,6 +380,144 @@ TEST_CASE("a provider without a map passes all") {
     CHECK(plain_open.dword(8) == 0x9900);
     plain_open.provider.reset(plain_open.state());
     plain_open.provider.release(plain_open.state());
+}
+
+TEST_CASE("a table says what its provider mediates beside BARs") {
+    CHECK(mediant_providers[0]->mediates == 0);
+    CHECK(mediant_providers[0]->hidden_irqs == 0);
+    CHECK(mediant_providers[1]->mediates == 0);
+    CHECK(mediant_providers[2]->mediates == (MEDIANT_CONFIG | MEDIANT_DEVICE_INFO | MEDIANT_REGION_INFO |
+                                             MEDIANT_IRQ_INFO | MEDIANT_RESET_DEVICE));
+    CHECK(mediant_providers[2]->hidden_irqs == 1u << 1);
+}
+
+TEST_CASE("a config map's accesses are cut into what passes, what is taken and what is observed") {
+    hardware device;
+    device.config[0] = 0x34;
+    device.config[0x50] = 0x77;
+    opened open{*mediant_providers[2], device};
+    const mediant_provider& provider = open.provider;
+    REQUIRE(provider.open(open.state()) == 0);
+    unsigned how = 9;
+
+    // Reads: vendor, device, from there on, with COMMAND's bit for memory, which is the synthesised BAR's.
+    CHECK(provider.config_run(open.state(), 0, 0x00, 256, &how) == 2);
+    CHECK(how == 0);
+    CHECK(provider.config_run(open.state(), 0, 0x02, 254, &how) == 3);
+    CHECK(how == MEDIANT_TAKEN);
+    CHECK(provider.config_run(open.state(), 0, 0x60, 4, &how) == 2);
+    CHECK(how == 0);
+    CHECK(provider.config_run(open.state(), 0, 0x62, 1, &how) == 1);
+    CHECK(how == MEDIANT_TAKEN);
+
+    // Writes: COMMAND passes among others, and is observed.
+    CHECK(provider.config_run(open.state(), 1, 0x04, 4, &how) == 4);
+    CHECK(how == MEDIANT_OBSERVED);
+    CHECK(provider.config_run(open.state(), 1, 0x06, 2, &how) == 2);
+    CHECK(how == 0);
+    CHECK(provider.config_run(open.state(), 1, 0x10, 4, &how) == 4); // a BAR's, which is remembered
+    CHECK(how == MEDIANT_OBSERVED);
+    CHECK(provider.config_run(open.state(), 1, 0x18, 4, &how) == 4); // another BAR's
+    CHECK(how == 0);
+    CHECK(provider.config_run(open.state(), 1, 0x02, 2, &how) == 2);
+    CHECK(how == MEDIANT_TAKEN);
+    CHECK(mediant_providers[1]->config_run(open.state(), 1, 0x02, 2, &how) == 2); // without a config map
+    CHECK(how == 0);
+
+    unsigned char bytes[4]{0xaa, 0xbb, 0xcc, 0xdd};
+    const unsigned accesses = device.accesses;
+    CHECK(provider.write(open.state(), 7, 0x62, bytes, 2) == 2);
+    CHECK(device.accesses == accesses);
+    CHECK(open.read(7, 0x60, bytes, 4) == 4);
+    CHECK(bytes[2] == 0xaa);
+    CHECK(bytes[3] == 0x11);
+    CHECK(open.read(7, 0x00, bytes, 4) == 4);
+    CHECK(bytes[0] == 0x34);
+    CHECK(bytes[2] == 0x55);
+    provider.reset(open.state());
+    CHECK(open.read(7, 0x60, bytes, 4) == 4);
+    CHECK(bytes[2] == 0x22);
+}
+
+TEST_CASE("what was written of config space is told and remembered") {
+    hardware device;
+    opened open{*mediant_providers[2], device};
+    const mediant_provider& provider = open.provider;
+    REQUIRE(provider.open(open.state()) == 0);
+    unsigned char bytes[4]{};
+
+    CHECK(open.read(4, 0, bytes, 4) == -EIO); // memory is off
+    const unsigned char on[4]{0x06, 0x01, 0, 0};
+    CHECK(provider.config_written(open.state(), 0x04, on, 4) == 0);
+    CHECK(device.log.back() == "COMMAND 262 65535");
+    CHECK(open.read(4, 0, bytes, 4) == 4);
+    CHECK(bytes[0] == 7);
+    CHECK(provider.config_written(open.state(), 0x05, on, 1) == 0);
+    CHECK(device.log.back() == "COMMAND 1536 65280");
+    const unsigned char refused[2]{0xad, 0xde};
+    CHECK(provider.config_written(open.state(), 0x04, refused, 2) == -EACCES);
+    CHECK(mediant_providers[1]->config_written(open.state(), 0x04, refused, 2) == 0);
+
+    const unsigned char ones[4]{0xff, 0xff, 0xff, 0xff};
+    CHECK(provider.config_written(open.state(), 0x10, ones, 4) == 0);
+    CHECK(open.read(7, 0x10, bytes, 4) == 4);
+    CHECK(bytes[1] == 0xe0); // half of 16 KiB
+}
+
+TEST_CASE("what the user sees of regions follows from what open found") {
+    hardware device;
+    opened open{*mediant_providers[2], device};
+    const mediant_provider& provider = open.provider;
+    REQUIRE(provider.open(open.state()) == 0);
+    unsigned long long size = 0, offset = 0;
+    unsigned flags = 0, trapped = 0;
+
+    CHECK(provider.region_info(open.state(), 0, &size, &flags) == 0);
+    CHECK(size == 8192);
+    CHECK(flags == 7);
+    CHECK(provider.region_info(open.state(), 4, &size, &flags) == 0);
+    CHECK(size == 16);
+    CHECK(flags == 3);
+    CHECK(provider.region_info(open.state(), 2, &size, &flags) == 0);
+    CHECK(size == 4096);
+    CHECK(flags == 3);
+    CHECK(provider.region_info(open.state(), 8, &size, &flags) == -EINVAL);
+    CHECK(provider.run(open.state(), 0, 4, 16384, &trapped) == 8188);
+    CHECK(trapped == 0);
+    CHECK(provider.run(open.state(), 0, 8192, 4, &trapped) == 4);
+    CHECK(trapped == 1);
+    provider.next_area(open.state(), 0, 8192, 4096, 0, &offset, &size);
+    CHECK(offset == 4096);
+    CHECK(size == 4096);
+    unsigned char bytes[4]{};
+    CHECK(open.read(0, 8190, bytes, 4) == 2);
+    CHECK(open.read(0, 8192, bytes, 4) == -EINVAL);
+}
+
+TEST_CASE("requests reach the policy, and the device below") {
+    hardware device;
+    opened open{*mediant_providers[2], device};
+    const mediant_provider& provider = open.provider;
+    REQUIRE(provider.open(open.state()) == 0);
+    unsigned regions = 0, irqs = 0, can_reset = 0, flags = 0, count = 9;
+
+    CHECK(provider.device_info(open.state(), &regions, &irqs, &can_reset) == 0);
+    CHECK(regions == 9);
+    CHECK(irqs == 4);
+    CHECK(can_reset == 1);
+    CHECK(provider.irq_info(open.state(), 0, &flags, &count) == 0);
+    CHECK(flags == 9);
+    CHECK(count == 4);
+    CHECK(provider.irq_info(open.state(), 1, &flags, &count) == 0); // of the capability that is hidden
+    CHECK(flags == 0);
+    CHECK(count == 0);
+    CHECK(provider.irq_info(open.state(), 5, &flags, &count) == -EINVAL);
+    CHECK(provider.reset_device(open.state()) == 0);
+    CHECK(device.resets == 1);
+    CHECK(provider.reset_device(open.state()) == -EBUSY);
+    CHECK(device.resets == 1);
+    device.fault = -EAGAIN;
+    CHECK(provider.reset_device(open.state()) == -EAGAIN);
 }
 
 TEST_CASE("errors and errno numbers are each other's inverse") {

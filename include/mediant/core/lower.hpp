@@ -6,7 +6,10 @@
 #include <mediant/core/requests.hpp>
 
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
+#include <span>
+#include <type_traits>
 
 /// Lowers: what the last policy passes to.
 namespace mediant {
@@ -14,13 +17,26 @@ namespace mediant {
 /// A device that is reached by naturally aligned accesses of 1, 2, 4 or 8 bytes, at most max_access() wide; one that
 /// says 0 takes none, and answers error::invalid.
 /// It may also have open, release, and ioctl overloads for the requests that it answers; memory and memory_fd
-/// where a client may map it, and withhold(region, range) for what it must not reach so; log, dma and irq as services.
+/// where a client may map it, memory_offset(region) where that file begins with something else, next_area(region, from)
+/// where only parts may be mapped, and withhold(region, range) for what a client must not reach so; block where it is
+/// memory (has_blocks); log, dma and trigger as services.
 template <class L>
 concept lower = requires(L& device, region_index region, std::uint64_t offset, unsigned width, std::uint64_t value) {
     { device.max_access() } -> std::convertible_to<unsigned>;
     { device.load(region, offset, width) } -> std::same_as<result<std::uint64_t>>;
     { device.store(region, offset, width, value) } -> std::same_as<result<void>>;
 };
+
+/// `block(region, offset, size)`: the bytes behind a stretch in which a load does nothing but read them and a store
+/// nothing but write them, whatever their widths; empty where one does more, or would be refused now. They stay where
+/// they are until release(). Long accesses then are one copy, or none.
+template <class L>
+concept has_blocks = requires(L& device, region_index region, std::uint64_t offset, std::uint64_t size) {
+    { device.block(region, offset, size) } -> std::same_as<std::span<std::byte>>;
+};
+
+/// Bytes from which on an access may go to a block; what is shorter is made of natural accesses everywhere.
+inline constexpr std::size_t least_block = 64;
 
 /// The widest natural access at `offset` of at most `count` bytes: what vfio-pci splits into
 /// (vfio_pci_core_do_io_rw in drivers/vfio/pci/vfio_pci_rdwr.c).
@@ -79,6 +95,12 @@ private:
 
     [[gnu::noinline]] constexpr answer read_split(region_index region, std::uint64_t offset, std::byte* bytes,
                                                   std::size_t size) const {
+        if constexpr (has_blocks<Lower>) {
+            if (const std::span<std::byte> block = block_of(region, offset, size); !block.empty()) {
+                copy(bytes, block.data(), size);
+                return {size};
+            }
+        }
         std::size_t done = 0;
         while (done < size) {
             const unsigned width = natural_width(offset + done, size - done, device_->max_access());
@@ -93,6 +115,12 @@ private:
 
     [[gnu::noinline]] constexpr answer write_split(region_index region, std::uint64_t offset, const std::byte* bytes,
                                                    std::size_t size) const {
+        if constexpr (has_blocks<Lower>) {
+            if (const std::span<std::byte> block = block_of(region, offset, size); !block.empty()) {
+                copy(block.data(), bytes, size);
+                return {size};
+            }
+        }
         std::size_t done = 0;
         while (done < size) {
             const unsigned width = natural_width(offset + done, size - done, device_->max_access());
@@ -102,6 +130,21 @@ private:
             done += width;
         }
         return {done};
+    }
+
+    /// Empty also where an access is short, or the lower answers another length.
+    [[nodiscard]] constexpr std::span<std::byte> block_of(region_index region, std::uint64_t offset,
+                                                          std::size_t size) const {
+        if (size < least_block) return {};
+        const std::span<std::byte> block = device_->block(region, offset, size);
+        return block.size() == size ? block : std::span<std::byte>{};
+    }
+    static constexpr void copy(std::byte* to, const std::byte* from, std::size_t size) noexcept {
+        if (!std::is_constant_evaluated()) {
+            __builtin_memcpy(to, from, size);
+            return;
+        }
+        for (std::size_t i = 0; i < size; ++i) to[i] = from[i];
     }
 
     Lower* device_;

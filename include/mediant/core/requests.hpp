@@ -87,8 +87,10 @@ struct reset_device {
     using answer = void;
 };
 
+class remote_memory;
+
 /// Memory that the device may reach from now on (vfio-user's DMA_MAP). `memory` is empty where the client
-/// shares none and must be asked for each transfer.
+/// shares none and must be asked for each transfer: by `remote`, where that can be.
 struct map_dma {
     using answer = void;
     std::uint64_t iova;
@@ -96,6 +98,9 @@ struct map_dma {
     bool readable;
     bool writable;
     std::span<std::byte> memory;
+    remote_memory* remote = nullptr;
+    int file = -1;                 ///< that memory, for who passes it on; the callee duplicates what it keeps
+    std::uint64_t file_offset = 0; ///< of its first byte
 };
 
 /// The memory is gone when this returns (vfio-user's DMA_UNMAP); names exactly what was mapped.

@@ -5,6 +5,7 @@
 #include <mediant/core/requests.hpp>
 #include <mediant/core/result.hpp>
 #include <mediant/device/dirty_log.hpp>
+#include <mediant/device/remote_memory.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -73,7 +74,8 @@ public:
 
     /// The memory behind [iova, iova + size), which must lie in one region. To be written, it counts as written at
     /// once: who keeps it and writes later tells log().mark() again. error::fault: not mapped whole;
-    /// error::denied: the region forbids the direction; error::not_supported: its memory is not shared.
+    /// error::denied: the region forbids the direction; error::not_supported: its memory is not shared, and only read()
+    /// and write() reach it.
     [[nodiscard]] result<std::span<std::byte>> translate(std::uint64_t iova, std::uint64_t size, direction how) const {
         const auto* const in = find(iova);
         if (in == nullptr || !fits(iova - in->iova, size, in->size)) return error::fault;
@@ -85,18 +87,31 @@ public:
         return in->memory.subspan(iova - in->iova, size);
     }
 
-    /// Copies from the client's memory, across regions that touch. A fault partway is a short count.
+    /// Copies from the client's memory, across regions that touch. A fault partway is a short count. What is not shared
+    /// is asked for (map_dma::remote), and waited for.
     [[nodiscard]] answer read(std::uint64_t iova, std::span<std::byte> to) const {
-        return copy(iova, to.size(), direction::read, [&](std::span<std::byte> memory, std::size_t done) {
-            std::memcpy(to.data() + done, memory.data(), memory.size());
-        });
+        return copy(
+            iova, to.size(), direction::read,
+            [&](std::span<std::byte> memory, std::size_t done) {
+                std::memcpy(to.data() + done, memory.data(), memory.size());
+            },
+            [&](remote_memory& from, std::size_t done, std::size_t size) {
+                return from.read(iova + done, to.subspan(done, size));
+            });
     }
 
-    /// Copies to the client's memory, across regions that touch. A fault partway is a short count.
+    /// Copies to the client's memory, likewise.
     [[nodiscard]] answer write(std::uint64_t iova, std::span<const std::byte> from) const {
-        return copy(iova, from.size(), direction::write, [&](std::span<std::byte> memory, std::size_t done) {
-            std::memcpy(memory.data(), from.data() + done, memory.size());
-        });
+        return copy(
+            iova, from.size(), direction::write,
+            [&](std::span<std::byte> memory, std::size_t done) {
+                std::memcpy(memory.data(), from.data() + done, memory.size());
+            },
+            [&](remote_memory& to, std::size_t done, std::size_t size) {
+                const answer came = to.write(iova + done, from.subspan(done, size));
+                if (came.count != 0) log_.mark(iova + done, came.count);
+                return came;
+            });
     }
 
 private:
@@ -118,14 +133,20 @@ private:
         return &regions_[recent_];
     }
 
-    template <class Copy>
-    [[nodiscard]] answer copy(std::uint64_t iova, std::size_t size, direction how, Copy each) const {
+    template <class Copy, class Ask>
+    [[nodiscard]] answer copy(std::uint64_t iova, std::size_t size, direction how, Copy each, Ask ask) const {
         std::size_t done = 0;
         while (done < size) {
             const std::uint64_t at = iova + done;
             const auto* const in = at >= iova ? find(at) : nullptr; // wrapped past the top: nothing is there
             if (in == nullptr) return {done, error::fault};
             const auto part = std::min<std::uint64_t>(size - done, in->size - (at - in->iova));
+            if (in->remote != nullptr && (how == direction::read ? in->readable : in->writable)) {
+                const answer came = ask(*in->remote, done, part);
+                done += came.count;
+                if (came.count != part) return {done, came.error};
+                continue;
+            }
             const auto memory = translate(at, part, how);
             if (!memory) return {done, memory.error()};
             each(*memory, done);

@@ -61,6 +61,12 @@ public:
         }
     }
 
+    /// Bytes behind a stretch of a BAR, while memory is enabled: what is longer than a natural access is copied.
+    [[nodiscard]] std::span<std::byte> block(region_index region, std::uint64_t offset, std::uint64_t size) const noexcept {
+        if (!reachable(region, offset, size)) return {};
+        return memory(region).subspan(static_cast<std::size_t>(offset), static_cast<std::size_t>(size));
+    }
+
     void release() noexcept {
         simulated::release();
         for (memory_bar& bar : bars_) bar.unshare();
@@ -212,6 +218,6 @@ private:
     std::array<memory_bar, 6> bars_;
 };
 
-static_assert(lower<memory_device>);
+static_assert(lower<memory_device> && has_blocks<memory_device>);
 
 } // namespace mediant::device

@@ -8,21 +8,15 @@
 #include <mediant/core/result.hpp>
 #include <mediant/device/config_space.hpp>
 #include <mediant/device/host.hpp>
+#include <mediant/device/log.hpp>
 
 #include <array>
 #include <concepts>
 #include <cstdint>
-#include <cstdio>
-#include <functional>
-#include <span>
 #include <stdexcept>
-#include <string_view>
 #include <utility>
 
 namespace mediant::device {
-
-/// Where a device's log goes: a literal text and up to three numbers.
-using log_sink = std::function<void(std::string_view text, std::span<const std::uint64_t> numbers)>;
 
 /// Base of PCI devices that are simulated in user space: `class edu : public simulated<edu>`. Makes a lower of
 ///   std::uint64_t bar_load(std::uint32_t bar, std::uint64_t offset, unsigned width)
@@ -115,14 +109,13 @@ public:
     template <std::same_as<std::uint64_t>... Numbers>
         requires(sizeof...(Numbers) <= 3)
     void log(const char* text, Numbers... numbers) const {
-        const std::array<std::uint64_t, sizeof...(Numbers)> all{numbers...};
-        log_(text, std::span<const std::uint64_t>{all.data(), all.size()});
+        log_(text, numbers...);
     }
 
     // For those who drive the device.
 
     /// Until it is called, lines go to standard error.
-    void set_log(log_sink sink) { log_ = std::move(sink); }
+    void set_log(log_sink sink) { log_.set_sink(std::move(sink)); }
     [[nodiscard]] const interrupts& irqs() const noexcept { return host_.irqs; }
 
 protected:
@@ -139,6 +132,11 @@ protected:
     ~simulated() = default;
 
     [[nodiscard]] const config_space& config() const noexcept { return config_; }
+
+    /// Whether all of a stretch lies in a BAR, and accesses to BARs are answered now.
+    [[nodiscard]] bool reachable(region_index region, std::uint64_t offset, std::uint64_t size) const noexcept {
+        return region <= region_index::bar5 && fits(offset, size, size_of(region)) && config_.memory_enabled();
+    }
 
     /// Whether the user has set MSI up; a device then sends messages and asserts no line.
     [[nodiscard]] bool msi_active() const noexcept { return host_.irqs.bound(irq_index::msi, 0); }
@@ -173,18 +171,12 @@ private:
         static_cast<void>(host_.irqs.set_level(irq_index::intx, 0, intx_ && !config_.intx_disabled()));
     }
 
-    static void log_to_stderr(std::string_view text, std::span<const std::uint64_t> numbers) {
-        std::fprintf(stderr, "%.*s", static_cast<int>(text.size()), text.data());
-        for (const std::uint64_t n : numbers) std::fprintf(stderr, " 0x%llx", static_cast<unsigned long long>(n));
-        std::fputc('\n', stderr);
-    }
-
     std::array<std::uint64_t, 6> sizes_;
     unsigned max_access_;
     config_space config_;
     host host_;
     bool intx_ = false;
-    log_sink log_ = log_to_stderr;
+    logger log_;
 };
 
 } // namespace mediant::device

@@ -8,13 +8,13 @@
  * side knows of would go unmediated. What is below may offer more than a policy knows of.
  *
  * Errors are negative errno numbers. Callbacks run in process context and may sleep; calls into one
- * state are serialised by the caller. reset, run, next_area and match take no lock and touch no
- * device.
+ * state are serialised by the caller, but for run and next_area, which may come at any time while a
+ * device is open. reset, run, next_area and match take no lock and touch no device.
  */
 #ifndef MEDIANT_KERNEL_ABI_H
 #define MEDIANT_KERNEL_ABI_H
 
-#define MEDIANT_ABI_VERSION 1u
+#define MEDIANT_ABI_VERSION 2u
 
 #define MEDIANT_ANY 0xffffffffu
 
@@ -52,7 +52,8 @@ struct mediant_below {
 	/*
 	 * One naturally aligned access of width 1, 2, 4 or 8, at most max_access. 0 or -errno.
 	 * Regions have the numbers of VFIO_PCI_*_REGION_INDEX. BARs can be reached, and
-	 * configuration space be loaded.
+	 * configuration space as VFIO shows it be loaded; stored where VFIO passes writes on as
+	 * they are, else -EPERM.
 	 */
 	int (*load)(void *device, unsigned int region, unsigned long long offset,
 		    unsigned int width, unsigned long long *value);
@@ -65,7 +66,30 @@ struct mediant_below {
 	/* A literal text and up to three numbers, to the device's log, rate-limited. */
 	void (*log)(void *device, const char *text, unsigned int count,
 		    unsigned long long a, unsigned long long b, unsigned long long c);
+
+	/*
+	 * What the device below answers to VFIO_DEVICE_GET_INFO, GET_REGION_INFO, GET_IRQ_INFO and
+	 * RESET. Flags have the bits of linux/vfio.h, without CAPS.
+	 */
+	int (*device_info)(void *device, unsigned int *regions, unsigned int *irqs,
+			   unsigned int *can_reset);
+	int (*region_info)(void *device, unsigned int region, unsigned long long *size,
+			   unsigned int *flags);
+	int (*irq_info)(void *device, unsigned int index, unsigned int *flags,
+			unsigned int *count);
+	int (*reset_device)(void *device);
 };
+
+/* What a provider mediates beside accesses to BARs: bits of mediant_provider.mediates. */
+#define MEDIANT_CONFIG 1u /* accesses to configuration space */
+#define MEDIANT_DEVICE_INFO 2u
+#define MEDIANT_REGION_INFO 4u
+#define MEDIANT_IRQ_INFO 8u
+#define MEDIANT_RESET_DEVICE 16u
+
+/* How bytes of configuration space are treated, by direction. */
+#define MEDIANT_TAKEN 1u    /* does not pass: read and write are called */
+#define MEDIANT_OBSERVED 2u /* config_written is told of a write when it is done */
 
 /* What the policy object gives the C half: one provider. All members are set. */
 struct mediant_provider {
@@ -103,23 +127,51 @@ struct mediant_provider {
 
 	/*
 	 * How the region goes on at `offset`: bytes until the treatment changes, at most `count`
-	 * and at least 1; *trapped says whether they are trapped. Pure: it depends on the map
-	 * alone.
+	 * and at least 1; *trapped says whether they are trapped. It depends on the map and on what
+	 * open found alone.
 	 */
-	unsigned long long (*run)(unsigned int region, unsigned long long offset,
-				  unsigned long long count, unsigned int *trapped);
+	unsigned long long (*run)(const void *state, unsigned int region,
+				  unsigned long long offset, unsigned long long count,
+				  unsigned int *trapped);
 
 	/*
 	 * The first mappable area of the region at or after `from`, in whole pages: *size is 0
-	 * where there are no more. Pure. A region that traps nothing is one area.
+	 * where there are no more. As run. A region that traps nothing is one area.
 	 */
-	void (*next_area)(unsigned int region, unsigned long long region_size,
+	void (*next_area)(const void *state, unsigned int region, unsigned long long region_size,
 			  unsigned long long page_size, unsigned long long from,
 			  unsigned long long *offset, unsigned long long *size);
 
 	/* What match() goes by. */
 	const struct mediant_rule *rules;
 	unsigned int rule_count;
+
+	unsigned int mediates; /* MEDIANT_CONFIG and its like; what is not set is not called */
+	unsigned int hidden_irqs; /* bit n: the user sees no vectors of index n, and sets none */
+
+	/*
+	 * How configuration space goes on at `offset`, for reads or for writes: bytes until what
+	 * passes and what is taken change. *treatment of the whole: MEDIANT_TAKEN and its like.
+	 * What passes is asked of the device below by the caller; what is taken has from below no
+	 * more than a policy itself may load.
+	 */
+	unsigned int (*config_run)(void *state, unsigned int write, unsigned int offset,
+				   unsigned int count, unsigned int *treatment);
+	/*
+	 * After a write of configuration space of which some was observed: the bytes that were
+	 * written, of which those count that are observed. 0, or -errno, which is the write's.
+	 */
+	int (*config_written)(void *state, unsigned int offset, const unsigned char *bytes,
+			      unsigned int count);
+
+	/* What the user is to be told, and a reset that the user asks for: see mediant_below. */
+	int (*device_info)(void *state, unsigned int *regions, unsigned int *irqs,
+			   unsigned int *can_reset);
+	int (*region_info)(void *state, unsigned int region, unsigned long long *size,
+			   unsigned int *flags);
+	int (*irq_info)(void *state, unsigned int index, unsigned int *flags,
+			unsigned int *count);
+	int (*reset_device)(void *state);
 };
 
 /* The module's providers, most specific rule first; defined by the policy object. */

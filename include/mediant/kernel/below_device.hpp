@@ -23,7 +23,8 @@ namespace mediant::kernel {
     return error::io;
 }
 
-/// The device below a policy in the kernel: a lower over what the C half offers. Its services: log.
+/// The device below a policy in the kernel: a lower over what the C half offers. Its services: log. Interrupts are not
+/// among them: the VFIO core alone holds the user's eventfds, and a driver above it has no way to signal one.
 class below_device {
 public:
     /// `below` must outlive it.
@@ -48,24 +49,41 @@ public:
         return from_errno(below_->store(below_->device, number(region), offset, width, value));
     }
 
-    [[nodiscard]] std::uint64_t region_size(region_index region) const noexcept {
-        return below_->region_size(below_->device, number(region));
+    [[nodiscard]] result<get_device_info::answer> ioctl(const get_device_info&) const noexcept {
+        unsigned regions = 0, irqs = 0, can_reset = 0;
+        const int done = below_->device_info(below_->device, &regions, &irqs, &can_reset);
+        if (done != 0) return from_errno(done);
+        return get_device_info::answer{regions, irqs, can_reset != 0};
     }
-
-    /// Size, and whether it can be read and written. What can be mapped is the C half's to say.
+    /// Which parts can be mapped is the C half's to say.
     [[nodiscard]] result<get_region_info::answer> ioctl(const get_region_info& what) const noexcept {
-        get_region_info::answer out{.size = region_size(what.region)};
-        if (out.size != 0)
-            out.flags = what.region == region_index::rom ? region_flags::read
-                                                         : region_flags::read | region_flags::write;
-        return out;
+        unsigned long long size = 0;
+        unsigned flags = 0;
+        const int done = below_->region_info(below_->device, number(what.region), &size, &flags);
+        if (done != 0) return from_errno(done);
+        return get_region_info::answer{size, region_flags{flags}};
     }
+    [[nodiscard]] result<get_irq_info::answer> ioctl(const get_irq_info& what) const noexcept {
+        unsigned flags = 0, count = 0;
+        const int done = below_->irq_info(below_->device, static_cast<unsigned>(what.index), &flags, &count);
+        if (done != 0) return from_errno(done);
+        return get_irq_info::answer{irq_flags{flags}, count};
+    }
+    result<void> ioctl(const reset_device&) const noexcept { return from_errno(below_->reset_device(below_->device)); }
 
     template <std::same_as<std::uint64_t>... Numbers>
         requires(sizeof...(Numbers) <= 3)
     void log(const char* literal, Numbers... numbers) const noexcept {
         const unsigned long long all[3]{numbers...};
         below_->log(below_->device, literal, sizeof...(Numbers), all[0], all[1], all[2]);
+    }
+
+    template <class Index>
+    result<void> trigger(Index, std::uint32_t) const noexcept {
+        static_assert(!std::same_as<Index, irq_index>,
+                      "mediant: a kernel module cannot raise interrupts for its policy: the VFIO core keeps the user's "
+                      "eventfds to itself");
+        return {};
     }
 
 private:

@@ -20,6 +20,7 @@ public:
     open_state& operator=(const open_state&) = delete;
 
     [[nodiscard]] layer_type& layers() noexcept { return layers_; }
+    [[nodiscard]] const layer_type& layers() const noexcept { return layers_; }
 
     result<void> open() noexcept {
         if (!device_.speaks_our_abi()) return error::invalid;

@@ -92,6 +92,15 @@ template <class P, const auto& Map>
     }(std::make_index_sequence<hooked.size()>{});
 }
 
+template <class P, request R>
+[[nodiscard]] consteval bool throws_from_ioctl() {
+    using next = asked_next<P>;
+    if constexpr (mediant::detail::has_ioctl<P, R, next>)
+        return !requires(P& p, const R& what, next& n) { { p.ioctl(what, n) } noexcept; };
+    else
+        return false;
+}
+
 template <class P>
 [[nodiscard]] consteval function_name throwing_op() {
     using next = asked_next<P>;
@@ -109,7 +118,28 @@ template <class P>
     if constexpr (mediant::detail::has_write<P, through>)
         if constexpr (!requires(P& p, write_access a, through& n) { { p.write(a, n) } noexcept; })
             return out.add("write");
+    if constexpr (throws_from_ioctl<P, get_device_info>()) return out.add("ioctl of get_device_info");
+    if constexpr (throws_from_ioctl<P, get_region_info>()) return out.add("ioctl of get_region_info");
+    if constexpr (throws_from_ioctl<P, get_irq_info>()) return out.add("ioctl of get_irq_info");
+    if constexpr (throws_from_ioctl<P, reset_device>()) return out.add("ioctl of reset_device");
     return out;
+}
+
+/// Of what a config map observes.
+template <class P, const auto& Map>
+[[nodiscard]] consteval function_name throwing_observer() {
+    return []<std::size_t... I>(std::index_sequence<I...>) {
+        function_name out;
+        const auto look = [&out]<std::size_t Index>() {
+            if constexpr (Map.entries[Index].what == config_entry::shape::observe) {
+                using tag = entry_tag<Map, Index>;
+                if constexpr (!nothrow_written_hook<P, tag, asked_next<P>, lanes<typename tag::value_type>>)
+                    if (out.view().empty()) out.add("written of ").add(Map.entries[Index].name);
+            }
+        };
+        (look.template operator()<I>(), ...);
+        return out;
+    }(std::make_index_sequence<Map.entries.size()>{});
 }
 
 template <bool Ok, text Provider, text Function>
@@ -134,6 +164,10 @@ inline constexpr detail::function_name throwing_function = [] {
         if (found.view().empty()) found = detail::throwing_hook_of_map<P, Map>();
         return false;
     });
+    mediant::detail::any_map(mediant::detail::config_maps_of<P>(), [&found]<const auto& Map>() {
+        if (found.view().empty()) found = detail::throwing_observer<P, Map>();
+        return false;
+    });
     return found;
 }();
 
@@ -141,17 +175,16 @@ inline constexpr detail::function_name throwing_function = [] {
 template <class P>
 inline constexpr std::size_t state_bytes = sizeof(open_state<P>);
 
+/// Whether a policy mediates a request.
+template <class P, request R>
+inline constexpr bool mediates = mediant::detail::has_ioctl<P, R, detail::asked_next<P>>;
+
+/// Whether a policy mediates a request of memory that the device reaches. In the kernel these go to the container or to
+/// IOMMUFD, and to the device's driver only where it migrates.
 template <class P>
-inline constexpr bool mediates_ioctl = [] {
-    using next = detail::asked_next<P>;
-    return mediant::detail::has_ioctl<P, get_device_info, next> ||
-           mediant::detail::has_ioctl<P, get_region_info, next> || mediant::detail::has_ioctl<P, get_irq_info, next> ||
-           mediant::detail::has_ioctl<P, set_irqs, next> || mediant::detail::has_ioctl<P, reset_device, next> ||
-           mediant::detail::has_ioctl<P, map_dma, next> || mediant::detail::has_ioctl<P, unmap_dma, next> ||
-           mediant::detail::has_ioctl<P, start_dma_logging, next> ||
-           mediant::detail::has_ioctl<P, stop_dma_logging, next> ||
-           mediant::detail::has_ioctl<P, report_dma_logging, next>;
-}();
+inline constexpr bool mediates_dma_requests =
+    mediates<P, map_dma> || mediates<P, unmap_dma> || mediates<P, start_dma_logging> ||
+    mediates<P, stop_dma_logging> || mediates<P, report_dma_logging>;
 
 /// Checks that a kernel module can carry a provider; one that it cannot carry does not compile.
 template <class P>
@@ -168,11 +201,12 @@ template <class P>
             return true;
         }(),
         "mediant: a module's rule compares each byte of the class whole or not at all");
-    static_assert(!mediates_ioctl<P>,
-                  "mediant: a kernel module cannot carry a policy that mediates ioctl requests yet");
-    static_assert(!mediant::detail::has_config_map<P>,
-                  "mediant: a kernel module cannot carry a config map yet: config space is mediated in user space "
-                  "only");
+    static_assert(!mediates<P, set_irqs>,
+                  "mediant: a kernel module cannot carry a policy that mediates set_irqs: the VFIO core reads the "
+                  "request from user memory itself, so that what it does need not be what the policy saw");
+    static_assert(!mediates_dma_requests<P>,
+                  "mediant: a kernel module cannot carry a policy that mediates requests of DMA: none of them comes to "
+                  "the device's driver");
     static_assert(alignof(open_state<P>) <= 8,
                   "mediant: a policy's state in a kernel module is aligned to at most 8 bytes");
     constexpr auto& name = mediant::detail::provider_name<P>;

@@ -45,27 +45,86 @@ struct provider_functions {
         return outcome(
             of(at).layers().read({region_index{region}, offset, {reinterpret_cast<std::byte*>(bytes), count}}));
     }
+    /// Of configuration space it is given what does not pass, and tells nobody.
     static long long write(void* at, unsigned int region, unsigned long long offset, const unsigned char* bytes,
                            unsigned int count) noexcept {
-        return outcome(
-            of(at).layers().write({region_index{region}, offset, {reinterpret_cast<const std::byte*>(bytes), count}}));
+        const write_access a{region_index{region}, offset, {reinterpret_cast<const std::byte*>(bytes), count}};
+        if constexpr (has_config) {
+            if (a.region == region_index::config) {
+                of(at).layers().keep_config(a);
+                return count;
+            }
+        }
+        return outcome(of(at).layers().write(a));
     }
 
-    static unsigned long long run(unsigned int region, unsigned long long offset, unsigned long long count,
-                                  unsigned int* trapped) noexcept {
-        const traps here = layers::run(region_index{region}, offset, count);
+    static unsigned long long run(const void* at, unsigned int region, unsigned long long offset,
+                                  unsigned long long count, unsigned int* trapped) noexcept {
+        const traps here = of(at).layers().run_now(region_index{region}, offset, count);
         *trapped = here.trapped ? 1 : 0;
         return here.size;
     }
-    static void next_area(unsigned int region, unsigned long long region_size, unsigned long long page_size,
-                          unsigned long long from, unsigned long long* offset, unsigned long long* size) noexcept {
-        const range area = layers::next_area(region_index{region}, region_size, page_size, from);
+    static void next_area(const void* at, unsigned int region, unsigned long long region_size,
+                          unsigned long long page_size, unsigned long long from, unsigned long long* offset,
+                          unsigned long long* size) noexcept {
+        const range area = of(at).layers().next_area_now(region_index{region}, region_size, page_size, from);
         *offset = area.offset;
         *size = area.size;
     }
 
+    static unsigned int config_run(void* at, unsigned int write, unsigned int offset, unsigned int count,
+                                   unsigned int* treatment) noexcept {
+        *treatment = 0;
+        if constexpr (has_config) {
+            const mediant::detail::config_run here = of(at).layers().config_run(write != 0, offset, count);
+            *treatment = (here.taken ? MEDIANT_TAKEN : 0) | (here.observed ? MEDIANT_OBSERVED : 0);
+            return here.size;
+        } else {
+            return count;
+        }
+    }
+    static int config_written(void* at, unsigned int offset, const unsigned char* bytes, unsigned int count) noexcept {
+        if constexpr (has_config)
+            return -to_errno(of(at)
+                                 .layers()
+                                 .config_written({region_index::config, offset,
+                                                  {reinterpret_cast<const std::byte*>(bytes), count}})
+                                 .error());
+        else
+            return 0;
+    }
+
+    static int device_info(void* at, unsigned int* regions, unsigned int* irqs, unsigned int* can_reset) noexcept {
+        const auto info = of(at).layers().ioctl(get_device_info{});
+        if (!info) return -to_errno(info.error());
+        *regions = info->regions;
+        *irqs = info->irqs;
+        *can_reset = info->can_reset ? 1 : 0;
+        return 0;
+    }
+    static int region_info(void* at, unsigned int region, unsigned long long* size, unsigned int* flags) noexcept {
+        const auto info = of(at).layers().ioctl(get_region_info{region_index{region}});
+        if (!info) return -to_errno(info.error());
+        *size = info->size;
+        *flags = static_cast<unsigned int>(info->flags);
+        return 0;
+    }
+    static int irq_info(void* at, unsigned int index, unsigned int* flags, unsigned int* count) noexcept {
+        const auto info = of(at).layers().ioctl(get_irq_info{irq_index{index}});
+        if (!info) return -to_errno(info.error());
+        *flags = static_cast<unsigned int>(info->flags);
+        *count = info->count;
+        return 0;
+    }
+    static int reset_device(void* at) noexcept {
+        return -to_errno(of(at).layers().ioctl(mediant::reset_device{}).error());
+    }
+
 private:
+    static constexpr bool has_config = mediant::detail::has_config_map<P>;
+
     [[nodiscard]] static state& of(void* at) noexcept { return *static_cast<state*>(at); }
+    [[nodiscard]] static const state& of(const void* at) noexcept { return *static_cast<const state*>(at); }
 
     /// As a system call has it: what was done counts before what stopped it.
     [[nodiscard]] static constexpr long long outcome(const answer& done) noexcept {
@@ -83,6 +142,28 @@ inline constexpr auto rule_table = [] {
         out[i] = {rule.vendor, rule.device, rule.subvendor, rule.subdevice, rule.class_code & rule.class_mask,
                   rule.class_mask};
     }
+    return out;
+}();
+
+/// What a provider mediates beside accesses to BARs, as the C half asks it.
+template <class P>
+inline constexpr unsigned mediated = [] {
+    using config = mediant::detail::config_of<P>;
+    unsigned out = mediant::detail::has_config_map<P> ? MEDIANT_CONFIG : 0;
+    if (mediates<P, get_device_info>) out |= MEDIANT_DEVICE_INFO;
+    if (mediates<P, get_region_info> || config::shapes_bars) out |= MEDIANT_REGION_INFO;
+    if (mediates<P, get_irq_info> || config::hides_irqs) out |= MEDIANT_IRQ_INFO;
+    if (mediates<P, reset_device>) out |= MEDIANT_RESET_DEVICE;
+    return out;
+}();
+
+/// The interrupts of the capabilities that it hides, a bit each.
+template <class P>
+inline constexpr unsigned hidden_irqs = [] {
+    unsigned out = 0;
+    if constexpr (mediant::detail::config_of<P>::hides_irqs)
+        for (unsigned i = 0; i < fixed_irqs; ++i)
+            if (mediant::detail::config_of<P>::hides(irq_index{i})) out |= 1u << i;
     return out;
 }();
 
@@ -105,6 +186,14 @@ inline constexpr mediant_provider provider_table{
     .next_area = provider_functions<P>::next_area,
     .rules = rule_table<P>.data(),
     .rule_count = rule_table<P>.size(),
+    .mediates = mediated<P>,
+    .hidden_irqs = hidden_irqs<P>,
+    .config_run = provider_functions<P>::config_run,
+    .config_written = provider_functions<P>::config_written,
+    .device_info = provider_functions<P>::device_info,
+    .region_info = provider_functions<P>::region_info,
+    .irq_info = provider_functions<P>::irq_info,
+    .reset_device = provider_functions<P>::reset_device,
 };
 
 } // namespace mediant::kernel

@@ -33,9 +33,12 @@ struct provider_facts {
 /// What check_kernel_fitness would say of a provider's policy, for a program that is asked for its module.
 template <class P>
 [[nodiscard]] std::string unfitness_of() {
-    if (mediates_ioctl<P>) return "a kernel module cannot carry a policy that mediates ioctl requests yet";
-    if (mediant::detail::has_config_map<P>)
-        return "a kernel module cannot carry a config map yet: config space is mediated in user space only";
+    if (mediates<P, set_irqs>)
+        return "a kernel module cannot carry a policy that mediates set_irqs: the VFIO core reads the request from user "
+               "memory itself, so that what it does need not be what the policy saw";
+    if (mediates_dma_requests<P>)
+        return "a kernel module cannot carry a policy that mediates requests of DMA: none of them comes to the device's "
+               "driver";
     if (alignof(open_state<P>) > 8) return "its state is aligned to more than 8 bytes, which a kernel module's is not";
     if (state_bytes<P> > most_state_bytes)
         return "its state, shadows included, has " + std::to_string(state_bytes<P>) +

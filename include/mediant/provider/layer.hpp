@@ -162,6 +162,24 @@ public:
                                region_size, page_size, from);
     }
 
+    // For a front that asks the VFIO core by itself for what passes of config space.
+
+    [[nodiscard]] constexpr detail::config_run config_run(bool write, std::uint32_t offset, std::uint32_t count)
+        requires(detail::has_config_map<Policy>)
+    {
+        return config_engine_of().run(write, offset, count);
+    }
+    constexpr void keep_config(const write_access& a)
+        requires(detail::has_config_map<Policy>)
+    {
+        config_engine_of().keep(a);
+    }
+    constexpr result<void> config_written(const write_access& a)
+        requires(detail::has_config_map<Policy>)
+    {
+        return config_engine_of().written(a);
+    }
+
     // What next offers of the policy's own maps.
 
     [[gnu::always_inline]] constexpr answer read_map(const read_access& a) {

@@ -118,13 +118,38 @@ public:
             return {};
         }
     }
-    /// A file descriptor of those bytes, which stays the lower's; -1 where there is none, or where it would give more
+    /// The bytes behind a stretch that no policy traps now, where the lower has them (has_blocks): reading or writing
+    /// them is what read() and write() would do. Empty where there are none.
+    [[nodiscard]] constexpr std::span<std::byte> block(region_index region, std::uint64_t offset,
+                                                       std::uint64_t size) const
+        requires has_blocks<Lower>
+    {
+        if (!fits(offset, size, size_of(region))) return {};
+        if constexpr (sizeof...(Policies) != 0) {
+            for (std::uint64_t done = 0; done < size;) {
+                const traps next = layers_.run_now(region, offset + done, size - done);
+                if (next.trapped) return {};
+                done += next.size;
+            }
+        }
+        const std::span<std::byte> bytes = device_->block(region, offset, size);
+        return bytes.size() == size ? bytes : std::span<std::byte>{};
+    }
+    /// A file descriptor of the bytes of memory(), which stays the lower's; -1 where there is none, or where it would give more
     /// away than the user sees of the region.
     [[nodiscard]] constexpr int memory_fd(region_index region) const {
         if constexpr (requires { device_->memory_fd(region); })
             return size_of(region) < below_size_of(region) ? -1 : device_->memory_fd(region);
         else
             return -1;
+    }
+
+    /// Where in that file the region begins.
+    [[nodiscard]] constexpr std::uint64_t memory_offset(region_index region) const {
+        if constexpr (requires { device_->memory_offset(region); })
+            return device_->memory_offset(region);
+        else
+            return 0;
     }
 
     /// When the lower next has something to do by itself, in nanoseconds of the monotonic clock.
@@ -174,8 +199,14 @@ private:
         return info ? info->size : 0;
     }
 
-    /// How a region goes on: trapped by a policy, or by the MSI-X table, which is the device's.
+    /// How a region goes on: trapped by a policy, or by the MSI-X table, which is the device's, or kept by the lower.
     [[nodiscard]] constexpr traps run(region_index region, std::uint64_t offset, std::uint64_t count) const noexcept {
+        if constexpr (requires { device_->next_area(region, offset); }) {
+            const range area = device_->next_area(region, offset);
+            if (area.empty()) return {count, true};
+            if (area.offset > offset) return {std::min(count, area.offset - offset), true};
+            count = std::min(count, area.end() - offset);
+        }
         for (const auto& [bar_number, structure] :
              {std::pair{msix_.table_bar, range{msix_.table_offset, msix_.table_size}},
               std::pair{msix_.pending_bar, range{msix_.pending_offset, msix_.pending_size}}}) {

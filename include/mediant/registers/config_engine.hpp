@@ -15,6 +15,13 @@
 ///   result<void> written<Index>(value, mask)   the hook of an observed register; mask has ones in the written lanes
 namespace mediant::detail {
 
+/// How config space goes on for a front that asks the VFIO core for what passes by itself.
+struct config_run {
+    std::uint32_t size = 0; ///< bytes until what passes and what does not change
+    bool taken = false;     ///< the map answers, or keeps what is written
+    bool observed = false;  ///< of a write: somewhere in it is what the map or the policy must be told of
+};
+
 template <const auto& Map, class Host>
 class config_engine {
     using shape = config_entry::shape;
@@ -39,9 +46,7 @@ public:
                 while (from + size < a.bytes.size() && target_of(a.offset + from + size).to == first.to) ++size;
             const write_access part = a.part(from, size);
             if (first.to == target::kind::shadow) {
-                std::byte& held = state_.shadows.data()[first.place];
-                const std::byte mask{first.writable};
-                held = (held & ~mask) | (part.bytes[0] & mask);
+                hold(first, part.bytes[0]);
             } else if (first.to == target::kind::below) {
                 const answer passed = host_.below_write(part);
                 remember(part.part(0, static_cast<std::size_t>(passed.count)));
@@ -54,6 +59,27 @@ public:
         }
         const result<void> told = tell(a.part(0, static_cast<std::size_t>(done.count)));
         return told ? done : answer{0, told.error()};
+    }
+
+    // The same in parts, for a front whose passed writes go around this.
+
+    [[nodiscard]] constexpr config_run run(bool write, std::uint64_t offset, std::uint32_t count) const {
+        config_run out{0, write ? keeps(offset) : answers(offset)};
+        do {
+            out.observed = out.observed || (write && observes(offset + out.size));
+            ++out.size;
+        } while (out.size < count && (write ? keeps(offset + out.size) : answers(offset + out.size)) == out.taken);
+        return out;
+    }
+    /// A write of which nothing passes.
+    constexpr void keep(const write_access& a) const {
+        for (std::size_t i = 0; i < a.bytes.size(); ++i)
+            if (const target to = target_of(a.offset + i); to.to == target::kind::shadow) hold(to, a.bytes[i]);
+    }
+    /// What was written, of which some passed.
+    constexpr result<void> written(const write_access& a) const {
+        remember(a);
+        return tell(a);
     }
 
 private:
@@ -88,6 +114,36 @@ private:
         if constexpr (state_type::edits_capabilities) passes = passes && !hides(state_.capabilities, offset);
         if constexpr (state_type::edits_extended) passes = passes && !hides(state_.extended, offset);
         return {passes ? target::kind::below : target::kind::nowhere};
+    }
+
+    constexpr void hold(const target& to, std::byte written) const noexcept {
+        std::byte& held = state_.shadows.data()[to.place];
+        const std::byte mask{to.writable};
+        held = (held & ~mask) | (written & mask);
+    }
+
+    [[nodiscard]] constexpr bool keeps(std::uint64_t offset) const noexcept {
+        return target_of(offset).to != target::kind::below;
+    }
+    /// Whether a byte does not read as the layer below has it, whatever that is.
+    [[nodiscard]] constexpr bool answers(std::uint64_t offset) const {
+        std::byte zeros[1]{};
+        std::byte ones[1]{std::byte{0xff}};
+        overlay({region_index::config, offset, zeros});
+        overlay({region_index::config, offset, ones});
+        return zeros[0] != std::byte{0} || ones[0] != std::byte{0xff};
+    }
+    [[nodiscard]] constexpr bool observes(std::uint64_t offset) const noexcept {
+        for (std::size_t i = 0; i < Map.entries.size(); ++i) {
+            const std::uint16_t at = state_.where.data()[i];
+            if (Map.entries.data()[i].what != shape::observe || at == state_type::absent) continue;
+            if (offset >= at && offset - at < Map.entries.data()[i].size) return true;
+        }
+        for (std::size_t i = 0; i < state_.bars.size(); ++i) {
+            const std::uint32_t at = bar_register(bar_statements<Map>.data()[i].number);
+            if (offset >= at && offset - at < (state_.bars.data()[i].wide ? 8u : 4u)) return true;
+        }
+        return bar_statements<Map>.size() != 0 && offset == config_offset::command;
     }
 
     [[nodiscard]] static constexpr bool hides(const list_edits& edits, std::uint64_t offset) noexcept {

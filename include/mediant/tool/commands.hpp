@@ -140,10 +140,13 @@ private:
 
     void add_serve() {
         CLI::App& command = add("serve", "serves a device over vfio-user");
-        command.add_option("ID", id_, "vendor, device, maybe subsystem; hexadecimal")
-            ->required()
-            ->option_text(identity_type);
+        command.add_option("ID", id_, "vendor, device, maybe subsystem; hexadecimal")->option_text(identity_type);
         command.add_option("--class", class_, "the device's class, as in 020000")->option_text("CLASS");
+        command.add_option("--device", serve_.device, "instead: a device of this machine that VFIO holds")
+            ->option_text("ADDRESS");
+        command.add_option("--behind", serve_.behind, "instead: the device of another vfio-user server")
+            ->option_text("PATH");
+        command.add_flag("--share", serve_.shares, "of these, let trusted clients map what passes");
         CLI::Option& path = *command.add_option("--socket,--socket-path", serve_.socket, "the Unix socket to listen on");
         path.option_text("PATH");
         command.add_option("--socket-mode", serve_.mode, "its permissions, as in 0660")->option_text("MODE");
@@ -153,10 +156,17 @@ private:
             ->excludes(&path)
             ->option_text("NUMBER");
         command.add_flag("--once", serve_.once, "end after one client");
-        command.footer("The device is the program's model of it, or plain memory where there is none.\n"
+        command.footer("The device of an ID is the program's model of it, or plain memory where there is\n"
+                       "none; one with an ADDRESS is bound to vfio-pci before. With --share, clients are\n"
+                       "given files in which they could reach what is trapped, too.\n"
                        "Prints \"listening on PATH\" when clients can connect. SIGINT and SIGTERM end it\n"
                        "and remove the socket. Without --socket and --fd it takes a socket from systemd.");
-        does(command, [this] { return run_serve(what_, identity_of(id_, class_), serve_, out_); });
+        does(command, [this] {
+            if (int{id_.empty()} + int{serve_.device.empty()} + int{serve_.behind.empty()} != 2)
+                throw usage_error{"serve: one of ID, --device ADDRESS and --behind PATH is needed"};
+            const identity who = id_.empty() ? identity_of(serve_) : identity_of(id_, class_);
+            return run_serve(what_, who, serve_, out_);
+        });
     }
 
     void add_client() {

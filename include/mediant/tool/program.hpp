@@ -34,6 +34,9 @@ public:
 };
 
 struct serve_options {
+    std::string device;    ///< the address of the one that is mediated, where it is this machine's
+    std::string behind;    ///< the socket of the server whose device is mediated
+    bool shares = false;   ///< clients map what passes in the device's or that server's own files
     std::string socket;
     int fd = -1;       ///< of a socket that listens already, instead
     std::string mode;  ///< octal
@@ -47,8 +50,8 @@ struct map_facts; // map_facts.hpp
 
 struct program_provider {
     kernel::provider_facts facts;
-    /// Serves the provider on the model with this index, or on plain memory (no_model) for a device of this identity,
-    /// until it is stopped; false where the provider declines the device.
+    /// Serves the provider on the device that the options name, or on the model with this index, or on plain memory
+    /// (no_model) for a device of this identity, until it is stopped; false where the provider declines the device.
     bool (*serve)(std::size_t model, const device_id& id, const serve_options& options, std::ostream& out);
     map_facts (*map)(); ///< its region maps
 };

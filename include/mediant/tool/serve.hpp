@@ -2,11 +2,14 @@
 #pragma once
 
 #include <mediant/device/memory_device.hpp>
+#include <mediant/device/pci_address.hpp>
+#include <mediant/device/vfio_device.hpp>
 #include <mediant/provider/stack.hpp>
 #include <mediant/tool/identity.hpp>
 #include <mediant/tool/listening.hpp>
 #include <mediant/tool/program.hpp>
 #include <mediant/tool/signals.hpp>
+#include <mediant/vfio_user/remote_device.hpp>
 #include <mediant/vfio_user/server.hpp>
 
 #include <fmt/core.h>
@@ -70,10 +73,36 @@ template <class P>
     return sizes;
 }
 
+/// The device of this machine that is to be mediated.
+[[nodiscard]] inline device::pci_address address_of(const serve_options& options) {
+    const auto address = device::pci_address::parse(options.device);
+    if (!address) throw usage_error{options.device + ": not the address of a PCI device, as in 0000:01:00.0"};
+    return *address;
+}
+
+/// What the device says of itself that is to be mediated.
+[[nodiscard]] inline identity identity_of(const serve_options& options) {
+    if (!options.device.empty()) return {address_of(options).id()};
+    vfio_user::remote_device remote{{.path = options.behind}};
+    const auto opened = remote.open();
+    const auto id = opened ? remote.id() : opened.error();
+    remote.release();
+    if (!id) throw command_error{fmt::format("{}: {}", options.behind, std::strerror(to_errno(id.error())))};
+    return {*id};
+}
+
 /// program_provider::serve.
 template <class P, class... Models>
 [[nodiscard]] bool serve_provider(std::size_t model, const device_id& id, const serve_options& options,
                                   std::ostream& out) {
+    if (!options.device.empty()) {
+        device::vfio_device hardware{address_of(options), {.shares_file = options.shares}};
+        return serve_over<P>(hardware, options, out);
+    }
+    if (!options.behind.empty()) {
+        vfio_user::remote_device remote{{.path = options.behind, .shares_files = options.shares}};
+        return serve_over<P>(remote, options, out);
+    }
     if (model == no_model) {
         device::memory_device memory{id, mapped_bars<P>()};
         return serve_over<P>(memory, options, out);
@@ -94,10 +123,12 @@ template <class P, class... Models>
     return done;
 }
 
-/// Serves the first provider that takes the device: on the model of this identity, or on plain memory.
+/// Serves the first provider that takes the device: on the one that the options name, else on the model of this
+/// identity, else on plain memory.
 inline exit_code run_serve(const program& what, const identity& who, const serve_options& options, std::ostream& out) {
+    const bool there = !options.device.empty() || !options.behind.empty();
     std::size_t model = no_model;
-    for (std::size_t i = 0; i < what.models.size() && model == no_model; ++i)
+    for (std::size_t i = 0; i < what.models.size() && model == no_model && !there; ++i)
         if (who.fits(what.models[i])) model = i;
     const identity device{model == no_model ? who.filled() : what.models[model]};
     const std::vector<match> matches = matches_of(what, device);
@@ -110,7 +141,7 @@ inline exit_code run_serve(const program& what, const identity& who, const serve
         (declined += declined.empty() ? "" : ", ") += provider.facts.name;
     }
     throw command_error{fmt::format("{}: declined by {}{}", who.text(), declined,
-                                    model == no_model ? "; there is no model of it, only memory of zeros" : "")};
+                                    model == no_model && !there ? "; there is no model of it, only memory of zeros" : "")};
 }
 
 } // namespace mediant::command_line

@@ -5,10 +5,12 @@
 #include <mediant/core/requests.hpp>
 #include <mediant/core/result.hpp>
 #include <mediant/vfio_user/options.hpp>
+#include <mediant/vfio_user/own_memory.hpp>
 #include <mediant/vfio_user/socket.hpp>
 #include <mediant/vfio_user/version.hpp>
 #include <mediant/vfio_user/wire.hpp>
 
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/uio.h>
@@ -28,7 +30,11 @@
 namespace mediant::vfio_user {
 
 /// A blocking client, for tests and tools. Errors are the server's errno as a result, or the socket's own:
-/// error{ECONNRESET} at the connection's end, error{EPROTO} for a reply that makes no sense. One call at a time.
+/// error{ECONNRESET} at the connection's end, error{EPROTO} for a reply that makes no sense, error::again where time is
+/// up; after these it is disconnected. One call at a time.
+///
+/// While it waits for a reply, and in serve_dma(), it answers the server's own commands, from memory() and on either
+/// socket.
 class client {
 public:
     /// Not connected.
@@ -43,14 +49,21 @@ public:
     }
 
     [[nodiscard]] int fd() const noexcept { return socket_.get(); }
-    void disconnect() noexcept { socket_.reset(); }
+    void disconnect() noexcept {
+        socket_.reset();
+        twin_.reset();
+    }
+    /// The socket of the server's commands, where one was agreed on; else -1.
+    [[nodiscard]] int twin_fd() const noexcept { return twin_.get(); }
 
     /// From now on a receive or send that takes longer fails with error::again; 0: waits for ever.
     result<void> set_timeout(std::chrono::milliseconds limit) {
+        limit_ = limit.count() == 0 ? -1 : static_cast<int>(limit.count());
         const timeval time{static_cast<time_t>(limit.count() / 1000),
                            static_cast<suseconds_t>(limit.count() % 1000 * 1000)};
         for (const int which : {SO_RCVTIMEO, SO_SNDTIMEO}) {
             if (::setsockopt(socket_.get(), SOL_SOCKET, which, &time, sizeof time) != 0) return error{errno};
+            if (twin_) (void)::setsockopt(twin_.get(), SOL_SOCKET, which, &time, sizeof time);
         }
         return {};
     }
@@ -62,7 +75,7 @@ public:
         capabilities server;
     };
 
-    /// VERSION; must be the first. `ours` says what this side takes.
+    /// VERSION; must be the first. `ours` says what this side takes; with twin_socket, the server may set one up.
     [[nodiscard]] result<agreement> negotiate(const capabilities& ours = {.max_msg_fds = 16}) {
         std::array<char, capabilities_room> text;
         const auto size = write_capabilities(text, ours);
@@ -74,6 +87,14 @@ public:
         const auto theirs = parse_capabilities(std::span{*came}.subspan(sizeof version));
         if (version.major != wire::major_version || version.minor > wire::minor_version || !theirs)
             return error{EPROTO};
+        if (theirs->twin_socket) {
+            // One that was not asked for, or is not there: the server's commands would be lost.
+            if (!ours.twin_socket || !theirs->twin_fd_index || *theirs->twin_fd_index >= fds_.size())
+                return error{EPROTO};
+            twin_ = std::move(fds_[*theirs->twin_fd_index]);
+            if (limit_ >= 0) (void)set_timeout(std::chrono::milliseconds{limit_});
+        }
+        memory_.limit(ours.max_data_xfer_size);
         return agreement{version.minor, *theirs};
     }
 
@@ -170,8 +191,51 @@ public:
         const wire::dma_map request{sizeof request, flags, fd_offset, iova, size};
         return done(call(wire::command::dma_map, request, {}, {&fd, fd < 0 ? 0u : 1u}));
     }
-    result<void> unmap_dma(std::uint64_t iova, std::uint64_t size) { return unmap({0, 0, iova, size}); }
-    result<void> unmap_all_dma() { return unmap({0, wire::dma_unmap_all, 0, 0}); }
+    /// The same for memory of this process that is not shared: the server asks for its bytes. They must stay until
+    /// they are unmapped, or the client is gone.
+    result<void> map_dma(std::uint64_t iova, std::span<std::byte> memory,
+                         std::uint32_t flags = wire::dma_map_read | wire::dma_map_write) {
+        memory_.add(iova, memory, flags); // before: the server may use it before it answers
+        const auto told = map_dma(iova, memory.size(), flags);
+        if (!told) memory_.remove(iova, memory.size());
+        return told;
+    }
+    result<void> unmap_dma(std::uint64_t iova, std::uint64_t size) {
+        const auto told = unmap({0, 0, iova, size});
+        if (told) memory_.remove(iova, size);
+        return told;
+    }
+    result<void> unmap_all_dma() {
+        const auto told = unmap({0, wire::dma_unmap_all, 0, 0});
+        if (told) memory_.clear();
+        return told;
+    }
+
+    /// What the server may ask for.
+    [[nodiscard]] const own_memory& memory() const noexcept { return memory_; }
+    /// Answers the server's commands for that long, or until `done()`, which is asked after each. error{EPROTO}: it
+    /// sent anything else.
+    template <class F>
+    result<void> serve_dma(std::chrono::milliseconds time, F done) {
+        const auto end = std::chrono::steady_clock::now() + time;
+        while (!done()) {
+            const auto left =
+                std::chrono::ceil<std::chrono::milliseconds>(end - std::chrono::steady_clock::now()).count();
+            if (left <= 0) return {};
+            std::array<pollfd, 2> sockets{pollfd{socket_.get(), POLLIN, 0}, pollfd{twin_.get(), POLLIN, 0}};
+            if (::poll(sockets.data(), sockets.size(), static_cast<int>(left)) <= 0) continue;
+            for (const pollfd& each : sockets) {
+                if (each.revents == 0) continue;
+                auto came = receive(each.fd);
+                if (!came) return came.error();
+                if (const auto served = serve(each.fd, *came); !served) return served;
+            }
+        }
+        return {};
+    }
+    result<void> serve_dma(std::chrono::milliseconds time) {
+        return serve_dma(time, [] { return false; });
+    }
 
     // The wire, for tests that say something else
 
@@ -194,6 +258,10 @@ public:
 
     /// Sends all of it; the descriptors go with its first byte.
     result<void> send(std::span<const std::byte> bytes, std::span<const int> fds = {}) {
+        return send_to(socket_.get(), bytes, fds);
+    }
+    [[nodiscard]] static result<void> send_to(int socket, std::span<const std::byte> bytes,
+                                              std::span<const int> fds = {}) {
         if (fds.size() > most_fds) return error::invalid;
         while (!bytes.empty()) {
             iovec part{const_cast<std::byte*>(bytes.data()), bytes.size()};
@@ -210,7 +278,7 @@ public:
                 head->cmsg_len = CMSG_LEN(fds.size_bytes());
                 std::memcpy(CMSG_DATA(head), fds.data(), fds.size_bytes());
             }
-            const auto sent = ::sendmsg(socket_.get(), &how, MSG_NOSIGNAL);
+            const auto sent = ::sendmsg(socket, &how, MSG_NOSIGNAL);
             if (sent < 0) {
                 if (errno == EINTR) continue;
                 return error{errno == EPIPE ? ECONNRESET : errno};
@@ -228,14 +296,15 @@ public:
         std::vector<unique_fd> fds;
     };
 
-    [[nodiscard]] result<received> receive() {
+    [[nodiscard]] result<received> receive() { return receive(socket_.get()); }
+    [[nodiscard]] static result<received> receive(int socket) {
         received came;
         std::array<std::byte, sizeof(wire::header)> head;
-        if (const auto got = receive_all(head, came.fds); !got) return got.error();
+        if (const auto got = receive_all(socket, head, came.fds); !got) return got.error();
         came.header = wire::load<wire::header>(head);
         if (came.header.size < head.size() || came.header.size > longest) return error{EPROTO};
         came.payload.resize(came.header.size - head.size());
-        if (const auto got = receive_all(came.payload, came.fds); !got) return got.error();
+        if (const auto got = receive_all(socket, came.payload, came.fds); !got) return got.error();
         return came;
     }
 
@@ -261,17 +330,52 @@ private:
 
     [[nodiscard]] result<std::vector<std::byte>> finish(wire::command what, result<void> sent) {
         fds_.clear();
-        if (!sent) return sent.error();
-        auto came = receive();
-        if (!came) return came.error();
+        if (!sent) return abandon(sent.error());
+        auto came = receive_reply();
+        if (!came) return abandon(came.error());
         const auto& head = came->header;
         if (head.id != id_ || head.command != static_cast<std::uint16_t>(what) ||
             (head.flags & wire::type_mask) != wire::type_reply) {
-            return error{EPROTO};
+            return abandon(error{EPROTO});
         }
         if ((head.flags & wire::error_flag) != 0) return error{head.error == 0 ? EIO : static_cast<int>(head.error)};
         fds_ = std::move((*came).fds);
         return std::move((*came).payload);
+    }
+
+    /// Nobody could tell the next reply from a late one.
+    [[nodiscard]] error abandon(error why) noexcept {
+        disconnect();
+        return why;
+    }
+
+    /// Answers one of the server's commands.
+    result<void> serve(int socket, const received& what) {
+        if ((what.header.flags & wire::type_mask) != wire::type_command) return error{EPROTO};
+        const auto reply = memory_.answer(what.header, what.payload);
+        return reply.empty() ? result<void>{} : send_to(socket, reply);
+    }
+
+    /// The next message that is no command.
+    [[nodiscard]] result<received> receive_reply() {
+        for (;;) {
+            int from = socket_.get();
+            if (twin_) {
+                std::array<pollfd, 2> sockets{pollfd{socket_.get(), POLLIN, 0}, pollfd{twin_.get(), POLLIN, 0}};
+                const int ready = ::poll(sockets.data(), sockets.size(), limit_);
+                if (ready < 0 && errno == EINTR) continue;
+                if (ready <= 0) return error::again;
+                if (sockets[0].revents == 0) from = twin_.get();
+            }
+            auto came = receive(from);
+            if (!came && from == twin_.get()) {
+                twin_.reset(); // the server has closed it: it sends no more commands
+                continue;
+            }
+            if (!came || (from == socket_.get() && ((*came).header.flags & wire::type_mask) != wire::type_command))
+                return came;
+            if (const auto served = serve(from, *came); !served) return served.error();
+        }
     }
 
     /// A command whose reply is a struct of its own kind.
@@ -308,7 +412,7 @@ private:
         return true;
     }
 
-    [[nodiscard]] result<void> receive_all(std::span<std::byte> to, std::vector<unique_fd>& fds) {
+    [[nodiscard]] static result<void> receive_all(int socket, std::span<std::byte> to, std::vector<unique_fd>& fds) {
         while (!to.empty()) {
             iovec part{to.data(), to.size()};
             alignas(cmsghdr) std::byte control[CMSG_SPACE(sizeof(int) * most_fds)];
@@ -317,7 +421,7 @@ private:
             how.msg_iovlen = 1;
             how.msg_control = control;
             how.msg_controllen = sizeof control;
-            const auto got = ::recvmsg(socket_.get(), &how, MSG_CMSG_CLOEXEC);
+            const auto got = ::recvmsg(socket, &how, MSG_CMSG_CLOEXEC);
             if (got == 0) return error{ECONNRESET};
             if (got < 0) {
                 if (errno == EINTR) continue;
@@ -338,6 +442,9 @@ private:
     }
 
     unique_fd socket_;
+    unique_fd twin_;
+    own_memory memory_;
+    int limit_ = -1; // of a wait, milliseconds
     std::uint16_t id_ = 0;
     std::vector<unique_fd> fds_;
 };

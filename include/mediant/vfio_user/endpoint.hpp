@@ -57,6 +57,7 @@ private:
         if (&which == &listening_) return accept();
         if (!session_) return; // an event of a connection that another event has ended
         advance();
+        if (session_->closed()) return drop();
         // Where it does not read, the client's end shows when it is written to.
         if ((events & EPOLLOUT) != 0 || !session_->wants_to_read())
             session_->resume();
@@ -79,7 +80,7 @@ private:
     void go_on() override {
         if (!session_ || !session_->runnable()) return;
         advance();
-        session_->resume();
+        if (session_->runnable()) session_->resume();
         settle();
     }
 
@@ -170,7 +171,7 @@ private:
         if constexpr (has_deadline<Device>) {
             if (!serving()) return;
             if (const auto due = device_.deadline()) {
-                if (const auto at = event_loop::now(); *due <= at) device_.advance(at);
+                if (const auto at = event_loop::now(); *due <= at) session_->advance(at);
             }
         }
     }

@@ -270,7 +270,10 @@ private:
         const bool done = !stopped_.load() && only.wait();
         waiting_.store(nullptr);
         while (stoppers_.load() != 0) ::sched_yield();
-        if (done) only.waited();
+        if (done) {
+            only.waited();
+            arm(); // it may be due some time now
+        }
         return done;
     }
 

@@ -15,7 +15,9 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <new>
 #include <span>
+#include <utility>
 
 namespace mediant::vfio_user {
 
@@ -23,25 +25,27 @@ namespace mediant::vfio_user {
 struct message {
     wire::header header{};
     std::span<const std::byte> payload{}; ///< what follows the header
-    std::size_t taken = 0;                ///< bytes of the buffer
+    std::size_t taken = 0;                ///< bytes of the buffer; 0 where it is not there, or no longer
     bool plain = true;                    ///< nothing is in what follows here
     int error = 0;                        ///< errno that framing found
     std::span<int> fds{};                 ///< came with it; who takes one sets it to -1, pop() closes the others
     std::uint64_t left = 0;               ///< bytes of it that were not received and are to be thrown away
+    std::size_t placed = 0;               ///< bytes that followed the payload and are where place() said
 };
 
 /// Cuts a stream into messages. One receive takes whatever is there: many messages, or a part of one; a message may
 /// be split anywhere. Descriptors belong to the message that holds the last byte of the receive that brought them:
 /// a receive ends at the end of what they were sent with, but may begin with earlier messages. The body of a message
-/// that is too long is thrown away as it comes, so that the next message is found. Memory is taken once, at the start.
+/// that is too long is thrown away as it comes, so that the next message is found. Memory is taken once, at the start,
+/// and for hold() once more; the long end of a message can be received to where it belongs.
 class inbox {
 public:
-    /// `max_message`: bytes of the longest message that is taken, its header included.
-    explicit inbox(std::size_t max_message)
-        : max_message_{max_message}, capacity_{max_message + slack}, buffer_{
-                                                                         std::make_unique_for_overwrite<std::byte[]>(
-                                                                             capacity_)} {
-        how_.msg_iov = &part_;
+    /// `max_message`: bytes of the longest message that is taken, its header included; `queue`: of others that may
+    /// wait beside it.
+    explicit inbox(std::size_t max_message, std::size_t queue = 64 * 1024)
+        : max_message_{max_message}, capacity_{max_message + queue},
+          buffer_{std::make_unique_for_overwrite<std::byte[]>(capacity_)} {
+        how_.msg_iov = parts_ + 1;
         how_.msg_iovlen = 1;
         how_.msg_control = control_;
     }
@@ -56,22 +60,49 @@ public:
         if (begin_ == end_) [[likely]] {
             base_ += begin_;
             begin_ = end_ = 0;
+            parts_[1] = {buffer_.get(), first_};
         } else {
             make_room();
             if (end_ == capacity_) return status::none;
+            parts_[1] = {buffer_.get() + end_, capacity_ - end_};
         }
-        part_ = {buffer_.get() + end_, capacity_ - end_};
         how_.msg_controllen = sizeof control_;
         const auto got = ::recvmsg(socket, &how_, flags | MSG_CMSG_CLOEXEC);
         if (got <= 0) [[unlikely]] {
             return got < 0 && (errno == EAGAIN || errno == EINTR) ? status::none : status::closed;
         }
         end_ += static_cast<std::size_t>(got);
+        if (parts_[0].iov_len != 0) [[unlikely]]
+            take_placed(static_cast<std::size_t>(got));
         if (how_.msg_controllen != 0 || (how_.msg_flags & MSG_CTRUNC) != 0) [[unlikely]]
             take_fds();
         if (to_drop_ != 0) [[unlikely]]
             drop();
         return status::some;
+    }
+
+    /// Whether the last receive ended within a message.
+    [[nodiscard]] bool partial() const noexcept { return begin_ != end_; }
+    /// What there is of it, where the message at the front is incomplete, of an acceptable size, and nothing special.
+    [[nodiscard]] std::span<const std::byte> front() const noexcept {
+        const std::size_t available = end_ - begin_;
+        if (available < sizeof(wire::header) || has_fds_ || to_drop_ != 0 || placed_ != 0) return {};
+        const auto size = wire::load<wire::header>({buffer_.get() + begin_, sizeof(wire::header)}).size;
+        if (size <= available || size > max_message_) return {};
+        return {buffer_.get() + begin_, available};
+    }
+    /// What follows the first `fixed` bytes of that message goes to `to`, as it comes: all the rest of it. The memory
+    /// must be there until the message is popped, or the inbox is gone.
+    void place(std::size_t fixed, std::span<std::byte> to) noexcept {
+        const std::size_t here = end_ - begin_ - fixed;
+        std::memcpy(to.data(), buffer_.get() + begin_ + fixed, here);
+        end_ -= here;
+        base_ += here;
+        placed_ = to.size();
+        parts_[0] = {to.data() + here, to.size() - here};
+        how_.msg_iov = parts_;
+        how_.msg_iovlen = 2;
+        fixed_ = fixed;
     }
 
     /// Shows the next message, if it is complete or has a bad header. The same `to` is to be used each time.
@@ -84,6 +115,12 @@ public:
         const std::size_t size = to.header.size;
         if (size < sizeof(wire::header) || size > max_message_) [[unlikely]] {
             refuse(to, available);
+        } else if (placed_ != 0) [[unlikely]] {
+            if (parts_[0].iov_len != 0) return false;
+            to.plain = false;
+            to.payload = {buffer_.get() + begin_ + sizeof(wire::header), fixed_ - sizeof(wire::header)};
+            to.taken = fixed_;
+            to.placed = placed_;
         } else {
             if (available < size) return false;
             to.payload = {buffer_.get() + begin_ + sizeof(wire::header), size - sizeof(wire::header)};
@@ -95,15 +132,91 @@ public:
     }
 
     /// Done with the message that next() showed.
-    void pop(const message& done) noexcept {
+    void pop(message& done) noexcept {
         begin_ += done.taken;
+        done.taken = 0;
         if (!done.plain) [[unlikely]]
             pop_rest(done);
     }
 
+    // While a message is worked on: a look at what comes behind it.
+
+    /// Keeps the message that next() showed, if pop() has not come yet: until then its bytes and descriptors stay where
+    /// they are, whatever is received. False: there is no memory.
+    [[nodiscard]] bool hold(message& shown) noexcept {
+        if (shown.taken == 0) return true;
+        if (!spare_) spare_.reset(new (std::nothrow) std::byte[capacity_]);
+        if (!spare_) return false;
+        const std::size_t behind = begin_ + shown.taken;
+        std::memcpy(spare_.get(), buffer_.get() + behind, end_ - behind);
+        std::swap(buffer_, spare_);
+        base_ += behind;
+        begin_ = 0;
+        end_ -= behind;
+        held_ = shown.fds.size();
+        placed_ = 0;
+        shown.taken = 0;
+        return true;
+    }
+
+    /// No more can be received before something is popped or removed.
+    [[nodiscard]] bool full() const noexcept { return end_ - begin_ == capacity_; }
+
+    enum class found : std::uint8_t { reply, nothing, broken };
+
+    /// Looks among the messages that are there for a reply to this command. `seen`, 0 at first, is how far was looked;
+    /// `to` is then what remove() takes. nothing: it has not come whole; broken: a header from which on nothing can be
+    /// told.
+    [[nodiscard]] found find_reply(std::uint16_t id, std::uint16_t command, std::size_t& seen,
+                                   message& to) const noexcept {
+        for (;;) {
+            const std::size_t available = end_ - begin_ - seen;
+            const std::byte* const at = buffer_.get() + begin_ + seen;
+            if (available < sizeof(wire::header)) return found::nothing;
+            to.header = wire::load<wire::header>({at, sizeof(wire::header)});
+            if (to.header.size < sizeof(wire::header) || to.header.size > max_message_) return found::broken;
+            if (seen == 0 && placed_ != 0) { // the rest of it is elsewhere
+                if (parts_[0].iov_len != 0) return found::nothing;
+                seen = fixed_;
+                continue;
+            }
+            if (available < to.header.size) return found::nothing;
+            if ((to.header.flags & wire::type_mask) == wire::type_reply && to.header.id == id &&
+                to.header.command == command) {
+                to.payload = {at + sizeof(wire::header), to.header.size - sizeof(wire::header)};
+                return found::reply;
+            }
+            seen += to.header.size;
+        }
+    }
+
+    /// Takes out the reply that find_reply() found at `seen`; descriptors that came with it are closed.
+    void remove(std::size_t seen, const message& which) noexcept {
+        const std::size_t size = which.header.size;
+        const std::uint64_t place = base_ + begin_ + seen;
+        std::byte* const at = buffer_.get() + begin_ + seen;
+        std::memmove(at, at + size, end_ - begin_ - seen - size);
+        end_ -= size;
+        std::size_t kept = held_;
+        for (std::size_t i = held_; i < fd_count_; ++i) {
+            auto where = places_[i];
+            if (where >= place && where < place + size) {
+                ::close(fds_[i]);
+                continue;
+            }
+            if (where >= place + size) where -= size;
+            fds_[kept] = fds_[i];
+            places_[kept++] = where;
+        }
+        fd_count_ = kept;
+        if (lost_ != 0 && lost_at_ >= place) lost_at_ = lost_at_ < place + size ? place : lost_at_ - size;
+        has_fds_ = fd_count_ != 0 || lost_ != 0;
+    }
+
 private:
-    /// Room for a batch of small messages behind a partial long one.
-    static constexpr std::size_t slack = 64 * 1024;
+    /// What a receive asks for where nothing is left of an earlier one: a batch of small messages, and of a long one
+    /// no more than is cheap to copy.
+    static constexpr std::size_t first_ = 32 * 1024;
     static constexpr std::size_t control_size = CMSG_SPACE(sizeof(int) * most_fds);
 
     /// Moves a part of a message to the front of the buffer, if that is cheap or necessary.
@@ -125,18 +238,28 @@ private:
         to.left = size - to.taken;
     }
 
+    /// Takes from what was received what went to its place.
+    [[gnu::noinline]] void take_placed(std::size_t got) noexcept {
+        const std::size_t there = std::min(got, parts_[0].iov_len);
+        parts_[0] = {static_cast<std::byte*>(parts_[0].iov_base) + there, parts_[0].iov_len - there};
+        end_ -= there;
+        base_ += there;
+        if (parts_[0].iov_len != 0) return;
+        how_.msg_iov = parts_ + 1;
+        how_.msg_iovlen = 1;
+    }
+
     [[gnu::noinline]] void pop_rest(const message& done) noexcept {
         to_drop_ = done.left;
+        placed_ = 0;
         close_fds(done.fds.size());
+        held_ = 0;
         if (lost_at_ < base_ + begin_) lost_ = 0;
         has_fds_ = fd_count_ != 0 || lost_ != 0;
     }
 
     [[gnu::noinline]] void take_fds() noexcept {
-        // Messages that were whole have been taken before: what is left belongs to the one at the front.
-        earlier_ = fd_count_;
-        earlier_at_ = base_ + begin_;
-        fds_at_ = base_ + end_ - 1;
+        const std::uint64_t last = base_ + end_ - 1;
         for (auto* each = CMSG_FIRSTHDR(&how_); each != nullptr; each = CMSG_NXTHDR(&how_, each)) {
             if (each->cmsg_level != SOL_SOCKET || each->cmsg_type != SCM_RIGHTS) continue;
             const auto count = (each->cmsg_len - CMSG_LEN(0)) / sizeof(int);
@@ -144,28 +267,31 @@ private:
                 int fd = -1;
                 std::memcpy(&fd, CMSG_DATA(each) + i * sizeof(int), sizeof fd);
                 if (fd_count_ < fds_.size()) {
-                    fds_[fd_count_++] = fd;
+                    fds_[fd_count_] = fd;
+                    places_[fd_count_++] = last;
                 } else {
                     ::close(fd);
-                    lose(E2BIG);
+                    lose(E2BIG, last);
                 }
             }
         }
         // The kernel could not install them: this process has too many open files.
-        if ((how_.msg_flags & MSG_CTRUNC) != 0) lose(EMFILE);
+        if ((how_.msg_flags & MSG_CTRUNC) != 0) lose(EMFILE, last);
         has_fds_ = fd_count_ != 0 || lost_ != 0;
     }
 
-    void lose(int why) noexcept {
+    void lose(int why, std::uint64_t at) noexcept {
         lost_ = why;
-        lost_at_ = fds_at_;
+        lost_at_ = at;
     }
 
     [[gnu::noinline]] void show_fds(message& to) noexcept {
         const auto end = base_ + begin_ + to.taken;
-        if (fd_count_ != 0) to.fds = {fds_.data(), fds_at_ < end ? fd_count_ : earlier_at_ < end ? earlier_ : 0};
+        std::size_t count = 0;
+        while (count < fd_count_ && places_[count] < end) ++count;
+        if (count != 0) to.fds = {fds_.data(), count};
         if (lost_ != 0 && lost_at_ < end && to.error == 0) to.error = lost_;
-        to.plain = to.error == 0 && to.fds.empty();
+        to.plain = to.plain && to.error == 0 && to.fds.empty();
     }
 
     /// Closes the first `count` and keeps the others.
@@ -175,8 +301,9 @@ private:
         }
         std::copy(fds_.begin() + static_cast<std::ptrdiff_t>(count),
                   fds_.begin() + static_cast<std::ptrdiff_t>(fd_count_), fds_.begin());
+        std::copy(places_.begin() + static_cast<std::ptrdiff_t>(count),
+                  places_.begin() + static_cast<std::ptrdiff_t>(fd_count_), places_.begin());
         fd_count_ -= count;
-        earlier_ = 0;
     }
 
     /// Throws away what belongs to a message that was refused, and the descriptors that came with it.
@@ -184,7 +311,9 @@ private:
         const auto now = static_cast<std::size_t>(std::min<std::uint64_t>(to_drop_, end_ - begin_));
         begin_ += now;
         to_drop_ -= now;
-        if (fd_count_ != 0 && fds_at_ < base_ + begin_) close_fds(fd_count_);
+        std::size_t gone = 0;
+        while (gone < fd_count_ && places_[gone] < base_ + begin_) ++gone;
+        close_fds(gone);
         if (lost_at_ < base_ + begin_) lost_ = 0;
         has_fds_ = fd_count_ != 0 || lost_ != 0;
     }
@@ -196,21 +325,23 @@ private:
     std::size_t end_ = 0;
     // What recvmsg() is given; kept, since most of it never changes.
     msghdr how_{};
-    iovec part_{};
+    iovec parts_[2]{}; // the first is used while there is a place for it
     alignas(cmsghdr) std::byte control_[control_size];
 
     std::uint64_t base_ = 0;    // place of the buffer's start in the stream
     std::uint64_t to_drop_ = 0; // bytes of a refused message that are still to come
+    std::size_t placed_ = 0;    // bytes of the message at the front that go elsewhere, or went
+    std::size_t fixed_ = 0;     // and those before them
     bool has_fds_ = false;      // or lost some
 
-    // Descriptors: the first `earlier_` came with a part of the message at the front, the others with the last receive.
+    // Descriptors, and the place in the stream of the last byte of the receive that brought each.
     std::size_t fd_count_ = 0;
-    std::size_t earlier_ = 0;
-    std::uint64_t earlier_at_ = 0;
-    std::uint64_t fds_at_ = 0; // place in the stream of the last byte that came with them
-    int lost_ = 0;             // errno: some could not be taken
+    std::size_t held_ = 0; // the first of them belong to the message that is held
+    int lost_ = 0;         // errno: some could not be taken
     std::uint64_t lost_at_ = 0;
     std::array<int, std::size_t{2} * most_fds> fds_;
+    std::array<std::uint64_t, std::size_t{2} * most_fds> places_;
+    std::unique_ptr<std::byte[]> spare_{}; // the message that is held
 };
 
 } // namespace mediant::vfio_user

@@ -44,6 +44,11 @@ namespace detail {
 
 } // namespace detail
 
+/// What disables a kind.
+[[nodiscard]] inline set_irqs disabled(std::uint32_t index) noexcept {
+    return {mediant::irq_index{index}, set_irqs::action::trigger, set_irqs::data::none, 0, 0, {}, {}};
+}
+
 /// SET_IRQS as a request that a device can be given: exactly one action and one kind of data, vectors that there are,
 /// data and descriptors of the right number; else error::invalid. `data` is what follows the struct, `info` the
 /// device's word on this kind. The request refers to `data` and `fds`.

@@ -14,7 +14,8 @@ namespace mediant::vfio_user {
 inline constexpr std::uint32_t most_fds = 253;
 
 /// Where a server listens, and the limits that bound what a connection can make it hold or do. Memory a connection:
-/// about 2 * (max_data_xfer + 64 KiB), touched only as far as it is used, and 100 bytes for each DMA map.
+/// about 2 * (max_data_xfer + max_queued), touched only as far as it is used, half as much again where the device does
+/// DMA by messages on the main socket, and 100 bytes for each DMA map.
 struct server_options {
     std::string path{}; ///< of the socket; a stale socket file there is replaced, anything else is not
     /// Who may connect: the socket file's permissions and owner, from its first moment on. None: by umask, and ours.
@@ -25,6 +26,7 @@ struct server_options {
     int listen_fd = -1;
 
     std::uint32_t max_data_xfer = 1u << 20; ///< bytes in one REGION_READ or WRITE, at least 64 KiB is used
+    std::uint32_t max_queued = 64 * 1024;   ///< bytes of messages that wait beside one; at least 64 KiB is used
     std::uint32_t max_msg_fds = 16;         ///< descriptors in one message, at most most_fds
     std::uint32_t max_dma_maps = 8192;      ///< DMA maps at a time
     std::uint32_t max_regions = 64;         ///< of the device; more are not shown
@@ -33,6 +35,13 @@ struct server_options {
 
     /// How long a client may take until its VERSION is complete, while others wait; 0: for ever.
     std::chrono::milliseconds handshake_timeout{5000};
+
+    /// DMA to memory that a client does not share goes by messages to it (DMA_READ, DMA_WRITE), for which the device
+    /// waits, and with it every device of its loop. How long one read or write of a device may take; while an answer is
+    /// overdue the others fail at once. 0: such memory cannot be reached.
+    std::chrono::milliseconds dma_timeout{1000};
+    /// Gives clients that know of it a socket of its own for those messages.
+    bool twin_socket = true;
 };
 
 } // namespace mediant::vfio_user

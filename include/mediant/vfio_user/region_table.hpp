@@ -51,6 +51,8 @@ public:
         if (!has(shape.flags, region_flags::mmap)) return found;
         if constexpr (has_memory_fd<Device>) {
             if (takes_fds) found.fd = device.memory_fd(region_index{index});
+            if constexpr (requires { device.memory_offset(region_index{index}); })
+                found.info.offset = device.memory_offset(region_index{index});
         }
         bool whole = false;
         if (found.fd >= 0) {
@@ -63,6 +65,7 @@ public:
             found.info.flags &= ~static_cast<std::uint32_t>(VFIO_REGION_INFO_FLAG_MMAP);
             found.areas = 0;
             found.fd = -1;
+            found.info.offset = 0;
         } else if (whole) {
             found.areas = 0;
         } else {

@@ -4,13 +4,18 @@
 #include <mediant/core/result.hpp>
 #include <mediant/vfio_user/inbox.hpp>
 #include <mediant/vfio_user/outbox.hpp>
+#include <mediant/vfio_user/version.hpp>
 #include <mediant/vfio_user/wire.hpp>
 
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 namespace mediant::vfio_user {
+
+/// Room for any reply but those that carry data, or a list: whoever sends such looks for more.
+inline constexpr std::size_t small_reply = sizeof(wire::header) + sizeof(wire::version) + capabilities_room;
 
 /// An outbox of replies. Room for each was asked for before (has_room); one to a message with no_reply is dropped.
 class replies : public outbox {
@@ -24,6 +29,16 @@ public:
         wire::store(tail(), wire::header{to.header.id, to.header.command, static_cast<std::uint32_t>(header + size),
                                          wire::type_reply, 0});
         commit(header + size);
+    }
+
+    /// The same for a payload of `size` bytes at the tail and those of `block`, which are sent from where they are.
+    void commit_reply(const message& to, std::size_t size, std::span<const std::byte> block) noexcept {
+        if ((to.header.flags & wire::no_reply) != 0) return;
+        constexpr std::size_t header = sizeof(wire::header);
+        wire::store(tail(), wire::header{to.header.id, to.header.command,
+                                         static_cast<std::uint32_t>(header + size + block.size()), wire::type_reply, 0});
+        commit(header + size);
+        attach(block);
     }
 
     template <class T>

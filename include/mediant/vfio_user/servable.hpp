@@ -36,10 +36,17 @@ template <class D> concept servable = requires(D& device, read_access read, writ
     { device.next_area(region, std::uint64_t{}, std::uint64_t{}) } -> std::same_as<range>;
 };
 
-/// Has memory behind its regions that a client may map: a file whose offset 0 is the region's. -1: none. A client can
-/// map all of the file, whatever areas it was told: nothing that traps may lie in it (lowers: withhold()).
+/// Has memory behind its regions that a client may map: a file, in which the region begins at 0 or at
+/// memory_offset(region). -1: none. A client can map all of the file, whatever areas it was told: nothing that traps may
+/// lie in it (lowers: withhold()).
 template <class D> concept has_memory_fd = requires(D& device, region_index region) {
     { device.memory_fd(region) } -> std::same_as<int>;
+};
+
+/// Has memory that accesses of any width do nothing but copy (as has_blocks of lowers): all of a stretch, or nothing. It
+/// stays there until release().
+template <class D> concept has_block = requires(D& device, region_index region, std::uint64_t offset) {
+    { device.block(region, offset, offset) } -> std::same_as<std::span<std::byte>>;
 };
 
 /// Has work of its own to do at times: advance(now) at or after deadline(), in nanoseconds of CLOCK_MONOTONIC.

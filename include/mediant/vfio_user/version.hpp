@@ -6,10 +6,12 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <limits>
+#include <optional>
 #include <span>
 
 namespace mediant::vfio_user {
@@ -22,6 +24,8 @@ struct capabilities {
     std::uint64_t pgsizes = 4096; ///< page sizes of DMA maps, or'ed
     bool write_multiple = false;
     bool twin_socket = false;
+    /// In the server's reply: which of its descriptors is the client's end of the twin socket.
+    std::optional<std::uint32_t> twin_fd_index{};
 
     friend bool operator==(const capabilities&, const capabilities&) = default;
 };
@@ -76,7 +80,10 @@ template <class Integer>
                 detail::read_integer(*all, "pgsizes", 1, any, found.pgsizes) &&
                 detail::read_boolean(*all, "write_multiple", found.write_multiple);
     if (const auto twin = all->find("twin_socket"); good && twin != all->end()) {
-        good = twin->is_object() && detail::read_boolean(*twin, "supported", found.twin_socket);
+        std::uint32_t index = 0;
+        good = twin->is_object() && detail::read_boolean(*twin, "supported", found.twin_socket) &&
+               detail::read_integer(*twin, "fd_index", 0, most_announced_fds - 1, index);
+        if (good && twin->contains("fd_index")) found.twin_fd_index = index;
     }
     if (const auto migration = all->find("migration"); good && migration != all->end()) { // protocol 0.1
         std::uint64_t size = 4096;
@@ -92,12 +99,18 @@ inline constexpr std::size_t capabilities_room = 256;
 
 /// Writes the JSON text with its NUL to `to`, of at least capabilities_room bytes, and returns its size.
 [[nodiscard]] inline std::size_t write_capabilities(std::span<char, capabilities_room> to, const capabilities& what) {
+    std::array<char, 64> twin{};
+    if (what.twin_fd_index)
+        std::snprintf(twin.data(), twin.size(), R"(,"twin_socket":{"supported":%s,"fd_index":%u})",
+                      what.twin_socket ? "true" : "false", *what.twin_fd_index);
+    else if (what.twin_socket)
+        std::snprintf(twin.data(), twin.size(), R"(,"twin_socket":{"supported":true})");
     const int length = std::snprintf(
         to.data(), to.size(),
         R"({"capabilities":{"max_msg_fds":%u,"max_data_xfer_size":%llu,"max_dma_maps":%u,"pgsizes":%llu%s%s}})",
         what.max_msg_fds, static_cast<unsigned long long>(what.max_data_xfer_size), what.max_dma_maps,
         static_cast<unsigned long long>(what.pgsizes), what.write_multiple ? R"(,"write_multiple":true)" : "",
-        what.twin_socket ? R"(,"twin_socket":{"supported":true})" : "");
+        twin.data());
     return std::min(static_cast<std::size_t>(std::max(length, 0)) + 1, to.size());
 }
 

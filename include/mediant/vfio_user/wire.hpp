@@ -142,6 +142,13 @@ struct region_access {
     std::uint32_t count;
 };
 
+/// DMA_READ and DMA_WRITE both ways; data follows in a write and in a read's reply. The specification gives the count
+/// of a write's reply 4 bytes: those are its first.
+struct dma_access {
+    std::uint64_t address;
+    std::uint64_t count;
+};
+
 /// DEVICE_GET_REGION_IO_FDS both ways; `count` sub-regions follow in the reply.
 struct io_fds {
     std::uint32_t argsz;
@@ -200,6 +207,7 @@ static_assert(layout<sparse_area> && sizeof(sparse_area) == 16 &&
 static_assert(layout<irq_info> && sizeof(irq_info) == 16 && sizeof(irq_info) == sizeof(vfio_irq_info));
 static_assert(layout<irq_set> && sizeof(irq_set) == 20 && sizeof(irq_set) == sizeof(vfio_irq_set));
 static_assert(layout<region_access> && sizeof(region_access) == 16);
+static_assert(layout<dma_access> && sizeof(dma_access) == 16);
 static_assert(layout<io_fds> && sizeof(io_fds) == 16);
 static_assert(layout<region_write> && sizeof(region_write) == 24);
 static_assert(layout<device_feature> && sizeof(device_feature) == 8);

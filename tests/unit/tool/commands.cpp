@@ -52,10 +52,21 @@ struct requests {
     static constexpr auto info = provider{"ioctl", {pci_id{0x1234, 0x0001}}};
     result<void> ioctl(const set_irqs& what, auto& next) noexcept { return next.ioctl(what); }
 };
-struct config {
-    static constexpr auto info = provider{"config", {pci_id{0x1234, 0x0001}}};
+struct memory_requests {
+    static constexpr auto info = provider{"memory", {pci_id{0x1234, 0x0001}}};
+    result<void> ioctl(const unmap_dma& what, auto& next) noexcept { return next.ioctl(what); }
+};
+struct observer {
+    static constexpr auto info = provider{"observer", {pci_id{0x1234, 0x0001}}};
+    static constexpr auto overlays = config_map{observe_writes{"COMMAND", 0x04, 2}};
+    static constexpr auto regions = mediant::regions<overlays>{};
+    result<void> written(at<overlays, "COMMAND">, lanes<std::uint16_t>, auto&) { return {}; }
+};
+struct fit {
+    static constexpr auto info = provider{"fit", {pci_id{0x1234, 0x0001}}};
     static constexpr auto overlays = config_map{hide_upper_half{2}};
     static constexpr auto regions = mediant::regions<overlays>{};
+    result<get_irq_info::answer> ioctl(const get_irq_info& what, auto& next) noexcept { return next.ioctl(what); }
 };
 struct aligned {
     static constexpr auto info = provider{"aligned", {pci_id{0x1234, 0x0001}}};
@@ -131,6 +142,10 @@ TEST_CASE("what is not understood ends with 2 and says where help is") {
                                                {"shim", "nic"},
                                                {"shim", "nic", "--target", "variant"},
                                                {"serve", "8086:10d3"},
+                                               {"serve", "--socket", "s"},
+                                               {"serve", "8086:10d3", "--behind", "t", "--socket", "s"},
+                                               {"serve", "--behind", "t", "--device", "01:00.0", "--socket", "s"},
+                                               {"serve", "--device", "1:2", "--socket", "s"},
                                                {"client", "--socket", "s"},
                                                {"client", "--socket", "s", "look"},
                                                {"client", "--socket", "s", "read", "bar0", "0"},
@@ -277,9 +292,14 @@ TEST_CASE("shim refuses what cannot live in a kernel, and says what it is") {
     CHECK_FALSE(std::filesystem::exists(at / "tree"));
     CHECK(mediant::kernel::facts_of<vendor::nic>().unfit.empty());
     CHECK(mediant::kernel::facts_of<unfit::requests>().unfit ==
-          "a kernel module cannot carry a policy that mediates ioctl requests yet");
-    CHECK(mediant::kernel::facts_of<unfit::config>().unfit ==
-          "a kernel module cannot carry a config map yet: config space is mediated in user space only");
+          "a kernel module cannot carry a policy that mediates set_irqs: the VFIO core reads the request from user "
+          "memory itself, so that what it does need not be what the policy saw");
+    CHECK(mediant::kernel::facts_of<unfit::memory_requests>().unfit ==
+          "a kernel module cannot carry a policy that mediates requests of DMA: none of them comes to the device's "
+          "driver");
+    CHECK(mediant::kernel::facts_of<unfit::observer>().unfit ==
+          "its written of COMMAND is not noexcept, as all that a kernel module carries must be");
+    CHECK(mediant::kernel::facts_of<unfit::fit>().unfit.empty());
     CHECK(mediant::kernel::facts_of<unfit::aligned>().unfit ==
           "its state is aligned to more than 8 bytes, which a kernel module's is not");
     CHECK_THAT(mediant::kernel::facts_of<unfit::large>().unfit,
@@ -316,6 +336,36 @@ TEST_CASE("serve and client talk to each other") {
     CHECK(served.code == 0);
     CHECK(served.out == "listening on " + socket + "\n");
     CHECK_FALSE(std::filesystem::exists(socket));
+}
+
+TEST_CASE("serve stands before another server") {
+    mediant::test::temporary_folder at;
+    const std::string behind = (at / "behind.sock").string();
+    const std::string socket = (at / "nic.sock").string();
+    mediant::device::memory_device memory{{.vendor = 0x8086, .device = 0x10d3}, {8192}};
+    mediant::stack<mediant::device::memory_device> bare{memory};
+    mediant::vfio_user::server<mediant::stack<mediant::device::memory_device>> other{bare, {.path = behind}};
+    std::thread others{[&] { other.run(); }};
+    outcome served{};
+    std::thread server{[&] { served = run({"serve", "--behind", behind, "--share", "--socket", socket, "--once"}); }};
+    while (!std::filesystem::exists(socket)) std::this_thread::yield();
+    const outcome asked = run({"client", "--socket", socket, "info", "read", "bar0", "0", "4", "write", "bar0",
+                               "0x1010", "4", "0xabcd"});
+    server.join();
+    INFO(asked.err << served.err);
+    CHECK_THAT(asked.out, Contains("region  bar0   0x00002000 bytes  rw  mappable 0x1000-0x1fff\n"));
+    CHECK_THAT(asked.out, Contains("read bar0 0x0 4 0x00000007\nwrite bar0 0x1010 4 0xabcd\n"));
+    CHECK(served.code == 0);
+    other.stop();
+    others.join();
+    CHECK(memory.load(mediant::region_index::bar0, 0x1010, 4).value_or(0) == 0xabcd);
+
+    const outcome nobody = run({"serve", "--behind", (at / "none").string(), "--socket", socket});
+    CHECK(nobody.code == 1);
+    CHECK_THAT(nobody.err, Contains("none: No such file or directory"));
+    const outcome missing = run({"serve", "--device", "ffff:ff:1f.7", "--socket", socket});
+    CHECK(missing.code == 1);
+    CHECK_THAT(missing.err, Contains("ffff:ff:1f.7: no such PCI device"));
 }
 
 TEST_CASE("serve --once ends with a client that greets and is gone at once") {

@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <cstring>
 #include <ctime>
+#include <functional>
 #include <optional>
 #include <vector>
 
@@ -56,6 +57,8 @@ public:
     error unmap_error = error::none;
     bool no_logging = false; // as a device that does not know these requests
     std::atomic<std::uint64_t> accesses{0};
+    std::function<answer(read_access)> on_read{}; // of BAR 0, instead of its file
+    std::function<answer(write_access)> on_write{};
 
     result<void> open() {
         if (open_error != error::none) return open_error;
@@ -73,7 +76,7 @@ public:
         ++accesses;
         const auto size = static_cast<std::ptrdiff_t>(what.bytes.size());
         switch (what.region) {
-        case region_index::bar0: return from_file(bar0_.get(), what);
+        case region_index::bar0: return on_read ? on_read(what) : from_file(bar0_.get(), what);
         case region_index::bar2: return from_file(bar2_.get(), what);
         case region_index::bar5: return from_file(bar5_.get(), what);
         case region_index::bar1:
@@ -86,7 +89,8 @@ public:
         }
         case region_index::bar4: {
             std::array<std::byte, bar4_size> now{};
-            std::memcpy(now.data(), &expiries_, sizeof expiries_);
+            const std::uint64_t so_far = expiries_;
+            std::memcpy(now.data(), &so_far, sizeof so_far);
             std::copy_n(now.begin() + static_cast<std::ptrdiff_t>(what.offset), size, what.bytes.begin());
             return {what.bytes.size()};
         }
@@ -100,7 +104,7 @@ public:
     answer write(write_access what) {
         ++accesses;
         switch (what.region) {
-        case region_index::bar0: return to_file(bar0_.get(), what);
+        case region_index::bar0: return on_write ? on_write(what) : to_file(bar0_.get(), what);
         case region_index::bar2: return to_file(bar2_.get(), what);
         case region_index::bar5: return to_file(bar5_.get(), what);
         case region_index::bar1:
@@ -174,6 +178,8 @@ public:
     }
 
     [[nodiscard]] std::optional<std::uint64_t> deadline() const { return deadline_; }
+    /// How often a deadline came; from any thread.
+    [[nodiscard]] std::uint64_t expiries() const { return expiries_; }
     void advance(std::uint64_t at) {
         if (!deadline_ || *deadline_ > at) return;
         deadline_.reset();
@@ -208,7 +214,7 @@ private:
     std::array<std::byte, config_size> config_{};
     std::optional<std::uint64_t> deadline_;
     inline static std::atomic<std::uint64_t> advanced{0};
-    std::uint64_t expiries_ = 0;
+    std::atomic<std::uint64_t> expiries_ = 0;
 };
 
 } // namespace vfio_user_test

@@ -200,6 +200,25 @@ TEST_CASE("vfio-user server: the device's deadlines are kept while it waits") {
     CHECK(expiries() == 4); // due before the next message
 }
 
+TEST_CASE("vfio-user server: a deadline comes to a device whose only client is silent") {
+    fake_device device;
+    const auto path = socket_path("silent");
+    served at{device, {.path = path}};
+    auto peer = connected(path);
+    REQUIRE(peer.negotiate());
+    for (std::uint64_t i = 1; i <= 3; ++i) {
+        // Some accesses first, after which the server waits for this client alone.
+        for (int n = 0; n < 3; ++n) {
+            std::uint64_t count = 0;
+            REQUIRE(peer.read({region_index::bar4, 0, std::as_writable_bytes(std::span{&count, 1})}).count == 8);
+        }
+        const std::uint64_t ahead = 1'000'000;
+        REQUIRE(peer.write({region_index::bar4, 0, std::as_bytes(std::span{&ahead, 1})}).count == 8);
+        for (int tries = 0; device.expiries() < i && tries < 500; ++tries) std::this_thread::sleep_for(10ms);
+        CHECK(device.expiries() == i);
+    }
+}
+
 TEST_CASE("vfio-user server: stop() ends run(), whatever it waits for, and it can run again") {
     fake_device device;
     const auto path = socket_path("stop");

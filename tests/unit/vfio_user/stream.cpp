@@ -2,37 +2,15 @@
 // Framing: a message may be split anywhere, many may come at once, descriptors belong to the right one, and whatever
 // is refused leaves the stream in step.
 #include "by_hand.hpp"
+#include "counted_allocations.hpp"
 
 #include <catch2/catch.hpp>
 
 #include <cerrno>
-#include <cstdlib>
 #include <fcntl.h>
-#include <new>
 
 using namespace vfio_user_test;
 using wire::command;
-
-// Every allocation by new in the test program is counted, on this thread.
-namespace {
-thread_local std::size_t allocations = 0;
-} // namespace
-// Not inlined: g++ would take free() there for a mismatch.
-[[gnu::noinline]] void* operator new(std::size_t size) {
-    ++allocations;
-    if (void* const made = std::malloc(size != 0 ? size : 1)) return made;
-    throw std::bad_alloc{};
-}
-void* operator new[](std::size_t size) { return operator new(size); }
-[[gnu::noinline]] void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
-    ++allocations;
-    return std::malloc(size != 0 ? size : 1);
-}
-void* operator new[](std::size_t size, const std::nothrow_t& how) noexcept { return operator new(size, how); }
-[[gnu::noinline]] void operator delete(void* what) noexcept { std::free(what); }
-void operator delete[](void* what) noexcept { operator delete(what); }
-void operator delete(void* what, std::size_t) noexcept { operator delete(what); }
-void operator delete[](void* what, std::size_t) noexcept { operator delete(what); }
 
 namespace {
 

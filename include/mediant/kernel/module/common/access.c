@@ -2,7 +2,8 @@
 /*
  * read and write. A BAR that holds a trap is taken apart into what passes, which goes to the core
  * with the user's own buffer and without the policy lock, and what is trapped, which goes to the
- * policy through a small buffer. Everything else is the core's.
+ * policy through a small buffer. Configuration space is likewise (config.c) where the policy has a
+ * say in it. Everything else is the core's.
  */
 #include <linux/bitops.h>
 #include <linux/log2.h>
@@ -26,7 +27,7 @@
  * A buffer that faults partway must not turn a register's write into a partial one: what was
  * copied counts up to the last boundary of the widest natural access.
  */
-static size_t mediant_whole(u64 offset, size_t copied, size_t count)
+size_t mediant_whole(u64 offset, size_t copied, size_t count)
 {
 	u64 end = offset + copied;
 
@@ -36,16 +37,16 @@ static size_t mediant_whole(u64 offset, size_t copied, size_t count)
 	return end > offset ? end - offset : 0;
 }
 
-static void mediant_trace_chunk(struct mediant_device *mdev, unsigned int bar, u64 offset,
-				size_t count, bool write, const u8 *bytes, ssize_t result)
+void mediant_trace_bytes(struct mediant_device *mdev, unsigned int region, u64 offset, size_t count,
+			 bool write, const u8 *bytes, ssize_t result)
 {
 	__le64 value = 0;
 
 	if (!trace_mediant_access_enabled())
 		return;
 	memcpy(&value, bytes, min(count, sizeof(value)));
-	trace_mediant_access(mdev->core.pdev, bar, offset, count, write, true, le64_to_cpu(value),
-			     result);
+	trace_mediant_access(mdev->core.pdev, region, offset, count, write, true,
+			     le64_to_cpu(value), result);
 }
 
 static ssize_t mediant_write_chunk(struct mediant_device *mdev, unsigned int bar, u64 offset,
@@ -63,7 +64,7 @@ static ssize_t mediant_write_chunk(struct mediant_device *mdev, unsigned int bar
 	mdev->counters.writes++;
 	ret = mdev->provider->write(mdev->state, bar, offset, bytes, count);
 	mediant_unlock(mdev);
-	mediant_trace_chunk(mdev, bar, offset, count, true, bytes, ret);
+	mediant_trace_bytes(mdev, bar, offset, count, true, bytes, ret);
 	return ret;
 }
 
@@ -77,7 +78,7 @@ static ssize_t mediant_read_chunk(struct mediant_device *mdev, unsigned int bar,
 	mdev->counters.reads++;
 	ret = mdev->provider->read(mdev->state, bar, offset, bytes, count);
 	mediant_unlock(mdev);
-	mediant_trace_chunk(mdev, bar, offset, count, false, bytes, ret);
+	mediant_trace_bytes(mdev, bar, offset, count, false, bytes, ret);
 	if (ret <= 0)
 		return ret;
 
@@ -122,43 +123,50 @@ static ssize_t mediant_trapped(struct mediant_device *mdev, unsigned int bar, u6
 }
 
 /* A run that passes. The core moves the position only when all went well. */
-static ssize_t mediant_passed(struct mediant_device *mdev, loff_t *ppos, char __user *buf,
-			      size_t count, bool write)
+ssize_t mediant_passed(struct mediant_device *mdev, loff_t pos, char __user *buf, size_t count,
+		       bool write)
 {
-	loff_t start = *ppos;
+	loff_t start = pos;
 	ssize_t ret;
 
 	if (write)
-		ret = vfio_pci_core_write(&mdev->core.vdev, buf, count, ppos);
+		ret = vfio_pci_core_write(&mdev->core.vdev, buf, count, &pos);
 	else
-		ret = vfio_pci_core_read(&mdev->core.vdev, buf, count, ppos);
+		ret = vfio_pci_core_read(&mdev->core.vdev, buf, count, &pos);
 	trace_mediant_access(mdev->core.pdev, VFIO_PCI_OFFSET_TO_INDEX(start),
 			     start & VFIO_PCI_OFFSET_MASK, count, write, false, 0, ret);
 	return ret;
 }
 
-/* An access of several runs, the first of which is known. */
-static noinline ssize_t mediant_runs(struct mediant_device *mdev, char __user *buf, size_t count,
-				     loff_t *ppos, bool write, size_t run, unsigned int trapped)
+static ssize_t mediant_bar_rw(struct mediant_device *mdev, char __user *buf, size_t count,
+			      loff_t *ppos, bool write)
 {
-	unsigned int bar = VFIO_PCI_OFFSET_TO_INDEX(*ppos);
+	unsigned int bar = array_index_nospec(VFIO_PCI_OFFSET_TO_INDEX(*ppos), MEDIANT_REGIONS);
 	u64 offset = *ppos & VFIO_PCI_OFFSET_MASK;
+	u64 size = mdev->regions[bar].size;
 	size_t done = 0;
-	ssize_t ret;
+	ssize_t ret = 0;
 
-	for (;;) {
-		loff_t pos = *ppos + done;
+	if (!count)
+		return 0;
+	if (offset >= size)
+		return -EINVAL;
+	count = min_t(u64, count, size - offset);
+
+	while (done < count) {
+		unsigned int trapped = 1;
+		size_t run = mdev->provider->run(mdev->state, bar, offset + done, count - done,
+						 &trapped);
 
 		if (trapped)
 			ret = mediant_trapped(mdev, bar, offset + done, buf + done, run, write);
 		else
-			ret = mediant_passed(mdev, &pos, buf + done, run, write);
+			ret = mediant_passed(mdev, *ppos + done, buf + done, run, write);
 		if (ret <= 0)
 			break;
 		done += ret;
-		if (ret < run || done == count)
+		if (ret < run)
 			break;
-		run = mdev->provider->run(bar, offset + done, count - done, &trapped);
 	}
 
 	*ppos += done;
@@ -168,37 +176,24 @@ static noinline ssize_t mediant_runs(struct mediant_device *mdev, char __user *b
 static ssize_t mediant_rw(struct mediant_device *mdev, char __user *buf, size_t count,
 			  loff_t *ppos, bool write)
 {
-	unsigned int bar = VFIO_PCI_OFFSET_TO_INDEX(*ppos);
-	u64 offset = *ppos & VFIO_PCI_OFFSET_MASK;
-	u64 size = pci_resource_len(mdev->core.pdev, bar);
-	unsigned int trapped = 1;
-	ssize_t ret;
-	size_t run;
+	unsigned int index = VFIO_PCI_OFFSET_TO_INDEX(*ppos);
 
-	if (!count)
-		return 0;
-	if (offset >= size)
-		return -EINVAL;
-	count = min_t(u64, count, size - offset);
-
-	run = mdev->provider->run(bar, offset, count, &trapped);
-	if (run < count)
-		return mediant_runs(mdev, buf, count, ppos, write, run, trapped);
-	if (!trapped)
-		return mediant_passed(mdev, ppos, buf, count, write);
-	ret = mediant_trapped(mdev, bar, offset, buf, count, write);
-	if (ret > 0)
-		*ppos += ret;
-	return ret;
+	if (index == VFIO_PCI_CONFIG_REGION_INDEX && mediant_asks(mdev, MEDIANT_CONFIG))
+		return mediant_config_rw(mdev, buf, count, ppos, write);
+	if (mediant_mediates(mdev, index))
+		return mediant_bar_rw(mdev, buf, count, ppos, write);
+	if (write)
+		return vfio_pci_core_write(&mdev->core.vdev, buf, count, ppos);
+	return vfio_pci_core_read(&mdev->core.vdev, buf, count, ppos);
 }
 
 /*
- * Whether an access is the core's alone: to what is no BAR with a trap, or to a part of one that
- * holds none. What is past the BAR's end is refused by the core as it is here.
+ * Whether an access is the core's alone: to a BAR that is not mediated, or to what of one is the
+ * device's. So the provider is not asked of what passes.
  */
 static __always_inline bool mediant_passes(struct mediant_device *mdev, loff_t pos, size_t count)
 {
-	unsigned int bar = VFIO_PCI_OFFSET_TO_INDEX(pos);
+	unsigned int index = VFIO_PCI_OFFSET_TO_INDEX(pos);
 	u64 offset = pos & VFIO_PCI_OFFSET_MASK;
 	u64 end = offset + count - 1;
 	const struct mediant_outline *outline;
@@ -206,9 +201,9 @@ static __always_inline bool mediant_passes(struct mediant_device *mdev, loff_t p
 	unsigned int granule;
 	u64 part;
 
-	if (bar >= PCI_STD_NUM_BARS)
-		return true;
-	outline = mdev->outline[array_index_nospec(bar, PCI_STD_NUM_BARS)];
+	if (index >= MEDIANT_REGIONS)
+		return false;
+	outline = mdev->regions[array_index_nospec(index, MEDIANT_REGIONS)].outline;
 	if (!outline)
 		return true;
 	part = offset >> outline->shift;

@@ -2,7 +2,7 @@
 /*
  * What a policy passes to: one naturally aligned access to a BAR of the device, under the rules of
  * vfio-pci's own (vfio_pci_bar_rw): memory_lock held for reading, memory enabled and the device
- * out of D3, the MSI-X table out of reach. Configuration space can be looked at; it is the core's.
+ * out of D3, the MSI-X table out of reach. Configuration space is in below_config.c.
  */
 #include <linux/err.h>
 #include <linux/io-64-nonatomic-lo-hi.h>
@@ -73,6 +73,36 @@ static bool mediant_in_msix_table(struct vfio_pci_core_device *core, unsigned in
 	       offset - core->msix_offset < core->msix_size;
 }
 
+/*
+ * Where the core has no call for its own mapping, this one is beside it. It requests no region:
+ * the core does at a user's first access, and would fail if it were taken.
+ */
+static void __iomem *mediant_map_bar(struct vfio_pci_core_device *core, unsigned int bar)
+{
+#if defined(HAVE_VFIO_PCI_CORE_GET_IOMAP)
+	return vfio_pci_core_get_iomap(core, bar);
+#elif defined(HAVE_VFIO_PCI_CORE_SETUP_BARMAP)
+	int ret = vfio_pci_core_setup_barmap(core, bar);
+
+	return ret ? IOMEM_ERR_PTR(ret) : core->barmap[bar];
+#else
+	return pci_iomap(core->pdev, bar, 0) ?: IOMEM_ERR_PTR(-ENOMEM);
+#endif
+}
+
+/* A BAR's mapping, made when the policy first reaches it. The policy lock must be held. */
+static void __iomem *mediant_bar(struct mediant_device *mdev, unsigned int bar)
+{
+	void __iomem *io = mdev->io[bar];
+
+	if (io)
+		return io;
+	io = mediant_map_bar(&mdev->core, bar);
+	if (!IS_ERR(io))
+		mdev->io[bar] = io;
+	return io;
+}
+
 static int mediant_reach(struct mediant_device *mdev, unsigned int bar, u64 offset,
 			 unsigned int width, bool write, u64 *value)
 {
@@ -85,11 +115,13 @@ static int mediant_reach(struct mediant_device *mdev, unsigned int bar, u64 offs
 	if (bar >= PCI_STD_NUM_BARS)
 		return -EINVAL;
 	bar = array_index_nospec(bar, PCI_STD_NUM_BARS);
-	io = mdev->io[bar];
-	size = pci_resource_len(pdev, bar);
-	if (!io || !is_power_of_2(width) || width > MEDIANT_MAX_ACCESS || offset & (width - 1) ||
+	size = mediant_bar_size(pdev, bar);
+	if (!is_power_of_2(width) || width > MEDIANT_MAX_ACCESS || offset & (width - 1) ||
 	    offset >= size || width > size - offset)
 		return -EINVAL;
+	io = mediant_bar(mdev, bar);
+	if (IS_ERR(io))
+		return PTR_ERR(io);
 
 	if (mediant_in_msix_table(core, bar, offset)) {
 		if (!write)
@@ -116,36 +148,6 @@ static int mediant_reach(struct mediant_device *mdev, unsigned int bar, u64 offs
 	return 0;
 }
 
-/* As the device has it. Waits for a reset to end, which waits for nobody here. */
-static int mediant_load_config(struct pci_dev *pdev, u64 offset, unsigned int width, u64 *value)
-{
-	u32 high = 0, dword = 0;
-	u16 word = 0;
-	u8 byte = 0;
-	int ret;
-
-	if (!is_power_of_2(width) || width > MEDIANT_MAX_ACCESS || offset & (width - 1) ||
-	    offset >= pdev->cfg_size || width > pdev->cfg_size - offset)
-		return -EINVAL;
-	switch (width) {
-	case 1:
-		ret = pci_user_read_config_byte(pdev, offset, &byte);
-		*value = byte;
-		break;
-	case 2:
-		ret = pci_user_read_config_word(pdev, offset, &word);
-		*value = word;
-		break;
-	default:
-		ret = pci_user_read_config_dword(pdev, offset, &dword);
-		if (!ret && width == 8)
-			ret = pci_user_read_config_dword(pdev, offset + 4, &high);
-		*value = (u64)high << 32 | dword;
-		break;
-	}
-	return ret;
-}
-
 static int mediant_below_load(void *device, unsigned int region, unsigned long long offset,
 			      unsigned int width, unsigned long long *value)
 {
@@ -154,7 +156,7 @@ static int mediant_below_load(void *device, unsigned int region, unsigned long l
 	int ret;
 
 	if (region == VFIO_PCI_CONFIG_REGION_INDEX)
-		ret = mediant_load_config(mdev->core.pdev, offset, width, &loaded);
+		ret = mediant_load_config(&mdev->core, offset, width, &loaded);
 	else
 		ret = mediant_reach(mdev, region, offset, width, false, &loaded);
 	mdev->counters.loads++;
@@ -171,7 +173,10 @@ static int mediant_below_store(void *device, unsigned int region, unsigned long 
 	u64 stored = value;
 	int ret;
 
-	ret = mediant_reach(mdev, region, offset, width, true, &stored);
+	if (region == VFIO_PCI_CONFIG_REGION_INDEX)
+		ret = mediant_store_config(&mdev->core, offset, width, value);
+	else
+		ret = mediant_reach(mdev, region, offset, width, true, &stored);
 	mdev->counters.stores++;
 	trace_mediant_below(mdev->core.pdev, region, offset, width, true, value, ret);
 	return ret;
@@ -229,27 +234,14 @@ void mediant_init_below(struct mediant_device *mdev)
 		.store = mediant_below_store,
 		.region_size = mediant_below_region_size,
 		.log = mediant_below_log,
+		.device_info = mediant_below_device_info,
+		.region_info = mediant_below_region_info,
+		.irq_info = mediant_below_irq_info,
+		.reset_device = mediant_below_reset,
 	};
 }
 
-/*
- * Where the core has no call for its own mapping, this one is beside it. It requests no region:
- * the core does at a user's first access, and would fail if it were taken.
- */
-static void __iomem *mediant_map_bar(struct vfio_pci_core_device *core, unsigned int bar)
-{
-#if defined(HAVE_VFIO_PCI_CORE_GET_IOMAP)
-	return vfio_pci_core_get_iomap(core, bar);
-#elif defined(HAVE_VFIO_PCI_CORE_SETUP_BARMAP)
-	int ret = vfio_pci_core_setup_barmap(core, bar);
-
-	return ret ? IOMEM_ERR_PTR(ret) : core->barmap[bar];
-#else
-	return pci_iomap(core->pdev, bar, 0) ?: IOMEM_ERR_PTR(-ENOMEM);
-#endif
-}
-
-/* Maps the BARs that hold a trap. After vfio_pci_core_enable(). */
+/* Maps the device's BARs that the policy mediates. The policy lock must be held. */
 int mediant_map_bars(struct mediant_device *mdev)
 {
 	unsigned int bar;
@@ -257,16 +249,14 @@ int mediant_map_bars(struct mediant_device *mdev)
 	for (bar = 0; bar < PCI_STD_NUM_BARS; bar++) {
 		void __iomem *io;
 
-		if (!mdev->traps[bar])
+		if (!mediant_mediates(mdev, bar) || !mediant_bar_size(mdev->core.pdev, bar))
 			continue;
-		io = mediant_map_bar(&mdev->core, bar);
+		io = mediant_bar(mdev, bar);
 		if (IS_ERR(io)) {
 			pci_err(mdev->core.pdev, "BAR %u cannot be mapped (%ld)\n", bar,
 				PTR_ERR(io));
-			mediant_unmap_bars(mdev);
 			return PTR_ERR(io);
 		}
-		mdev->io[bar] = io;
 	}
 	return 0;
 }

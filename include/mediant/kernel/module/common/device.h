@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-3-Clause */
 /*
- * A driver on vfio_pci_core whose accesses to BARs are mediated by a policy: a variant, which holds
- * its providers, or the host, which finds them in modules of their own.
+ * A driver on vfio_pci_core of which a policy mediates accesses and requests: a variant, which
+ * holds its providers, or the host, which finds them in modules of their own.
  *
  *	driver.c	module, probe and the tables of operations
  *	providers.c	where the providers come from; all that differs between variant and host
  *	open.c		choice of the provider, open and close
  *	access.c	read and write: what is trapped, what passes
+ *	config.c	the same for configuration space
  *	below.c		what a policy passes to: the device's BARs
+ *	below_config.c	and its configuration space, as VFIO shows it
  *	regions.c	region info, mmap, dma-buf, ioeventfd
+ *	requests.c	the other requests: device info, interrupts, reset
  *	observe.c	events and debugfs
  *	reset.c		the policy lock, and resets that arrive while it is held
  *
@@ -41,9 +44,9 @@ struct mediant_counters {
 };
 
 /*
- * Where a BAR holds traps, so that what passes is found to do so without a question to the
- * provider. The BAR lies in at most 1024 parts of 4 KiB or more, a part in 1024 granules of 4 bytes or more.
- * A granule's bit is set where the provider has to be asked.
+ * Where a region needs the provider, so that what passes is found to do so without a question. The
+ * region lies in at most 1024 parts of 4 KiB or more, a part in 1024 granules of 4 bytes or more. A
+ * granule's bit is set where the provider has to be asked, or where the region has ended.
  */
 #define MEDIANT_PART_SHIFT 12
 #define MEDIANT_MOST_PARTS 1024
@@ -52,10 +55,21 @@ struct mediant_counters {
 struct mediant_outline {
 	unsigned int shift; /* of a part */
 	unsigned int count; /* of parts */
-	u8 part[MEDIANT_MOST_PARTS]; /* which of the granules */
+	u8 part[MEDIANT_MOST_PARTS]; /* which set of granules */
 	/* The first set is all clear, the second all set. */
 	unsigned long granules[][BITS_TO_LONGS(MEDIANT_GRANULES)];
 };
+
+/* A region as the user sees it. */
+struct mediant_region {
+	struct mediant_outline *outline; /* NULL where it is not mediated */
+	u64 size; /* bytes that can be reached */
+	bool mediated; /* by a trap, or since the user sees less or more of it than there is */
+	bool mappable; /* its parts that hold no trap */
+};
+
+/* The regions of which a policy can say anything: the BARs and, that there is none, the ROM. */
+#define MEDIANT_REGIONS (VFIO_PCI_ROM_REGION_INDEX + 1)
 
 struct mediant_device {
 	struct vfio_pci_core_device core; /* first: the driver data is a vfio_pci_core_device */
@@ -64,19 +78,24 @@ struct mediant_device {
 	/* Constant while the device is open; provider is NULL where nothing is mediated. */
 	const struct mediant_provider *provider;
 	struct module *owner; /* the provider's, held meanwhile; NULL if it is this module */
-	bool traps[PCI_STD_NUM_BARS]; /* BARs that hold a trap */
-	struct mediant_outline *outline[PCI_STD_NUM_BARS]; /* of these */
-	bool map_trapped; /* whether such a BAR's other pages can be mapped */
-	void __iomem *io[PCI_STD_NUM_BARS];
+	struct mediant_region regions[MEDIANT_REGIONS];
+	bool map_trapped; /* whether a BAR's pages can be mapped that hold no trap beside others */
 
 	struct mutex lock; /* the policy lock: one call into state at a time */
 	void *state; /* NULL while there is no policy; under lock */
+	void __iomem *io[PCI_STD_NUM_BARS]; /* what the policy has reached; under lock */
 	struct mediant_counters counters;
 	struct dentry *debugfs;
 
 	spinlock_t reset_lock; /* guards reset_pending and the release of lock */
 	bool reset_pending;
 };
+
+/* Whether the provider mediates what MEDIANT_CONFIG and its like name. */
+static inline bool mediant_asks(struct mediant_device *mdev, unsigned int what)
+{
+	return mdev->provider && mdev->provider->mediates & what;
+}
 
 /* Bytes of a BAR that can be reached: none without an address, to which the core says EINVAL. */
 static inline u64 mediant_bar_size(struct pci_dev *pdev, unsigned int bar)
@@ -130,14 +149,31 @@ int mediant_open_device(struct vfio_device *core_vdev);
 void mediant_close_device(struct vfio_device *core_vdev);
 
 /* access.c */
+size_t mediant_whole(u64 offset, size_t copied, size_t count);
+void mediant_trace_bytes(struct mediant_device *mdev, unsigned int region, u64 offset, size_t count,
+			 bool write, const u8 *bytes, ssize_t result);
+ssize_t mediant_passed(struct mediant_device *mdev, loff_t pos, char __user *buf, size_t count,
+		       bool write);
 ssize_t mediant_read(struct vfio_device *core_vdev, char __user *buf, size_t count, loff_t *ppos);
 ssize_t mediant_write(struct vfio_device *core_vdev, const char __user *buf, size_t count,
 		      loff_t *ppos);
+
+/* config.c */
+ssize_t mediant_config_rw(struct mediant_device *mdev, char __user *buf, size_t count, loff_t *ppos,
+			  bool write);
 
 /* below.c */
 void mediant_init_below(struct mediant_device *mdev);
 int mediant_map_bars(struct mediant_device *mdev);
 void mediant_unmap_bars(struct mediant_device *mdev);
+
+/* below_config.c */
+int mediant_load_config(struct vfio_pci_core_device *core, u64 offset, unsigned int width,
+			u64 *value);
+int mediant_store_config(struct vfio_pci_core_device *core, u64 offset, unsigned int width,
+			 u64 value);
+bool mediant_stores_config(struct vfio_pci_core_device *core, u64 offset, size_t count);
+int mediant_load_written(struct vfio_pci_core_device *core, u64 offset, size_t count, u8 *bytes);
 
 /* regions.c */
 struct mediant_area {
@@ -145,12 +181,14 @@ struct mediant_area {
 	u64 size;
 };
 
-int mediant_find_traps(struct mediant_device *mdev);
-void mediant_forget_traps(struct mediant_device *mdev);
+int mediant_find_regions(struct mediant_device *mdev);
+void mediant_forget_regions(struct mediant_device *mdev);
 bool mediant_next_area(struct mediant_device *mdev, unsigned int bar, u64 from,
 		       struct mediant_area *area);
-bool mediant_traps(struct mediant_device *mdev, unsigned int index);
-long mediant_ioctl(struct vfio_device *core_vdev, unsigned int cmd, unsigned long arg);
+bool mediant_mediates(struct mediant_device *mdev, unsigned int index);
+int mediant_below_region_info(void *device, unsigned int region, unsigned long long *size,
+			      unsigned int *flags);
+long mediant_ioctl_region_info(struct mediant_device *mdev, struct vfio_region_info __user *arg);
 int mediant_mmap(struct vfio_device *core_vdev, struct vm_area_struct *vma);
 #ifdef HAVE_GET_REGION_INFO_CAPS
 int mediant_get_region_info_caps(struct vfio_device *core_vdev, struct vfio_region_info *info,
@@ -159,6 +197,14 @@ int mediant_get_region_info_caps(struct vfio_device *core_vdev, struct vfio_regi
 #ifdef HAVE_GET_DMABUF_PHYS
 extern const struct vfio_pci_device_ops mediant_pci_ops;
 #endif
+
+/* requests.c */
+int mediant_below_device_info(void *device, unsigned int *regions, unsigned int *irqs,
+			      unsigned int *can_reset);
+int mediant_below_irq_info(void *device, unsigned int index, unsigned int *flags,
+			   unsigned int *count);
+int mediant_below_reset(void *device);
+long mediant_ioctl(struct vfio_device *core_vdev, unsigned int cmd, unsigned long arg);
 
 /* observe.c */
 void mediant_init_observe(void);
@@ -169,6 +215,7 @@ void mediant_unobserve(struct mediant_device *mdev);
 /* reset.c */
 void mediant_lock(struct mediant_device *mdev);
 void mediant_unlock(struct mediant_device *mdev);
+void mediant_note_reset(struct mediant_device *mdev);
 void mediant_reset_done(struct pci_dev *pdev);
 
 #endif /* MEDIANT_DEVICE_H */

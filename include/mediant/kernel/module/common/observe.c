@@ -26,7 +26,7 @@ void mediant_exit_observe(void)
 static void mediant_show_bar(struct seq_file *file, struct mediant_device *mdev, unsigned int bar)
 {
 	const struct mediant_provider *provider = mdev->provider;
-	u64 size = mediant_bar_size(mdev->core.pdev, bar);
+	u64 size = mdev->regions[bar].size;
 	u64 from = 0, end = 0;
 	unsigned int before = 0;
 	struct mediant_area area;
@@ -36,7 +36,7 @@ static void mediant_show_bar(struct seq_file *file, struct mediant_device *mdev,
 	seq_printf(file, "bar %u: 0x%llx bytes\n", bar, size);
 	while (end < size) {
 		unsigned int trapped = 1;
-		u64 run = provider->run(bar, end, size - end, &trapped);
+		u64 run = provider->run(mdev->state, bar, end, size - end, &trapped);
 
 		if (trapped != before) {
 			if (before)
@@ -48,7 +48,7 @@ static void mediant_show_bar(struct seq_file *file, struct mediant_device *mdev,
 	}
 	if (before)
 		seq_printf(file, "  trapped 0x%llx-0x%llx\n", from, end - 1);
-	if (!mediant_traps(mdev, bar))
+	if (!mediant_mediates(mdev, bar))
 		return;
 	for (from = 0; mediant_next_area(mdev, bar, from, &area); from = area.offset + area.size)
 		seq_printf(file, "  mappable 0x%llx-0x%llx\n", area.offset,

@@ -26,8 +26,30 @@ struct mediant_device_id mediant_id_of(struct pci_dev *pdev)
 static void mediant_drop(struct mediant_device *mdev)
 {
 	mediant_unmap_bars(mdev);
-	mediant_forget_traps(mdev);
 	mdev->provider = NULL;
+	mediant_forget_regions(mdev);
+}
+
+/* Constructs a policy and opens it; what the user is to see of the regions is known then. */
+static int mediant_open_state(struct mediant_device *mdev, void *state)
+{
+	const struct mediant_provider *provider = mdev->provider;
+	int ret;
+
+	mdev->counters = (struct mediant_counters) {};
+	provider->construct(state, &mdev->below);
+	ret = provider->open(state);
+	if (ret)
+		return ret;
+	mdev->state = state;
+	ret = mediant_find_regions(mdev);
+	if (!ret)
+		ret = mediant_map_bars(mdev);
+	if (ret) {
+		provider->release(state);
+		mdev->state = NULL;
+	}
+	return ret;
 }
 
 /* Opens one provider; -ENODEV declines the device. */
@@ -42,24 +64,12 @@ static int mediant_open_provider(struct mediant_device *mdev,
 		return -ENOMEM;
 
 	mdev->provider = provider;
-	ret = mediant_find_traps(mdev);
-	if (ret)
-		goto out_free;
-	ret = mediant_map_bars(mdev);
-	if (ret)
-		goto out_free;
-
 	mediant_lock(mdev);
-	mdev->counters = (struct mediant_counters) {};
-	provider->construct(state, &mdev->below);
-	ret = provider->open(state);
-	if (!ret)
-		mdev->state = state;
+	ret = mediant_open_state(mdev, state);
 	mediant_unlock(mdev);
 	if (!ret)
 		return 0;
 
-out_free:
 	mediant_drop(mdev);
 	kvfree(state);
 	return ret;
@@ -125,13 +135,12 @@ int mediant_open_device(struct vfio_device *core_vdev)
 	ret = vfio_pci_core_enable(&mdev->core);
 	if (ret)
 		return ret;
-	ret = mediant_open_policy(mdev);
-	if (ret) {
-		vfio_pci_core_disable(&mdev->core);
-		return ret;
-	}
+	/* Finds what can be mapped, which a policy may ask for. */
 	vfio_pci_core_finish_enable(&mdev->core);
-	return 0;
+	ret = mediant_open_policy(mdev);
+	if (ret)
+		vfio_pci_core_close_device(core_vdev);
+	return ret;
 }
 
 void mediant_close_device(struct vfio_device *core_vdev)

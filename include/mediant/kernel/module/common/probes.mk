@@ -15,3 +15,4 @@ ccflags-y += $(call mediant-probe,vfio_pci_core.h,__vfio_pci_memory_enabled,VFIO
 ccflags-y += $(call mediant-probe,vfio_pci_core.h,VFIO_IOREAD_DECLAR?ATION.64,VFIO_PCI_IO64)
 ccflags-y += $(call mediant-probe,vfio_pci_core.h,\*get_dmabuf_phys,GET_DMABUF_PHYS)
 ccflags-y += $(call mediant-probe,vfio_pci_core.h,struct dma_buf_phys_vec,DMA_BUF_PHYS_VEC)
+ccflags-y += $(call mediant-probe,vfio_pci_core.h,has_dyn_msix,DYN_MSIX)

@@ -33,6 +33,14 @@ void mediant_unlock(struct mediant_device *mdev)
 	spin_unlock(&mdev->reset_lock);
 }
 
+/* The device was reset, by whoever holds the lock. */
+void mediant_note_reset(struct mediant_device *mdev)
+{
+	spin_lock(&mdev->reset_lock);
+	mdev->reset_pending = true;
+	spin_unlock(&mdev->reset_lock);
+}
+
 void mediant_reset_done(struct pci_dev *pdev)
 {
 	struct mediant_device *mdev = mediant_of_core(dev_get_drvdata(&pdev->dev));

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-3-Clause
+/*
+ * Requests of the device, of a policy that has a say in them. Sizes and indices are checked as the
+ * core does, user memory is read once, and the policy is asked with what was read; what it does not
+ * mediate is the core's. Region info is in regions.c.
+ */
+#include <linux/uaccess.h>
+
+#include "device.h"
+
+int mediant_below_device_info(void *device, unsigned int *regions, unsigned int *irqs,
+			      unsigned int *can_reset)
+{
+	struct mediant_device *mdev = device;
+
+	*regions = VFIO_PCI_NUM_REGIONS + mdev->core.num_regions;
+	*irqs = VFIO_PCI_NUM_IRQS;
+	*can_reset = mdev->core.reset_works;
+	return 0;
+}
+
+static unsigned int mediant_irq_count(struct vfio_pci_core_device *core, unsigned int index)
+{
+	struct pci_dev *pdev = core->pdev;
+	u16 flags = 0;
+
+	switch (index) {
+	case VFIO_PCI_INTX_IRQ_INDEX:
+		return core->vconfig[PCI_INTERRUPT_PIN] ? 1 : 0;
+	case VFIO_PCI_MSI_IRQ_INDEX:
+		if (!pdev->msi_cap)
+			return 0;
+		pci_read_config_word(pdev, pdev->msi_cap + PCI_MSI_FLAGS, &flags);
+		return 1 << ((flags & PCI_MSI_FLAGS_QMASK) >> 1);
+	case VFIO_PCI_MSIX_IRQ_INDEX:
+		if (!pdev->msix_cap)
+			return 0;
+		pci_read_config_word(pdev, pdev->msix_cap + PCI_MSIX_FLAGS, &flags);
+		return (flags & PCI_MSIX_FLAGS_QSIZE) + 1;
+	default:
+		return 1;
+	}
+}
+
+int mediant_below_irq_info(void *device, unsigned int index, unsigned int *flags,
+			   unsigned int *count)
+{
+	struct mediant_device *mdev = device;
+	struct vfio_pci_core_device *core = &mdev->core;
+
+	if (index >= VFIO_PCI_NUM_IRQS)
+		return -EINVAL;
+	/* Newer kernels have it for every device, and answer where a policy leaves it alone. */
+	if (index == VFIO_PCI_ERR_IRQ_INDEX && !pci_is_pcie(core->pdev))
+		return -EINVAL;
+	*count = mediant_irq_count(core, index);
+	*flags = VFIO_IRQ_INFO_EVENTFD;
+	if (index == VFIO_PCI_INTX_IRQ_INDEX) {
+		*flags |= VFIO_IRQ_INFO_MASKABLE | VFIO_IRQ_INFO_AUTOMASKED;
+		return 0;
+	}
+#ifdef HAVE_DYN_MSIX
+	if (index == VFIO_PCI_MSIX_IRQ_INDEX && core->has_dyn_msix)
+		return 0;
+#endif
+	*flags |= VFIO_IRQ_INFO_NORESIZE;
+	return 0;
+}
+
+/* The note that this leaves in reset_done() is taken up when the policy lock is let go. */
+int mediant_below_reset(void *device)
+{
+	struct mediant_device *mdev = device;
+
+	return vfio_pci_core_ioctl(&mdev->core.vdev, VFIO_DEVICE_RESET, 0);
+}
+
+/* The core's answer, of which some numbers are the policy's. */
+static long mediant_ioctl_device_info(struct mediant_device *mdev,
+				      struct vfio_device_info __user *arg)
+{
+	unsigned int regions = 0, irqs = 0, can_reset = 0;
+	u32 flags;
+	long ret;
+
+	ret = vfio_pci_core_ioctl(&mdev->core.vdev, VFIO_DEVICE_GET_INFO, (unsigned long)arg);
+	if (ret)
+		return ret;
+
+	mediant_lock(mdev);
+	ret = mdev->provider->device_info(mdev->state, &regions, &irqs, &can_reset);
+	mediant_unlock(mdev);
+	if (ret)
+		return ret;
+	/* What the core has written there. */
+	if (get_user(flags, &arg->flags))
+		return -EFAULT;
+	flags &= ~VFIO_DEVICE_FLAGS_RESET;
+	if (can_reset)
+		flags |= VFIO_DEVICE_FLAGS_RESET;
+	if (put_user(flags, &arg->flags) || put_user(regions, &arg->num_regions) ||
+	    put_user(irqs, &arg->num_irqs))
+		return -EFAULT;
+	return 0;
+}
+
+/*
+ * What the policy leaves as it is the core answers, which reads the argument again: who changes the
+ * index meanwhile is told what the device has.
+ */
+static long mediant_ioctl_irq_info(struct mediant_device *mdev, struct vfio_irq_info __user *arg)
+{
+	unsigned long minsz = offsetofend(struct vfio_irq_info, count);
+	unsigned int flags = 0, below_flags = 0, count = 0, below_count = 0;
+	struct vfio_irq_info info;
+	long ret, below;
+
+	if (copy_from_user(&info, arg, minsz))
+		return -EFAULT;
+	if (info.argsz < minsz || info.index >= VFIO_PCI_NUM_IRQS)
+		return -EINVAL;
+
+	mediant_lock(mdev);
+	below = mediant_below_irq_info(mdev, info.index, &below_flags, &below_count);
+	ret = mdev->provider->irq_info(mdev->state, info.index, &flags, &count);
+	mediant_unlock(mdev);
+	if (ret == below && flags == below_flags && count == below_count)
+		return vfio_pci_core_ioctl(&mdev->core.vdev, VFIO_DEVICE_GET_IRQ_INFO,
+					   (unsigned long)arg);
+	if (ret)
+		return ret;
+	info.flags = flags;
+	info.count = count;
+	return copy_to_user(arg, &info, minsz) ? -EFAULT : 0;
+}
+
+/*
+ * Interrupts of a capability that the user does not see. The core reads the argument again: who
+ * changes the index meanwhile gets interrupts that the device has, of which it was told nothing.
+ */
+static bool mediant_hides_irqs(struct mediant_device *mdev, struct vfio_irq_set __user *arg)
+{
+	u32 index;
+
+	if (!mdev->provider || !mdev->provider->hidden_irqs || get_user(index, &arg->index))
+		return false;
+	return index < VFIO_PCI_NUM_IRQS && mdev->provider->hidden_irqs & BIT(index);
+}
+
+static long mediant_ioctl_reset(struct mediant_device *mdev)
+{
+	int ret;
+
+	mediant_lock(mdev);
+	ret = mdev->provider->reset_device(mdev->state);
+	/* Also where the policy made do without the device's. */
+	if (!ret)
+		mediant_note_reset(mdev);
+	mediant_unlock(mdev);
+	return ret;
+}
+
+static bool mediant_mediates_any_bar(struct mediant_device *mdev)
+{
+	unsigned int bar;
+
+	for (bar = 0; bar < PCI_STD_NUM_BARS; bar++)
+		if (mediant_mediates(mdev, bar))
+			return true;
+	return false;
+}
+
+long mediant_ioctl(struct vfio_device *core_vdev, unsigned int cmd, unsigned long arg)
+{
+	struct mediant_device *mdev = mediant_of_vdev(core_vdev);
+
+	switch (cmd) {
+	case VFIO_DEVICE_GET_INFO:
+		if (mediant_asks(mdev, MEDIANT_DEVICE_INFO))
+			return mediant_ioctl_device_info(mdev, (void __user *)arg);
+		break;
+#ifndef HAVE_GET_REGION_INFO_CAPS
+	case VFIO_DEVICE_GET_REGION_INFO:
+		return mediant_ioctl_region_info(mdev, (void __user *)arg);
+#endif
+	case VFIO_DEVICE_GET_IRQ_INFO:
+		if (mediant_asks(mdev, MEDIANT_IRQ_INFO))
+			return mediant_ioctl_irq_info(mdev, (void __user *)arg);
+		break;
+	case VFIO_DEVICE_SET_IRQS:
+		if (mediant_hides_irqs(mdev, (void __user *)arg))
+			return -EINVAL;
+		break;
+	case VFIO_DEVICE_RESET:
+		if (mediant_asks(mdev, MEDIANT_RESET_DEVICE))
+			return mediant_ioctl_reset(mdev);
+		break;
+	case VFIO_DEVICE_IOEVENTFD:
+		/*
+		 * An ioeventfd writes to the device from the core and would go around a trap. The
+		 * core reads the argument again, so that what is checked here need not be what is
+		 * done there: while any BAR is mediated there is none for any BAR. The error is
+		 * the core's own for an ioeventfd on the MSI-X table.
+		 */
+		if (mediant_mediates_any_bar(mdev))
+			return -EINVAL;
+		break;
+	}
+	return vfio_pci_core_ioctl(core_vdev, cmd, arg);
+}

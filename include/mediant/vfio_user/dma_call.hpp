@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <mediant/core/result.hpp>
+#include <mediant/vfio_user/wire.hpp>
+
+#include <poll.h>
+#include <sys/uio.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <ctime>
+#include <span>
+
+namespace mediant::vfio_user {
+
+/// A point in time until which something is waited for.
+class patience {
+public:
+    explicit patience(std::chrono::nanoseconds length) noexcept : end_{std::chrono::steady_clock::now() + length} {}
+
+    /// Waits until the descriptor is ready for one of `events` and says for which; 0: it is over. A hang-up or an
+    /// error of the descriptor is POLLIN: a receive tells more.
+    [[nodiscard]] short wait(int fd, short events) const noexcept {
+        for (;;) {
+            const auto left = std::max(end_ - std::chrono::steady_clock::now(), std::chrono::steady_clock::duration{0});
+            const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(left);
+            const timespec time{static_cast<time_t>(seconds.count()), static_cast<long>((left - seconds).count())};
+            pollfd what{fd, events, 0};
+            const int ready = ::ppoll(&what, 1, &time, nullptr);
+            if (ready > 0)
+                return (what.revents & ~(POLLIN | POLLOUT)) != 0 ? static_cast<short>(what.revents | POLLIN)
+                                                                 : what.revents;
+            if (ready == 0 || errno != EINTR) return 0;
+        }
+    }
+
+private:
+    std::chrono::steady_clock::time_point end_;
+};
+
+/// One DMA_READ or DMA_WRITE to a client.
+class dma_call {
+public:
+    static constexpr std::size_t head_size = sizeof(wire::header) + sizeof(wire::dma_access);
+
+    dma_call(std::uint16_t id, std::uint64_t address, std::span<std::byte> to) noexcept
+        : dma_call{wire::command::dma_read, id, address, to.size(), {}, to} {}
+    dma_call(std::uint16_t id, std::uint64_t address, std::span<const std::byte> from) noexcept
+        : dma_call{wire::command::dma_write, id, address, from.size(), from, {}} {}
+
+    /// The message, in its parts.
+    [[nodiscard]] std::array<iovec, 2> message() noexcept {
+        // Only sendmsg's declaration wants to write to the data.
+        return {iovec{head_.data(), head_.size()}, iovec{const_cast<std::byte*>(from_.data()), from_.size()}};
+    }
+
+    /// Where the reply's data goes; empty for a write.
+    [[nodiscard]] std::span<std::byte> to() const noexcept { return to_; }
+    [[nodiscard]] std::uint16_t id() const noexcept { return id_; }
+    [[nodiscard]] std::uint16_t command() const noexcept { return static_cast<std::uint16_t>(command_); }
+
+    /// What a reply says, of which `fixed` is what follows the header, without data: the bytes that were transferred, or
+    /// the client's error. error{EPROTO}: it makes no sense. A write may be answered with the address and a count of
+    /// 8 bytes (libvfio-user), of 4 (the specification), or with nothing (QEMU).
+    [[nodiscard]] result<std::uint64_t> judge(const wire::header& header, std::span<const std::byte> fixed) const
+        noexcept {
+        if ((header.flags & wire::error_flag) != 0) {
+            if (header.size != sizeof header) return error{EPROTO};
+            return header.error == 0 || header.error > most_errno ? error::io : error{static_cast<int>(header.error)};
+        }
+        const std::size_t size = header.size - sizeof header;
+        const bool write = command_ == wire::command::dma_write;
+        if (write && size == 0) return count_;
+        if (size < short_reply || fixed.size() < std::min(size, sizeof(wire::dma_access))) return error{EPROTO};
+        wire::dma_access said{};
+        if (size >= sizeof said) {
+            said = wire::load<wire::dma_access>(fixed);
+        } else {
+            if (!write || size != short_reply) return error{EPROTO};
+            said.address = wire::load<std::uint64_t>(fixed);
+            said.count = wire::load<std::uint32_t>(fixed.subspan(sizeof said.address));
+        }
+        if (said.address != address_ || said.count > count_) return error{EPROTO};
+        if (size > short_reply && size != sizeof said + (write ? 0 : said.count)) return error{EPROTO};
+        return said.count;
+    }
+
+private:
+    static constexpr std::size_t short_reply = sizeof(std::uint64_t) + sizeof(std::uint32_t);
+    static constexpr std::uint32_t most_errno = 4095;
+
+    dma_call(wire::command what, std::uint16_t id, std::uint64_t address, std::uint64_t count,
+             std::span<const std::byte> from, std::span<std::byte> to) noexcept
+        : command_{what}, id_{id}, address_{address}, count_{count}, from_{from}, to_{to} {
+        wire::store(wire::store(head_.data(),
+                                wire::header{id, command(), static_cast<std::uint32_t>(head_size + from.size()),
+                                             wire::type_command, 0}),
+                    wire::dma_access{address, count});
+    }
+
+    wire::command command_;
+    std::uint16_t id_;
+    std::uint64_t address_;
+    std::uint64_t count_;
+    std::span<const std::byte> from_;
+    std::span<std::byte> to_;
+    std::array<std::byte, head_size> head_;
+};
+
+} // namespace mediant::vfio_user

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// expect: mediant: a kernel module cannot carry a function that is not noexcept; the provider and its function are the arguments of check_noexcept
+// expect: check_noexcept<false
+// expect: "nic"
+// expect: "ioctl of get_irq_info"
+#include <mediant/kernel/policy_object.hpp>
+#include <mediant/mediant.hpp>
+
+namespace acme {
+using namespace mediant;
+struct nic {
+    static constexpr auto info = provider{"nic", {pci_id{0x1234, 0x11e8}}};
+    result<get_region_info::answer> ioctl(const get_region_info& what, auto& next) noexcept { return next.ioctl(what); }
+#ifndef MEDIANT_CORRECT
+    result<get_irq_info::answer> ioctl(const get_irq_info& what, auto& next) { return next.ioctl(what); }
+#else
+    result<get_irq_info::answer> ioctl(const get_irq_info& what, auto& next) noexcept { return next.ioctl(what); }
+#endif
+};
+} // namespace acme
+
+extern const mediant_provider& table;
+const mediant_provider& table = mediant::kernel::provider_table<acme::nic>;

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+#include "../../conformance/over_vfio_user.hpp"
+
+#include <mediant/device/edu.hpp>
+#include <mediant/device/memory_device.hpp>
+#include <mediant/mediant.hpp>
+#include <mediant/provider/stack.hpp>
+#include <mediant/vfio_user/remote_device.hpp>
+#include <mediant/vfio_user/socket.hpp>
+
+#include <catch2/catch.hpp>
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <thread>
+#include <vector>
+
+using namespace mediant;
+using conformance::must;
+using conformance::over_vfio_user;
+using conformance::served;
+using vfio_user::remote_device;
+
+namespace {
+
+/// Traps one page of a memory-like BAR.
+struct doorbell {
+    static constexpr auto bar0 =
+        region_map{bar{0}, 64_KiB, reg{"DOORBELL", 0x4000, rw, {.backing = from::shadow, .value = 0x11}}};
+    static constexpr auto regions = mediant::regions<bar0>{};
+};
+
+[[nodiscard]] std::uint32_t read(vfio_user::client& from, std::uint64_t offset) {
+    std::array<std::byte, 4> bytes{};
+    REQUIRE(from.read({bar{0}, offset, bytes}) == answer{4});
+    return static_cast<std::uint32_t>(load_little(std::span<const std::byte>{bytes}));
+}
+void write(vfio_user::client& to, std::uint64_t offset, std::uint32_t value, region_index region = bar{0}) {
+    std::array<std::byte, 4> bytes{};
+    store_little(std::span{bytes}, value);
+    REQUIRE(to.write({region, offset, bytes}) == answer{4});
+}
+void enable(vfio_user::client& device) { write(device, 0x04, 0x0006, region_index::config); }
+
+} // namespace
+
+TEST_CASE("what passes is mapped straight from the other server's memory") {
+    device::memory_device memory{device_id{0x1234, 0x0001, 0, 0, 0}, {64_KiB}};
+    stack<device::memory_device> bare{memory};
+    const served back{bare};
+    const bool shares = GENERATE(false, true);
+    remote_device remote{{.path = back.socket(), .shares_files = shares}};
+    stack<remote_device, doorbell> mediated{remote};
+    over_vfio_user front{mediated};
+    enable(front.client());
+
+    CHECK(read(front.client(), 0x4000) == 0x11);
+    write(front.client(), 0x5000, 0xabcd);
+    const auto info = must(front.client().region_info(bar{0}), "region info");
+    CHECK(has(info.info.flags, region_flags::mmap) == shares);
+    if (!shares) return;
+    REQUIRE(info.areas == std::vector<range>{{0, 0x4000}, {0x5000, 0xb000}});
+    auto* const page = static_cast<volatile std::uint32_t*>(
+        ::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, info.fd.get(),
+               static_cast<off_t>(info.fd_offset + 0x5000)));
+    REQUIRE(page != MAP_FAILED);
+    CHECK(page[0] == 0xabcd);
+    page[1] = 0x1234;
+    CHECK(read(front.client(), 0x5004) == 0x1234);
+    ::munmap(const_cast<std::uint32_t*>(page), 4096);
+}
+
+TEST_CASE("DMA and interrupts go past the server between") {
+    device::edu edu;
+    stack<device::edu> bare{edu};
+    const served back{bare};
+    remote_device remote{{.path = back.socket()}};
+    remote.set_log([](auto, auto) {});
+    stack<remote_device> between{remote};
+    over_vfio_user front{between};
+    vfio_user::client& client = front.client();
+    enable(client);
+
+    const device::unique_fd file{::memfd_create("memory", MFD_CLOEXEC)};
+    REQUIRE(::ftruncate(file.get(), 3 * 4096) == 0);
+    std::array<std::byte, 8> bytes{};
+    store_little(std::span{bytes}, 0x1122'3344'5566'7788);
+    REQUIRE(::pwrite(file.get(), bytes.data(), bytes.size(), 4096 + 16) == 8);
+    constexpr std::uint64_t iova = 0x10'0000;
+    constexpr std::uint32_t both = vfio_user::wire::dma_map_read | vfio_user::wire::dma_map_write;
+    must(client.map_dma(iova, 8192, both, file.get(), 4096), "map");
+    must(client.map_dma(0x80'0000, 4096, both), "map what is not shared");
+
+    const device::unique_fd event{::eventfd(0, EFD_CLOEXEC)};
+    must(client.set_irqs({irq_index::msi, set_irqs::action::trigger, set_irqs::data::eventfds, 0, 1, {},
+                          std::array{event.get()}}),
+         "set an eventfd");
+    const auto signalled = [&] {
+        pollfd entry{event.get(), POLLIN, 0};
+        std::uint64_t count = 0;
+        return ::poll(&entry, 1, 5000) == 1 && ::read(event.get(), &count, sizeof count) == 8;
+    };
+    const auto transfer = [&](std::uint32_t source, std::uint32_t target, std::uint32_t command) {
+        write(client, 0x80, source);
+        write(client, 0x88, target);
+        write(client, 0x90, 8);
+        write(client, 0x98, command | 0x4);
+        CHECK(signalled());
+        write(client, 0x64, 0x100);
+    };
+    transfer(iova + 16, 0x40000, 0x1);
+    transfer(0x40000, iova + 4096, 0x3);
+    std::array<std::byte, 8> back_again{};
+    REQUIRE(::pread(file.get(), back_again.data(), back_again.size(), 8192) == 8);
+    CHECK(back_again == bytes);
+
+    // A policy between reaches the memory too.
+    std::array<std::byte, 8> seen{};
+    CHECK(remote.dma().read(iova + 16, seen) == answer{8});
+    CHECK(seen == bytes);
+
+    CHECK(remote.trigger(irq_index::msi, 0));
+    CHECK(signalled());
+    must(client.unmap_dma(iova, 8192), "unmap");
+    CHECK(client.unmap_dma(iova, 8192).error() == error::not_found);
+    must(client.unmap_all_dma(), "unmap what was not shared");
+    transfer(0x40000, iova + 4096, 0x3); // into nothing
+}
+
+TEST_CASE("a map that the other server refuses is refused") {
+    device::edu edu;
+    stack<device::edu> bare{edu};
+    const served back{bare};
+    remote_device remote{{.path = back.socket()}};
+    stack<remote_device> between{remote};
+    REQUIRE(between.open());
+    const device::unique_fd file{::memfd_create("memory", MFD_CLOEXEC)};
+    REQUIRE(::ftruncate(file.get(), 4096) == 0);
+    std::array<std::byte, 8192> memory{};
+    CHECK(between.ioctl(map_dma{0, 8192, true, true, memory, nullptr, file.get(), 0}).error() == error::invalid); // past its end
+    CHECK(remote.dma().size() == 0);
+    between.release();
+}
+
+TEST_CASE("another server that is gone is an error, until it is back") {
+    device::edu edu;
+    stack<device::edu> bare{edu};
+    std::optional<served<stack<device::edu>>> back{std::in_place, bare};
+    remote_device remote{{.path = back->socket()}};
+    stack<remote_device> between{remote};
+    REQUIRE(between.open());
+    std::array<std::byte, 4> bytes{};
+    CHECK(between.read({region_index::config, 0, bytes}) == answer{4});
+    back.reset();
+    CHECK(between.read({region_index::config, 0, bytes}) == answer{0, error::io});
+    CHECK(between.write({region_index::config, 4, bytes}) == answer{0, error::io});
+    CHECK(between.ioctl(reset_device{}).error() == error::io);
+    CHECK(between.ioctl(get_irq_info{irq_index::msi}).error() == error::io);
+    between.release();
+    CHECK_FALSE(between.open());
+}
+
+TEST_CASE("another server that is silent costs its patience once") {
+    const conformance::folder where;
+    const auto listening = vfio_user::unique_fd{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+    sockaddr_un name{};
+    name.sun_family = AF_UNIX;
+    where.socket().copy(name.sun_path, sizeof name.sun_path - 1);
+    REQUIRE(::bind(listening.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name) == 0);
+    REQUIRE(::listen(listening.get(), 1) == 0);
+    remote_device remote{{.path = where.socket(), .patience = std::chrono::milliseconds{50}}};
+    CHECK(remote.open().error() == error::io);
+    CHECK(remote.load(bar{0}, 0, 4).error() == error::invalid); // there are no regions
+}
