@@ -43,8 +43,26 @@ struct mediant_counters {
 	u64 resets;
 };
 
+/*
+ * Where a region needs the provider, so that what passes is found to do so without a question. The
+ * region lies in at most 1024 parts of 4 KiB or more, a part in 1024 granules of 4 bytes or more. A
+ * granule's bit is set where the provider has to be asked, or where the region has ended.
+ */
+#define MEDIANT_PART_SHIFT 12
+#define MEDIANT_MOST_PARTS 1024
+#define MEDIANT_GRANULES 1024
+
+struct mediant_outline {
+	unsigned int shift; /* of a part */
+	unsigned int count; /* of parts */
+	u8 part[MEDIANT_MOST_PARTS]; /* which set of granules */
+	/* The first set is all clear, the second all set. */
+	unsigned long granules[][BITS_TO_LONGS(MEDIANT_GRANULES)];
+};
+
 /* A region as the user sees it. */
 struct mediant_region {
+	struct mediant_outline *outline; /* NULL where it is not mediated */
 	u64 size; /* bytes that can be reached */
 	bool mediated; /* by a trap, or since the user sees less or more of it than there is */
 	bool mappable; /* its parts that hold no trap */
@@ -164,7 +182,7 @@ struct mediant_area {
 	u64 size;
 };
 
-void mediant_find_regions(struct mediant_device *mdev);
+int mediant_find_regions(struct mediant_device *mdev);
 void mediant_forget_regions(struct mediant_device *mdev);
 bool mediant_next_area(struct mediant_device *mdev, unsigned int bar, u64 from,
 		       struct mediant_area *area);
