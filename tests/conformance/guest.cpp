@@ -7,10 +7,9 @@
 /// --user-space on one that vfio-pci holds, with the provider in a vfio-user server of this process.
 ///
 ///   guest [--plain|--user-space] [--seed N|random] [--count N] [--max-access 4|8] [ADDRESS]
+///   guest --show-max-access       prints how wide the kernel's accesses to a plain edu device are, 4 or 8
 ///
 /// Where shaped_edu_vfio_pci holds the device, that provider is compared.
-///
-///   guest --show-max-access       prints how wide the kernel's accesses to a plain edu device are, 4 or 8
 
 #include "compare.hpp"
 #include "over_vfio_user.hpp"
@@ -163,6 +162,7 @@ int main(int argc, char** argv) {
         if (!how.user_space) return compare_kernel<acme::edu>("acme::edu", mediated, how, address) ? 0 : 1;
         bool same = compare_user_space<acme::edu>("acme::edu over VFIO", mediated, how, address);
         same &= compare_user_space<>("no provider, over VFIO", edu_territory(), how, address);
+        same &= compare_user_space<shaped_edu>("shaped_edu over VFIO", shaped_edu_territory(), how, address);
         return same ? 0 : 1;
     } catch (const std::exception& e) {
         std::printf("error: %s\n", e.what());

@@ -89,9 +89,10 @@ int main(int argc, char** argv) {
         for (const rules& front : {vfio_user_4, vfio_user_8}) {
             same &= compare<acme::edu>("acme::edu", mediated, front, how);
             same &= compare<>("no provider", edu_territory(), front, how);
+            same &= compare<shaped_edu>("shaped_edu", shaped_edu_territory(), front, how);
             same &= compare_between<acme::edu>("acme::edu", mediated, front, how);
             same &= compare_between<>("no provider", edu_territory(), front, how);
-            same &= compare<shaped_edu>("shaped_edu", shaped_edu_territory(), front, how);
+            same &= compare_between<shaped_edu>("shaped_edu", shaped_edu_territory(), front, how);
         }
         return same ? 0 : 1;
     } catch (const std::exception& e) {

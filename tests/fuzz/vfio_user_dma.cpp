@@ -135,6 +135,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         auto agreed = peer.receive();
         if (!agreed || (*agreed).fds.size() != (with_twin ? 1u : 0u)) broken("VERSION");
         if (with_twin) twin = std::move((*agreed).fds[0]);
+        // What a socket does not take is not sent: nobody is there to make room.
+        for (const int each : {pair[0], twin.get()}) {
+            const timeval moment{0, 1};
+            (void)::setsockopt(each, SOL_SOCKET, SO_SNDTIMEO, &moment, sizeof moment);
+        }
         (void)peer.send(message_of(wire::command::dma_map, wire::dma_map{32, 3, 0, 0, 1 << 20}));
         pump();
 

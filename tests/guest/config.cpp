@@ -34,7 +34,7 @@ constexpr std::uint32_t rom = VFIO_PCI_ROM_REGION_INDEX;
 constexpr std::uint32_t config = VFIO_PCI_CONFIG_REGION_INDEX;
 constexpr std::uint32_t msi = VFIO_PCI_MSI_IRQ_INDEX;
 constexpr std::uint32_t msix = VFIO_PCI_MSIX_IRQ_INDEX;
-constexpr std::size_t config_size = 4096;
+std::size_t config_size = 4096; ///< 256 where the kernel does not reach the rest
 
 void expect_error(const std::string& what, int got, int wanted) {
     expect(what, static_cast<unsigned>(got), static_cast<unsigned>(wanted));
@@ -45,8 +45,8 @@ constexpr outcome failed(int error) { return {-1, error}; }
 using bytes = std::vector<std::byte>;
 
 bytes all_of(const device& under) {
-    bytes out(config_size);
-    expect("configuration space as a whole", under.read(config, 0, out), done(config_size));
+    bytes out(config_size = static_cast<std::size_t>(under.region(config).size));
+    expect("configuration space as a whole", under.read(config, 0, out), done(static_cast<std::int64_t>(config_size)));
     return out;
 }
 std::uint32_t byte_of(const bytes& all, std::size_t at) { return std::to_integer<std::uint32_t>(all[at]); }
@@ -134,7 +134,7 @@ void loads(const device& under, std::uint64_t base) {
     same_loads("after writes", under, base);
 
     const policy inside{under, base};
-    expect("a load past the end", inside.load_fails(config_size), failed(EINVAL));
+    expect("a load past the end", inside.load_fails(static_cast<std::uint32_t>(config_size)), failed(EINVAL));
     expect("an unaligned load", inside.load_fails(0x41), done(4)); // in natural parts
     expect("a store of COMMAND", inside.store(PCI_COMMAND, 0), failed(EPERM));
     expect("of an ID", inside.store(PCI_VENDOR_ID, 0), failed(EPERM));
@@ -192,12 +192,15 @@ void overlays(const device& nic, const before& was) {
     wanted[last + 1] = std::byte{0x50};
     const std::size_t msi_size = (byte_of(was.space, hidden + 2) & 0x80) != 0 ? 14 : 10;
     std::fill_n(wanted.begin() + static_cast<std::ptrdiff_t>(hidden), msi_size, std::byte{0});
-    expect("the first extended capability", byte_of(was.space, 0x100) | byte_of(was.space, 0x101) << 8, PCI_EXT_CAP_ID_ERR);
-    const std::size_t serial = byte_of(was.space, 0x102) >> 4 | byte_of(was.space, 0x103) << 4;
-    expect("the second", byte_of(was.space, serial), PCI_EXT_CAP_ID_DSN);
-    wanted[0x102] &= std::byte{0x0f};
-    wanted[0x103] = std::byte{0};
-    std::fill_n(wanted.begin() + static_cast<std::ptrdiff_t>(serial), 12, std::byte{0});
+    if (config_size > 0x100) {
+        expect("the first extended capability", byte_of(was.space, 0x100) | byte_of(was.space, 0x101) << 8,
+               PCI_EXT_CAP_ID_ERR);
+        const std::size_t serial = byte_of(was.space, 0x102) >> 4 | byte_of(was.space, 0x103) << 4;
+        expect("the second", byte_of(was.space, serial), PCI_EXT_CAP_ID_DSN);
+        wanted[0x102] &= std::byte{0x0f};
+        wanted[0x103] = std::byte{0};
+        std::fill_n(wanted.begin() + static_cast<std::ptrdiff_t>(serial), 12, std::byte{0});
+    }
     for (std::size_t i = 0; i < config_size; ++i) {
         if (i == PCI_COMMAND || (i >= PCI_BASE_ADDRESS_0 && i < 0x28) || (i >= 0x30 && i < 0x34)) continue;
         if (now[i] != wanted[i]) expect("byte " + std::to_string(i), byte_of(now, i), byte_of(wanted, i));
@@ -206,7 +209,7 @@ void overlays(const device& nic, const before& was) {
     expect("the added one", nic.capability(PCI_CAP_ID_VNDR), 0x50);
     expect("MSI-X stays", nic.capability(PCI_CAP_ID_MSIX) != 0, true);
 
-    for (std::size_t at = 0; at < 0x110; ++at)
+    for (std::size_t at = 0; at < 0x110 && at + 9 <= config_size; ++at)
         for (std::size_t size = 1; size <= 9; ++size) {
             bytes part(size);
             const outcome got = nic.read(config, at, part);
@@ -417,7 +420,7 @@ void interrupts(const device& nic, const before& was) {
 void edges(const device& nic) {
     section("edges of configuration space, and buffers that fault");
     std::array<std::byte, 8> some{};
-    for (const std::uint64_t at : {0xffdull, 0x1000ull, 0x2000ull}) {
+    for (const std::uint64_t at : {std::uint64_t{config_size} - 3, std::uint64_t{config_size}, std::uint64_t{0x2000}}) {
         expect("a read at the end", nic.read(config, at, some), failed(EFAULT));
         expect("a write at the end", nic.write(config, at, some), failed(EFAULT));
     }
@@ -488,7 +491,8 @@ void low_power(const device& nic, const std::string& address) {
 
 void requests(const device& disk, const before& was) {
     section("requests that a policy mediates");
-    constexpr std::uint64_t kept_at = 0xf00, resets_at = 0xf04;
+    constexpr std::uint64_t kept_at = 0xf00;
+    constexpr std::uint64_t resets_at = 0xf04;
     const vfio_device_info info = disk.info();
     expect("the disk can be reset", was.info.flags & VFIO_DEVICE_FLAGS_RESET, VFIO_DEVICE_FLAGS_RESET);
     expect("flags", info.flags, was.info.flags & ~std::uint32_t{VFIO_DEVICE_FLAGS_RESET});
