@@ -339,6 +339,9 @@ void bars(const device& nic, const before& was) {
     nic.enable();
 }
 
+void mount_once(const char* type, const std::string& at) {
+    if (::mount(type, at.c_str(), type, 0, nullptr) != 0 && errno != EBUSY) fail(errno, std::string{"mount "} + type);
+}
 std::string text_of(const std::string& path) {
     std::ifstream in{path};
     return {std::istreambuf_iterator<char>{in}, {}};
@@ -348,7 +351,7 @@ std::string text_of(const std::string& path) {
 template <class F>
 std::string traced(const F& what) {
     const std::string tracing = "/sys/kernel/tracing";
-    if (::mount("tracefs", tracing.c_str(), "tracefs", 0, nullptr) != 0 && errno != EBUSY) fail(errno, "mount tracefs");
+    mount_once("tracefs", tracing);
     write_attribute(tracing + "/events/shaped_vfio_pci/enable", "1");
     what();
     write_attribute(tracing + "/events/shaped_vfio_pci/enable", "0");
@@ -394,10 +397,10 @@ void observed(const device& nic, const std::string& address) {
     raw("the part", 0x5a5a5a5a5a5a5a00, 0xffffffffffffff00);
     expect("what only reads tells nobody", told() - count, 6);
     const std::uint64_t refused = 0xdead;
-    if (::mount("debugfs", "/sys/kernel/debug", "debugfs", 0, nullptr) != 0 && errno != EBUSY) fail(errno, "mount debugfs");
+    mount_once("debugfs", "/sys/kernel/debug");
     holds(text_of("/sys/kernel/debug/shaped_vfio_pci/" + address),
-          {"configuration space: 0x1000 bytes\n  answered 0x2-0x4\n  answered 0x6-0x6\n  answered 0x8-0x8\n", "\n  answered 0x60-0x63\n",
-           "\n  kept 0x60-0x63\n", "\n  kept 0x68-0x69\n", "\n  observed 0x78-0x7f\n"});
+          {"configuration space: 0x1000 bytes\n  answered 0x2-0x4\n  answered 0x6-0x6\n  answered 0x8-0x8\n",
+           "\n  answered 0x60-0x63\n", "\n  kept 0x60-0x63\n", "\n  kept 0x68-0x69\n", "\n  observed 0x78-0x7f\n"});
     expect("what the policy refuses", nic.write(config, 0x78, std::as_bytes(std::span{&refused, 1})), failed(EACCES));
     nic.enable();
 }
@@ -472,7 +475,8 @@ void low_power(const device& nic, const std::string& address) {
         return out;
     };
     const auto wakes = [&](const char* what, const auto& access) {
-        std::array<std::uint32_t, 4> enter{16, VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP,
+        constexpr std::uint32_t with_wakeup = VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP;
+        std::array<std::uint32_t, 4> enter{16, VFIO_DEVICE_FEATURE_SET | with_wakeup,
                                            static_cast<std::uint32_t>(woken.get()), 0};
         expect_error("low power", nic.raw_ioctl(VFIO_DEVICE_FEATURE, enter.data()), 0);
         for (int tries = 0; status() != "suspended" && tries < 200; ++tries) ::usleep(50'000);
