@@ -89,7 +89,7 @@ struct mediant_device {
 
 	spinlock_t reset_lock; /* guards reset_pending and the release of lock */
 	bool reset_pending;
-	bool frozen; /* an error was detected of which a reset of the link is the cure; device lock */
+	bool frozen; /* an error was seen for which the link is reset; under the device lock */
 };
 
 /* Whether the provider mediates what MEDIANT_CONFIG and its like name. */

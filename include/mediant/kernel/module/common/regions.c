@@ -91,7 +91,7 @@ static bool mediant_holds_trap(struct mediant_device *mdev, unsigned int index, 
 	unsigned int trapped = 0;
 	u64 offset = 0;
 
-	/* What is trapped of configuration space is config.c's matter; VGA's ranges have no maps. */
+	/* Configuration space is config.c's matter, and VGA's ranges have no maps. */
 	if (index > VFIO_PCI_ROM_REGION_INDEX)
 		return false;
 	while (offset < size && !trapped)
