@@ -216,9 +216,9 @@ static __always_inline bool mediant_passes(struct mediant_device *mdev, loff_t p
 	unsigned int granule;
 	u64 part;
 
-	if (index >= MEDIANT_REGIONS)
+	if (index >= MEDIANT_OUTLINED)
 		return false;
-	outline = mdev->regions[array_index_nospec(index, MEDIANT_REGIONS)].outline;
+	outline = mdev->regions[array_index_nospec(index, MEDIANT_OUTLINED)].outline;
 	if (!outline)
 		return true;
 	part = offset >> outline->shift;

@@ -70,6 +70,8 @@ struct mediant_region {
 
 /* The regions of which a policy can say anything, if only that the user sees less of them. */
 #define MEDIANT_REGIONS VFIO_PCI_NUM_REGIONS
+/* Of these, those that have an outline where they are mediated: the BARs and the ROM. */
+#define MEDIANT_OUTLINED (VFIO_PCI_ROM_REGION_INDEX + 1)
 
 struct mediant_device {
 	struct vfio_pci_core_device core; /* first: the driver data is a vfio_pci_core_device */

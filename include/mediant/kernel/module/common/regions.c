@@ -193,7 +193,7 @@ int mediant_find_regions(struct mediant_device *mdev)
 		region->size = size;
 		region->mediated = differs || mediant_holds_trap(mdev, index, size);
 		region->mappable = flags & VFIO_REGION_INFO_FLAG_MMAP;
-		if (!region->mediated)
+		if (!region->mediated || index >= MEDIANT_OUTLINED)
 			continue;
 		region->outline = mediant_outline(mdev, index, size);
 		if (!region->outline)
