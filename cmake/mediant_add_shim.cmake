@@ -12,7 +12,7 @@
 #     [ALLOW <symbol>...]        undefined symbols that the audit lets pass besides the usual ones
 #     [KERNEL_BUILD <folder>])   kernel headers; the variable MEDIANT_KERNEL_BUILD unless told
 #
-# Where the provider cannot live in a kernel (a function that is not noexcept, state over 64 KiB, a config map), the
+# Where the provider cannot live in a kernel (a function that is not noexcept, state over 64 KiB, set_irqs mediated), the
 # program refuses, and says what it is.
 #
 # Adds the target NAME to the default build. It has the program write the module tree, compiles the tree's policy

@@ -40,9 +40,9 @@ struct operation {
 [[nodiscard]] inline operation read_of(std::uint64_t offset, std::size_t width) {
     return {operation::kind::read, bar{0}, offset, width, {}};
 }
-/// A write of the COMMAND register: memory on or off.
-[[nodiscard]] inline operation memory(bool enabled) {
-    operation made = write_of(0x04, 2, enabled ? 0x0002 : 0x0000);
+/// A write of the COMMAND register: memory on or off, and ports.
+[[nodiscard]] inline operation memory(bool enabled, bool ports = false) {
+    operation made = write_of(0x04, 2, (enabled ? 0x0002u : 0x0000u) | (ports ? 0x0001u : 0x0000u));
     made.region = region_index::config;
     return made;
 }
@@ -56,6 +56,9 @@ struct territory {
     std::vector<range> untouched;     ///< neither read nor written: what changes by itself
     std::vector<range> unwritten;     ///< read only
     std::vector<range> config;        ///< of config space: what every world answers alike
+    std::vector<range> shaped_config{}; ///< of config space, written too, as the map of a policy that has one says
+    std::vector<range> blind_config{};  ///< likewise, but never read
+    std::vector<region_index> others{}; ///< regions beside BAR 0 that such a map adds
 
     /// Adds the edges of a map.
     template <const auto& Map>
@@ -91,11 +94,11 @@ public:
         bool enabled = true;
         while (all.size() < count) {
             if (!enabled && all.size() >= enable_at) {
-                all.push_back(memory(enabled = true));
+                all.push_back(memory(enabled = true, ports()));
             } else if (count >= 4 && all.size() % (count / 4) == count / 8) {
                 all.push_back({operation::kind::reset, {}, 0, 0, {}});
             } else if (enabled && below(200) == 0) {
-                all.push_back(memory(enabled = false));
+                all.push_back(memory(enabled = false, ports()));
                 enable_at = all.size() + 1 + below(8);
             } else {
                 all.push_back(access());
@@ -116,7 +119,9 @@ private:
             made.size = size();
             made.bytes = bytes();
             const std::uint64_t which = below(100);
-            if (which < 2 && !where_.config.empty()) {
+            if (which >= 60 && !where_.shaped_config.empty()) {
+                shape(made, which);
+            } else if (which < 2 && !where_.config.empty()) {
                 const range in = where_.config[below(where_.config.size())];
                 made.what = operation::kind::read;
                 made.region = region_index::config;
@@ -132,6 +137,24 @@ private:
             }
         } while (!where_.allows(made));
         return made;
+    }
+
+    bool ports() { return !where_.shaped_config.empty() && below(2) != 0; }
+
+    /// An access to what a config map shapes.
+    void shape(operation& made, std::uint64_t which) {
+        if (which >= 90 && !where_.others.empty()) {
+            made.region = where_.others[below(where_.others.size())];
+            made.offset = below(48);
+            return;
+        }
+        const bool blind = which >= 85 && !where_.blind_config.empty();
+        const std::vector<range>& all = blind ? where_.blind_config : where_.shaped_config;
+        const range in = all[below(all.size())];
+        if (blind) made.what = operation::kind::write;
+        made.region = region_index::config;
+        made.size = std::min<std::size_t>(made.size, in.size);
+        made.offset = in.offset + below(in.size - made.size + 1);
     }
 
     std::size_t size() {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "accesses.hpp"
+#include "shaped_edu.hpp"
 #include "worlds.hpp"
 
 #include <mediant/device/edu.hpp>
@@ -23,6 +24,8 @@
 
 /// The same operations in two worlds, answer by answer.
 namespace mediant::conformance {
+
+using config_test::shaped_edu;
 
 using transcript = std::vector<outcome>;
 
@@ -110,6 +113,32 @@ inline void describe(const territory& where, std::span<const operation> all) {
             .untouched = {{edu::factorial, 4}, {edu::dma_command, 8}},
             .unwritten = {{edu::irq_raise, 8}},
             .config = {{0x00, 4}, {0x08, 4}, {0x2c, 4}, {0x34, 1}, {0x3d, 3}, {0x100, 8}, {0xfc, 4}, {0xfe, 8}}};
+}
+
+/// Where shaped_edu lets accesses go: to the registers of BARs, and around all that its config map states. What
+/// passes of that to the device itself is nowhere both written and read, since QEMU's keeps it and the simulated one
+/// does not.
+[[nodiscard]] inline territory shaped_edu_territory() {
+    territory where = edu_territory();
+    where.size = 512_KiB;
+    where.around<shaped_edu::bar0>();
+    where.untouched = {{device::edu::factorial, 4}}; // the DMA block is virtual
+    where.config.insert(where.config.end(), {{0x5c, 16}, {0x6e, 8}, {0x74, 8}, {0xa0, 12}});
+    where.shaped_config = {{0x00, 4}, {0x08, 4}, {0x10, 4}, {0x18, 4}, {0x24, 4}, {0x10, 24}, {0x2c, 2},
+                           {0x40, 14}, {0x62, 6}, {0x71, 3}, {0x76, 5}, {0xa0, 12}};
+    where.blind_config = {{0x86, 12}, {0x88, 8}, {0x8a, 2}};
+    where.others = {bar{2}, bar{5}};
+    return where;
+}
+
+/// The same for the registers of BARs, which a kernel gives addresses.
+template <world W>
+void settle_bars(W& where) {
+    for (std::uint64_t at = 0x10; at < 0x28; at += 4) {
+        operation one = write_of(at, 4, 0);
+        one.region = region_index::config;
+        where.perform(one);
+    }
 }
 
 /// Brings edu to a known state: QEMU's keeps its registers as long as QEMU runs.

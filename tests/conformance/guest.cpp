@@ -8,6 +8,8 @@
 ///
 ///   guest [--plain|--user-space] [--seed N|random] [--count N] [--max-access 4|8] [ADDRESS]
 ///   guest --show-max-access       prints how wide the kernel's accesses to a plain edu device are, 4 or 8
+///
+/// Where shaped_edu_vfio_pci holds the device, that provider is compared.
 
 #include "compare.hpp"
 #include "over_vfio_user.hpp"
@@ -74,6 +76,10 @@ bool compare(const std::string& title, const territory& where, const options& ho
     in_process<Local> expected{local, front};
     settle_edu(expected);
     settle_edu(got);
+    if (!where.shaped_config.empty()) {
+        settle_bars(expected);
+        settle_bars(got);
+    }
 
     const auto all = generator{where, how.seed}.make(how.count);
     describe(where, all);
@@ -148,12 +154,15 @@ int main(int argc, char** argv) {
         std::printf("%s, held by %s\n", address.c_str(), guest::driver_of(address).c_str());
         if (how.plain) return compare_kernel<>("no provider", edu_territory(), how, address) ? 0 : 1;
 
+        if (guest::driver_of(address) == "shaped_edu_vfio_pci")
+            return compare_kernel<shaped_edu>("shaped_edu", shaped_edu_territory(), how, address) ? 0 : 1;
         territory mediated = edu_territory();
         mediated.around<acme::edu::bar0>();
         mediated.untouched = {{device::edu::factorial, 4}}; // the DMA block is virtual
         if (!how.user_space) return compare_kernel<acme::edu>("acme::edu", mediated, how, address) ? 0 : 1;
         bool same = compare_user_space<acme::edu>("acme::edu over VFIO", mediated, how, address);
         same &= compare_user_space<>("no provider, over VFIO", edu_territory(), how, address);
+        same &= compare_user_space<shaped_edu>("shaped_edu over VFIO", shaped_edu_territory(), how, address);
         return same ? 0 : 1;
     } catch (const std::exception& e) {
         std::printf("error: %s\n", e.what());

@@ -27,6 +27,10 @@ bool equal_in(const std::string& title, const territory& where, const rules& fro
     in_process<Stack> expected{local, front};
     settle_edu(expected);
     settle_edu(got);
+    if (!where.shaped_config.empty()) {
+        settle_bars(expected);
+        settle_bars(got);
+    }
 
     const auto all = generator{where, how.seed}.make(how.count);
     describe(where, all);
@@ -85,8 +89,10 @@ int main(int argc, char** argv) {
         for (const rules& front : {vfio_user_4, vfio_user_8}) {
             same &= compare<acme::edu>("acme::edu", mediated, front, how);
             same &= compare<>("no provider", edu_territory(), front, how);
+            same &= compare<shaped_edu>("shaped_edu", shaped_edu_territory(), front, how);
             same &= compare_between<acme::edu>("acme::edu", mediated, front, how);
             same &= compare_between<>("no provider", edu_territory(), front, how);
+            same &= compare_between<shaped_edu>("shaped_edu", shaped_edu_territory(), front, how);
         }
         return same ? 0 : 1;
     } catch (const std::exception& e) {

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 #
 # Runs in a guest: the random accesses through plain vfio-pci against the simulated device, then through the provider in
-# a vfio-user server over plain vfio-pci, then through the module, both against the same policy in process.
+# a vfio-user server over plain vfio-pci, then through the module, both against the same policy in process; and likewise
+# through a module whose policy has a config map.
 set -e
 
 cd /sys/bus/pci/devices
@@ -20,4 +21,6 @@ width=$(/conformance --show-max-access)
 /conformance --plain --max-access "$width" "$@"
 /conformance --user-space --max-access "$width" "$@"
 bind edu_vfio_pci
+/conformance --max-access "$width" "$@"
+bind shaped_edu_vfio_pci
 /conformance --max-access "$width" "$@"

@@ -90,8 +90,11 @@ public:
     void mark_in_call(std::uint64_t iova, std::uint64_t size) noexcept {
         if (!running() || size == 0) return;
         const std::uint64_t last = iova + (size - 1);
-        auto next = after(iova);
-        if (next != areas_.begin()) --next;
+        auto next = areas_.begin();
+        if (areas_.size() > 4) { // few are looked at as fast
+            next = after(iova);
+            if (next != areas_.begin()) --next;
+        }
         for (; next != areas_.end() && next->first <= last; ++next) {
             if (next->last < iova) continue;
             set_bits(*next, bit(*next, std::max(iova, next->first)), bit(*next, std::min(last, next->last)));
@@ -159,16 +162,21 @@ private:
     }
 
     static void set_bits(area& in, std::uint64_t from, std::uint64_t to) noexcept {
+        if (from / 64 == to / 64) [[likely]]
+            return set_in_word(in.words[from / 64], mask_of(from, to));
         for (std::uint64_t word = from / 64; word <= to / 64; ++word) {
             const auto mask = mask_of(word == from / 64 ? from : 0, word == to / 64 ? to : 63);
-            const std::atomic_ref<std::uint64_t> bits{in.words[word]};
-            // Most pages are written again and again: a look spares the others' caches.
-            if ((bits.load(std::memory_order_relaxed) & mask) == mask) continue;
-            if (mask == ~std::uint64_t{0})
-                bits.store(mask, std::memory_order_relaxed);
-            else
-                bits.fetch_or(mask, std::memory_order_relaxed);
+            set_in_word(in.words[word], mask);
         }
+    }
+    static void set_in_word(std::uint64_t& word, std::uint64_t mask) noexcept {
+        const std::atomic_ref<std::uint64_t> bits{word};
+        // Most pages are written again and again: a look spares the others' caches.
+        if ((bits.load(std::memory_order_relaxed) & mask) == mask) return;
+        if (mask == ~std::uint64_t{0})
+            bits.store(mask, std::memory_order_relaxed);
+        else
+            bits.fetch_or(mask, std::memory_order_relaxed);
     }
 
     /// The bits of [first, last] of an area, forgotten as they are read. Those that mark wait at the gate meanwhile, for
@@ -227,7 +235,7 @@ private:
         }
     }
 
-    static constexpr std::uint64_t run_words = 64;      // copied at once
+    static constexpr std::uint64_t run_words = 8;      // looked at, and copied, at once
     static constexpr std::uint64_t piece_words = 4096; // for which others wait
 
     std::vector<area> areas_; // sorted, apart

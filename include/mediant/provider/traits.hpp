@@ -71,9 +71,12 @@ constexpr bool visit_map(region_index region, const F& f) {
     });
 }
 
-/// Whether two names are of one map. Maps of different lengths differ in type.
+/// Whether two names are of one map: as template arguments, since under kernels' flags g++ 12 cannot compare addresses
+/// in a constant expression.
+template <const auto& Map>
+struct map_name {};
 template <const auto& A, const auto& B>
-inline constexpr bool same_map = static_cast<const void*>(&A) == static_cast<const void*>(&B);
+inline constexpr bool same_map = std::is_same_v<map_name<A>, map_name<B>>;
 
 /// Whether `regions` lists a map.
 template <const auto& Map, const auto&... Maps>

@@ -162,9 +162,13 @@ private:
             ->excludes(&path)
             ->option_text("NUMBER");
         command.add_flag("--once", serve_.once, "end after one client");
-        command.footer("An ID is served by the program's model of it, or by plain memory. With\n"
-                       "--share, clients hold files that reach what is trapped, too. Prints\n"
-                       "\"listening on PATH\" when it can be connected to; SIGINT and SIGTERM end it.\n"
+        command.add_option("--user", serve_.user, "be this user when the socket is there")->option_text("USER[:GROUP]");
+        command.add_option("--sandbox", serve_.sandbox, "no files, no programs for models: on, off, auto")
+            ->check(CLI::IsMember({"auto", "on", "off"}))
+            ->option_text("WHEN");
+        command.footer("An ID's device is the program's model of it, else plain memory; that of an\n"
+                       "ADDRESS is bound to vfio-pci. Files that are shared hold what is trapped, too.\n"
+                       "Prints \"listening on PATH\" when clients can connect; SIGINT and SIGTERM end it.\n"
                        "Without --socket and --fd it takes a socket from systemd.");
         does(command, [this] {
             if (int{id_.empty()} + int{serve_.device.empty()} + int{serve_.behind.empty()} != 2)

@@ -30,7 +30,7 @@ template <class Number>
 }
 
 /// "USER", "USER:GROUP" or ":GROUP", by name or number. Of a user alone the group stays.
-inline void read_owner(std::string_view text, vfio_user::server_options& to) {
+inline void read_owner(std::string_view text, vfio_user::server_options& to, const char* option = "--socket-owner") {
     const auto colon = text.find(':');
     const std::string user{text.substr(0, colon)};
     const std::string group{colon == text.npos ? std::string_view{} : text.substr(colon + 1)};
@@ -38,15 +38,15 @@ inline void read_owner(std::string_view text, vfio_user::server_options& to) {
         if (const passwd* const found = ::getpwnam(user.c_str()))
             to.owner = found->pw_uid;
         else if (!(to.owner = whole_number<uid_t>(user)))
-            throw usage_error{fmt::format("--socket-owner {}: there is no user {}", text, user)};
+            throw usage_error{fmt::format("{} {}: there is no user {}", option, text, user)};
     }
     if (!group.empty()) {
         if (const ::group* const found = ::getgrnam(group.c_str()))
             to.group = found->gr_gid;
         else if (!(to.group = whole_number<gid_t>(group)))
-            throw usage_error{fmt::format("--socket-owner {}: there is no group {}", text, group)};
+            throw usage_error{fmt::format("{} {}: there is no group {}", option, text, group)};
     }
-    if (user.empty() && group.empty()) throw usage_error{"--socket-owner: USER, USER:GROUP or :GROUP"};
+    if (user.empty() && group.empty()) throw usage_error{fmt::format("{}: USER, USER:GROUP or :GROUP", option)};
 }
 
 /// The socket that systemd hands over (sd_listen_fds(3)), if there is one for this process.

@@ -44,6 +44,8 @@ struct serve_options {
     std::string mode;  ///< octal
     std::string owner; ///< USER:GROUP
     bool once = false; ///< ends after one client
+    std::string user;    ///< USER or USER:GROUP, that it becomes
+    std::string sandbox; ///< on, off, or where it can be: auto
 
     /// Whether it is a device that is there, no model.
     [[nodiscard]] bool names_device() const noexcept { return !device.empty() || !behind.empty(); }

@@ -7,8 +7,8 @@
 #include <mediant/device/vfio_device.hpp>
 #include <mediant/plugin/loaded.hpp>
 #include <mediant/provider/stack.hpp>
+#include <mediant/tool/confinement.hpp>
 #include <mediant/tool/identity.hpp>
-#include <mediant/tool/listening.hpp>
 #include <mediant/tool/program.hpp>
 #include <mediant/tool/signals.hpp>
 #include <mediant/vfio_user/remote_device.hpp>
@@ -39,10 +39,10 @@ template <class Front>
     front.release();
 
     stop_on_signal signals;
-    const vfio_user::server_options where = listening(options);
-    vfio_user::server<Front> server{front, where};
+    const confinement confined{options};
+    vfio_user::server<Front> server{front, confined.where()};
     signals.stops(server);
-    fmt::print(out, "listening on {}\n", described(where));
+    fmt::print(out, "listening on {}\n", confined.name());
     out.flush();
     if (!options.once) {
         server.run();

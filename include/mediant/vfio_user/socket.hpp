@@ -139,6 +139,9 @@ public:
 
     [[nodiscard]] int fd() const noexcept { return fd_.get(); }
 
+    /// The file is not unlinked at the end: another process does that.
+    void leave_file() noexcept { path_.clear(); }
+
 private:
     /// A lock that lasts as long as the descriptor. Others hold it for a moment; who holds it longer is not one of us.
     [[nodiscard]] static result<unique_fd> lock_folder(const std::string& path) {

@@ -9,8 +9,11 @@ MEDIANT_CXX ?= $(foreach word,$(CC),$(call mediant-cxx-of,$(word)))
 mediant-cxxflags = $(filter-out $(mediant-not-cxx), \
 	$(filter -m% -f% -O% -pg -DCC_USING% --target%,$(KBUILD_CFLAGS) $(KBUILD_CFLAGS_MODULE))) \
 	-std=gnu++20 -ffreestanding -fno-exceptions -fno-rtti -fno-threadsafe-statics \
-	-fno-use-cxa-atexit -fvisibility=hidden -g0 -Wall -Wextra -Wframe-larger-than=1024 \
+	-fno-use-cxa-atexit -fvisibility=hidden -g0 -Wall -Wextra -Wframe-larger-than=$(mediant-most-frame) \
 	-Werror=return-type -I$(src)/include -I$(src)
+
+# KASAN puts a zone around each variable.
+mediant-most-frame := $(if $(CONFIG_KASAN),2048,1024)
 
 # clang then refuses the standard library's mere mention of long double; uses are found below. The
 # plugins of a gcc are made for C.

@@ -5,9 +5,12 @@
  * policy through a small buffer. Configuration space is likewise (config.c) where the policy has a
  * say in it. Everything else is the core's.
  */
+#include <linux/bitops.h>
+#include <linux/log2.h>
 #include <linux/minmax.h>
 #include <linux/nospec.h>
 #include <linux/pm_runtime.h>
+#include <linux/sched.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
 #include <asm/byteorder.h>
@@ -114,6 +117,7 @@ static ssize_t mediant_trapped(struct mediant_device *mdev, unsigned int bar, u6
 		done += ret;
 		if (ret < size)
 			break;
+		cond_resched();
 	}
 
 	pm_runtime_put(&pdev->dev);
@@ -171,27 +175,79 @@ static ssize_t mediant_bar_rw(struct mediant_device *mdev, char __user *buf, siz
 	return done ?: ret;
 }
 
+/* Of configuration space the core refuses what is not all within, and so does this. */
+static bool mediant_ends_before(struct mediant_device *mdev, loff_t pos, size_t count)
+{
+	u64 size = mdev->regions[VFIO_PCI_CONFIG_REGION_INDEX].size;
+	u64 offset = pos & VFIO_PCI_OFFSET_MASK;
+
+	return count && (offset >= size || count > size - offset);
+}
+
 static ssize_t mediant_rw(struct mediant_device *mdev, char __user *buf, size_t count,
 			  loff_t *ppos, bool write)
 {
 	unsigned int index = VFIO_PCI_OFFSET_TO_INDEX(*ppos);
 
-	if (index == VFIO_PCI_CONFIG_REGION_INDEX && mediant_asks(mdev, MEDIANT_CONFIG))
-		return mediant_config_rw(mdev, buf, count, ppos, write);
-	if (mediant_mediates(mdev, index))
+	if (index == VFIO_PCI_CONFIG_REGION_INDEX) {
+		if (mediant_mediates(mdev, index) && mediant_ends_before(mdev, *ppos, count))
+			return -EFAULT;
+		if (mediant_asks(mdev, MEDIANT_CONFIG))
+			return mediant_config_rw(mdev, buf, count, ppos, write);
+	} else if (mediant_mediates(mdev, index)) {
 		return mediant_bar_rw(mdev, buf, count, ppos, write);
+	}
 	if (write)
 		return vfio_pci_core_write(&mdev->core.vdev, buf, count, ppos);
 	return vfio_pci_core_read(&mdev->core.vdev, buf, count, ppos);
 }
 
+/*
+ * Whether an access is the core's alone: to a BAR that is not mediated, or to what of one is the
+ * device's. So the provider is not asked of what passes.
+ */
+static __always_inline bool mediant_passes(struct mediant_device *mdev, loff_t pos, size_t count)
+{
+	unsigned int index = VFIO_PCI_OFFSET_TO_INDEX(pos);
+	u64 offset = pos & VFIO_PCI_OFFSET_MASK;
+	u64 end = offset + count - 1;
+	const struct mediant_outline *outline;
+	const unsigned long *granules;
+	unsigned int granule;
+	u64 part;
+
+	if (index >= MEDIANT_OUTLINED)
+		return false;
+	outline = mdev->regions[array_index_nospec(index, MEDIANT_OUTLINED)].outline;
+	if (!outline)
+		return true;
+	part = offset >> outline->shift;
+	if (part >= outline->count || end >> outline->shift != part)
+		return false;
+	granules = outline->granules[outline->part[array_index_nospec(part, outline->count)]];
+	granule = outline->shift - ilog2(MEDIANT_GRANULES);
+	offset = (offset >> granule) & (MEDIANT_GRANULES - 1);
+	end = (end >> granule) & (MEDIANT_GRANULES - 1);
+	/* A natural access lies in two granules at most. Events are for all of the BAR. */
+	return end - offset <= 1 && !test_bit(offset, granules) && !test_bit(end, granules) &&
+	       !trace_mediant_access_enabled();
+}
+
 ssize_t mediant_read(struct vfio_device *core_vdev, char __user *buf, size_t count, loff_t *ppos)
 {
-	return mediant_rw(mediant_of_vdev(core_vdev), buf, count, ppos, false);
+	struct mediant_device *mdev = mediant_of_vdev(core_vdev);
+
+	if (mediant_passes(mdev, *ppos, count))
+		return vfio_pci_core_read(core_vdev, buf, count, ppos);
+	return mediant_rw(mdev, buf, count, ppos, false);
 }
 
 ssize_t mediant_write(struct vfio_device *core_vdev, const char __user *buf, size_t count,
 		      loff_t *ppos)
 {
-	return mediant_rw(mediant_of_vdev(core_vdev), (char __user *)buf, count, ppos, true);
+	struct mediant_device *mdev = mediant_of_vdev(core_vdev);
+
+	if (mediant_passes(mdev, *ppos, count))
+		return vfio_pci_core_write(core_vdev, buf, count, ppos);
+	return mediant_rw(mdev, (char __user *)buf, count, ppos, true);
 }

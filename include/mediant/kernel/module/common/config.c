@@ -69,30 +69,39 @@ static ssize_t mediant_config_taken(struct mediant_config_access *access, size_t
 	return ret;
 }
 
+static u32 mediant_value_of(const u8 *bytes, size_t count)
+{
+	u32 value = 0;
+
+	while (count--)
+		value = value << 8 | bytes[count];
+	return value;
+}
+
 /* A write that is made here, of bytes that were read once. */
 static ssize_t mediant_config_stored(struct mediant_config_access *access, size_t at, size_t count)
 {
 	struct vfio_pci_core_device *core = &access->mdev->core;
+	const u8 *bytes = access->written + at;
+	u64 offset = access->offset + at;
 	size_t done = 0;
+	ssize_t ret = 0;
 
 	if (copy_from_user(access->written + at, access->buf + at, count))
 		return -EFAULT;
-	while (done < count) {
-		u64 offset = access->offset + at + done;
-		unsigned int width = 4, i;
-		u64 value = 0;
-		int ret;
+	while (!ret && done < count) {
+		unsigned int width = 4;
 
-		while (width > count - done || offset & (width - 1))
+		while (width > count - done || (offset + done) & (width - 1))
 			width /= 2;
-		for (i = 0; i < width; i++)
-			value |= (u64)access->written[at + done + i] << (8 * i);
-		ret = mediant_store_config(core, offset, width, value);
-		if (ret)
-			return ret;
+		ret = mediant_store_config(core, offset + done, width,
+					   mediant_value_of(bytes + done, width));
 		done += width;
 	}
-	return done;
+	ret = ret ?: count;
+	trace_mediant_access(core->pdev, VFIO_PCI_CONFIG_REGION_INDEX, offset, count, true, false,
+			     mediant_value_of(bytes, count), ret);
+	return ret;
 }
 
 static ssize_t mediant_config_passed(struct mediant_config_access *access, size_t at, size_t count)

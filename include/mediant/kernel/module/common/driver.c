@@ -120,7 +120,8 @@ static int mediant_sriov_configure(struct pci_dev *pdev, int nr_virtfn)
 }
 
 static const struct pci_error_handlers mediant_err_handlers = {
-	.error_detected = vfio_pci_core_aer_err_detected,
+	.error_detected = mediant_error_detected,
+	.resume = mediant_resume,
 	.reset_done = mediant_reset_done,
 };
 

@@ -3,7 +3,8 @@
  * The policy lock, and resets of the device.
  *
  * A reset may come by ioctl, through config space (FLR), as a hot reset or from sysfs; all of them
- * end in reset_done(), most with memory_lock held for writing. A policy call takes memory_lock for
+ * end in reset_done(), most with memory_lock held for writing. The reset of a link on which a fatal
+ * error was seen does not: it ends in resume(). A policy call takes memory_lock for
  * reading while it holds the policy lock, so reset_done() must not wait for that lock. As in the
  * mlx5 and hisi_acc variant drivers it leaves a note, which whoever holds the lock takes up before
  * letting go. So no access that starts after a reset sees the policy as it was before.
@@ -53,4 +54,22 @@ void mediant_reset_done(struct pci_dev *pdev)
 	}
 	spin_unlock(&mdev->reset_lock);
 	mediant_unlock(mdev);
+}
+
+/* The core tells the user, and has the device go on. */
+pci_ers_result_t mediant_error_detected(struct pci_dev *pdev, pci_channel_state_t state)
+{
+	struct mediant_device *mdev = mediant_of_core(dev_get_drvdata(&pdev->dev));
+
+	mdev->frozen = state == pci_channel_io_frozen;
+	return vfio_pci_core_aer_err_detected(pdev, state);
+}
+
+void mediant_resume(struct pci_dev *pdev)
+{
+	struct mediant_device *mdev = mediant_of_core(dev_get_drvdata(&pdev->dev));
+
+	if (mdev->frozen)
+		mediant_reset_done(pdev);
+	mdev->frozen = false;
 }

@@ -12,7 +12,10 @@
 #include <linux/pci.h>
 #include <linux/tracepoint.h>
 
-/* A part of a user's access. The value is the first 8 bytes of what is trapped, in CPU order. */
+/*
+ * A part of a user's access. The value is the first 8 bytes of what is trapped, or of what passes
+ * to configuration space and is observed, in CPU order.
+ */
 TRACE_EVENT(mediant_access,
 	TP_PROTO(struct pci_dev *pdev, unsigned int region, u64 offset, size_t count, bool write,
 		 bool trapped, u64 value, ssize_t result),
