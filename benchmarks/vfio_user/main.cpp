@@ -2,7 +2,7 @@
 // The vfio-user server against the limit: a server that answers the same bytes with one receive and one send a batch,
 // and looks at nothing. The same client drives both, in turns. Then DMA in process, and a thousand devices.
 //
-//   vfio_user [--json FILE] [--part server|dma|many]
+//   vfio_user [--json FILE] [--part server|dma|many] [--case TEXT]    cases of the server that have it in their names
 
 #include "dma.hpp"
 #include "many.hpp"
@@ -212,6 +212,8 @@ std::vector<exchange> cases() {
     return all;
 }
 
+std::string only; // cases of such a name
+
 nlohmann::json measure_server(const std::string& folder) {
     const std::string path = folder + "/socket";
     nlohmann::json rows = nlohmann::json::array();
@@ -220,6 +222,7 @@ nlohmann::json measure_server(const std::string& folder) {
                "", "mediant, 1/s", "the limit, 1/s", "of limit", "aim");
     pin(0);
     for (const exchange& what : cases()) {
+        if (what.name.find(only) == std::string::npos) continue;
         // One server at a time, since those that spin would take each other's processor.
         std::vector<double> mine, least;
         for (int round = 0; round < 9; ++round) {
@@ -252,7 +255,10 @@ nlohmann::json measure_server(const std::string& folder) {
 
 int main(int argc, char** argv) {
     std::string json, part;
-    for (int i = 1; i + 1 < argc; i += 2) (argv[i] == std::string_view{"--json"} ? json : part) = argv[i + 1];
+    for (int i = 1; i + 1 < argc; i += 2) {
+        const std::string_view option = argv[i];
+        (option == "--json" ? json : option == "--case" ? only : part) = argv[i + 1];
+    }
     std::string folder = "/tmp/mediant-benchmark-XXXXXX"; // a template of mkdtemp(3)
     if (::mkdtemp(folder.data()) == nullptr) die("no temporary folder");
     nlohmann::json rows = nlohmann::json::array();
