@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The vfio-user server against the limit: a server that answers the same bytes with one receive and one send a batch,
-// and looks at nothing. The same client drives both, in turns. Then DMA in process, and a thousand devices.
+// and looks at nothing; and against libvfio-user, where this is built with it. The same client drives all, in turns. Then
+// DMA in process, and a thousand devices.
 //
-//   vfio_user [--json FILE] [--part server|dma|many] [--case TEXT]    cases of the server that have it in their names
+//   vfio_user [--json FILE] [--part server|dma|many] [--only TEXT] [--rounds N]
+//
+// --only: the server's cases whose name has it.
 
 #include "dma.hpp"
 #include "many.hpp"
+#include "theirs.hpp"
 
 #include <mediant/device/memory_device.hpp>
 #include <mediant/provider/stack.hpp>
@@ -69,6 +73,10 @@ struct exchange {
     bytes last{};
     bool spinning = false; ///< both sides, each on a processor of its own; else both on one
     double aim = 0;        ///< of the limit, at least
+    double their_aim = 0;  ///< of libvfio-user's, at least
+    bytes their_request{}; ///< where it does not know `request`: the same by what it knows, and the size of its reply
+    std::size_t their_reply = 0;
+    bool they_fail = false; ///< it cannot do this at all
 };
 
 /// One side's connection, as fast as it goes.
@@ -174,6 +182,10 @@ bytes access(wire::command what, std::uint32_t count, bool posted = false, std::
     return client::compose({1, static_cast<std::uint16_t>(what), 0, posted ? wire::no_reply : 0u, 0},
                            wire::region_access{0x100, 0, count}, bytes(data));
 }
+bytes operator+(bytes first, const bytes& second) {
+    first.insert(first.end(), second.begin(), second.end());
+    return first;
+}
 bytes times(const bytes& one, std::size_t count) {
     bytes all;
     for (std::size_t i = 0; i < count; ++i) all.insert(all.end(), one.begin(), one.end());
@@ -191,62 +203,86 @@ std::vector<exchange> cases() {
         wire::store(multi.data() + 8 + i * sizeof(wire::region_write), wire::region_write{0x100, 0, 4, i});
     const bytes write_multi = client::compose(
         {1, static_cast<std::uint16_t>(wire::command::region_write_multi), 0, 0, 0}, writes, std::span{multi}.subspan(8));
+    // What libvfio-user has instead of one message of many writes: posted ones in one send, the last of them answered.
+    const bytes singles = times(posted, 199) + access(wire::command::region_write, 4, false, 4);
     std::vector<exchange> all;
     all.push_back({.name = "4-byte read, one at a time, same core", .unit = "reads", .request = read, .reply_size = 36,
-                   .times = 20'000, .aim = 0.95});
+                   .times = 20'000, .aim = 0.95, .their_aim = 1.1});
     all.push_back({.name = "4-byte read, one at a time, spinning", .unit = "reads", .request = read, .reply_size = 36,
-                   .times = 50'000, .spinning = true, .aim = 0.95});
+                   .times = 50'000, .spinning = true, .aim = 0.95, .their_aim = 1.1});
     all.push_back({.name = "posted writes, spinning", .unit = "writes", .request = posted, .reply_size = 36,
-                   .times = 100'000, .posted = true, .last = read, .spinning = true, .aim = 0.95});
-    for (const std::size_t batch : {16, 64})
+                   .times = 100'000, .posted = true, .last = read, .spinning = true, .aim = 0.95, .their_aim = 1.3});
+    for (const std::size_t batch : {16u, 64u})
         all.push_back({.name = fmt::format("{} reads in one send, same core", batch), .unit = "reads",
                        .request = times(read, batch), .reply_size = 36 * batch, .times = 4000,
-                       .accesses = static_cast<double>(batch), .aim = 0.6});
+                       .accesses = static_cast<double>(batch), .aim = 0.6, .their_aim = batch == 16 ? 10. : 25.});
     all.push_back({.name = "200 writes in one message, same core", .unit = "writes", .request = write_multi,
-                   .reply_size = 24, .times = 4000, .accesses = 200});
+                   .reply_size = 24, .times = 4000, .accesses = 200, .their_aim = 25, .their_request = singles,
+                   .their_reply = 32});
     all.push_back({.name = "read of 1 MiB, same core", .unit = "MiB", .request = access(wire::command::region_read, mega),
-                   .reply_size = 32 + mega, .times = 300, .aim = 0.9});
+                   .reply_size = 32 + mega, .times = 300, .aim = 0.9, .their_aim = 1.8});
     all.push_back({.name = "write of 1 MiB, same core", .unit = "MiB",
                    .request = access(wire::command::region_write, mega, false, mega), .reply_size = 32, .times = 300,
-                   .aim = 0.9});
+                   .aim = 0.9, .they_fail = true});
     return all;
 }
 
-std::string only; // cases of such a name
-
-nlohmann::json measure_server(const std::string& folder) {
+nlohmann::json measure_server(const std::string& folder, const std::string& only, int rounds) {
     const std::string path = folder + "/socket";
     nlohmann::json rows = nlohmann::json::array();
-    fmt::print("The vfio-user server against a server that answers the same bytes and looks at nothing; one client, in turns,\n"
-               "medians of 9 rounds. 1.00: as fast as that.\n\n{:40} {:>14} {:>14} {:>9} {:>6}\n",
-               "", "mediant, 1/s", "the limit, 1/s", "of limit", "aim");
+    fmt::print("The vfio-user server against the limit, a server that answers the same bytes and looks at nothing, and\n"
+               "against libvfio-user; one client, in turns, medians of {} rounds. 1.00: as fast as that.\n\n"
+               "{:40} {:>12} {:>12} {:>9} {:>6} {:>13} {:>9} {:>6}\n",
+               rounds, "", "mediant, 1/s", "limit, 1/s", "of limit", "aim", "libvfio-user", "of that", "aim");
     pin(0);
+    const auto agree = [&path](bool multi) {
+        auto connection = client::connect(path);
+        if (!connection || !(*connection).negotiate({.max_msg_fds = 16, .write_multiple = multi})) die("no connection");
+        return unique_fd::duplicate((*connection).fd());
+    };
     for (const exchange& what : cases()) {
-        if (what.name.find(only) == std::string::npos) continue;
+        if (what.name.find(only) == what.name.npos) continue;
         // One server at a time, since those that spin would take each other's processor.
-        std::vector<double> mine, least;
-        for (int round = 0; round < 9; ++round) {
+        std::vector<double> mine, least, peer;
+        exchange its = what;
+        if (!what.their_request.empty()) {
+            its.request = what.their_request;
+            its.reply_size = what.their_reply;
+        }
+        for (int round = 0; round < rounds; ++round) {
             {
                 const ours server{what, path};
-                auto connection = client::connect(path);
-                if (!connection || !(*connection).negotiate({.max_msg_fds = 16, .write_multiple = true}))
-                    die("no connection");
-                mine.push_back(measured(what, {unique_fd::duplicate((*connection).fd()), what.spinning}));
+                mine.push_back(measured(what, {agree(true), what.spinning}));
+            }
+            if (theirs::there() && !what.they_fail) {
+                const theirs server{path, 4_MiB, what.spinning, what.spinning ? 1 : 0};
+                peer.push_back(measured(its, {agree(false), what.spinning}));
             }
             int pair[2];
             if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) die("no sockets");
             const limit server{what, {unique_fd{pair[1]}, what.spinning}};
             least.push_back(measured(what, {unique_fd{pair[0]}, what.spinning}));
         }
-        std::fflush(stdout);
         const double done = what.accesses * what.times;
-        std::vector<double> ratios;
-        for (std::size_t i = 0; i < mine.size(); ++i) ratios.push_back(least[i] / mine[i]);
-        const double ratio = median(ratios);
-        fmt::print("{:40} {:>14.0f} {:>14.0f} {:>9.2f} {:>6}\n", what.name, done / median(mine), done / median(least), ratio,
-                   what.aim == 0 ? std::string{} : fmt::format("{:.2f}", what.aim));
-        rows.push_back({{"case", what.name}, {"unit", what.unit}, {"mediant", done / median(mine)},
-                        {"limit", done / median(least)}, {"ratio", ratio}, {"aim", what.aim}});
+        // Rounds lie side by side in time, so that the machine's other work is in both.
+        const auto ratio_to = [&mine](const std::vector<double>& other) {
+            std::vector<double> ratios;
+            for (std::size_t i = 0; i < other.size(); ++i) ratios.push_back(other[i] / mine[i]);
+            return median(ratios);
+        };
+        const auto number = [](double value, int digits) { return value == 0 ? std::string{} : fmt::format("{:.{}f}", value, digits); };
+        const double ratio = ratio_to(least);
+        const double of_theirs = peer.empty() ? 0 : ratio_to(peer);
+        const std::string their_rate = what.they_fail ? "fails" : peer.empty() ? "" : number(done / median(peer), 0);
+        fmt::print("{:40} {:>12.0f} {:>12.0f} {:>9.2f} {:>6} {:>13} {:>9} {:>6}\n", what.name, done / median(mine),
+                   done / median(least), ratio, number(what.aim, 2), their_rate, number(of_theirs, of_theirs < 10 ? 2 : 1),
+                   number(what.their_aim, 1));
+        std::fflush(stdout);
+        nlohmann::json row{{"case", what.name}, {"unit", what.unit}, {"mediant", done / median(mine)},
+                           {"limit", done / median(least)}, {"ratio", ratio}, {"aim", what.aim},
+                           {"libvfio-user aim", what.their_aim}};
+        if (!peer.empty()) row.update({{"libvfio-user", done / median(peer)}, {"libvfio-user ratio", of_theirs}});
+        rows.push_back(std::move(row));
     }
     return rows;
 }
@@ -254,22 +290,32 @@ nlohmann::json measure_server(const std::string& folder) {
 } // namespace
 
 int main(int argc, char** argv) {
-    std::string json, part;
+    std::string json, part, only;
+    int rounds = 9;
     for (int i = 1; i + 1 < argc; i += 2) {
-        const std::string_view option = argv[i];
-        (option == "--json" ? json : option == "--case" ? only : part) = argv[i + 1];
+        const std::string option = argv[i];
+        if (option == "--json")
+            json = argv[i + 1];
+        else if (option == "--part")
+            part = argv[i + 1];
+        else if (option == "--only")
+            only = argv[i + 1];
+        else if (option == "--rounds")
+            rounds = std::max(1, std::atoi(argv[i + 1]));
+        else
+            die("--json FILE, --part server|dma|many, --only TEXT, --rounds N");
     }
     std::string folder = "/tmp/mediant-benchmark-XXXXXX"; // a template of mkdtemp(3)
     if (::mkdtemp(folder.data()) == nullptr) die("no temporary folder");
     nlohmann::json rows = nlohmann::json::array();
-    using measuring = nlohmann::json (*)(const std::string&);
-    constexpr std::array<std::pair<const char*, measuring>, 3> parts{
-        {{"server", measure_server}, {"dma", measure_dma}, {"many", measure_many}}};
-    for (const auto& [name, measure] : parts) {
-        if (!part.empty() && part != name) continue;
-        const nlohmann::json more = measure(folder);
+    const auto add = [&](const char* name, auto measure) {
+        if (!part.empty() && part != name) return;
+        const nlohmann::json more = measure();
         rows.insert(rows.end(), more.begin(), more.end());
-    }
+    };
+    add("server", [&] { return measure_server(folder, only, rounds); });
+    add("dma", [&] { return measure_dma(folder); });
+    add("many", [&] { return measure_many(folder); });
     ::rmdir(folder.c_str());
     if (!json.empty()) std::ofstream{json} << rows.dump(2) << '\n';
     return 0;

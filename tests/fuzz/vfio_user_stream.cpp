@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // libFuzzer target: a client's byte stream, cut at any place, with descriptors at any place, through the server's
 // framing and dispatch.
+// long: 1000000
 //
 // The input is a list of pieces: a byte that says how many bytes follow (low six bits, times eight above 31) and what
 // goes with them (high two bits: nothing, an eventfd, a memory file, both), then the bytes. A first byte of 0xff skips

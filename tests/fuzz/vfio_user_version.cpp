@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // libFuzzer target: the JSON of VERSION. What is accepted is written and read back to the same.
+// long: 8500000
 #include <mediant/vfio_user/version.hpp>
 
 #include <array>

@@ -26,6 +26,7 @@ using namespace mediant::guest;
 
 constexpr std::uint32_t bar0 = VFIO_PCI_BAR0_REGION_INDEX;
 constexpr std::uint32_t bar1 = VFIO_PCI_BAR1_REGION_INDEX;
+constexpr std::uint32_t bar2 = VFIO_PCI_BAR2_REGION_INDEX;
 constexpr std::uint32_t bar3 = VFIO_PCI_BAR3_REGION_INDEX;
 constexpr std::uint32_t bar4 = VFIO_PCI_BAR4_REGION_INDEX;
 constexpr std::uint32_t bar5 = VFIO_PCI_BAR5_REGION_INDEX;
@@ -131,6 +132,15 @@ void loads(const device& under, std::uint64_t base) {
                                  static_cast<std::uint16_t>(control ^ (PCI_EXP_DEVCTL_PAYLOAD | 0x1001)));
     }
     same_loads("after writes", under, base);
+
+    // The core turns INTx off in the device, and not in what the user sees.
+    under.put<std::uint16_t>(config, PCI_COMMAND, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+    const event interrupt;
+    const std::array<int, 1> events{interrupt.get()};
+    under.set_irqs(VFIO_PCI_INTX_IRQ_INDEX, 0, events);
+    under.set_irqs(VFIO_PCI_INTX_IRQ_INDEX, VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_MASK, 0, 1, {});
+    same_loads("with INTx masked", under, base);
+    under.disable_irqs(VFIO_PCI_INTX_IRQ_INDEX);
 
     const policy inside{under, base};
     expect("a load past the end", inside.load_fails(static_cast<std::uint32_t>(config_size)), failed(EINVAL));
@@ -309,6 +319,21 @@ void bars(const device& nic, const before& was) {
     const event bell;
     expect_error("an ioeventfd", error_of([&] { nic.ioeventfd(bar0, 0x10000, 1, 4, bell.get()); }), EINVAL);
 
+    section("a BAR of I/O ports");
+    nic.put<std::uint16_t>(config, PCI_COMMAND, PCI_COMMAND_MEMORY | PCI_COMMAND_IO);
+    nic.put<std::uint32_t>(bar2, 0, 0x8); // the card's STATUS
+    expect("a port with a hook", nic.get<std::uint32_t>(bar2, 0), 0x80000008);
+    expect("a part of it", nic.get<std::uint8_t>(bar2, 3), 0x80);
+    expect("one that passes", nic.get<std::uint32_t>(bar2, 4), nic.get<std::uint32_t>(bar0, 8));
+    std::array<std::uint32_t, 2> both{};
+    expect("both at once", nic.read(bar2, 0, std::as_writable_bytes(std::span{both})), done(8));
+    expect("the first", both[0], 0x80000008);
+    expect("the second", both[1], nic.get<std::uint32_t>(bar0, 8));
+    expect("their end", nic.read(bar2, 28, some), done(4));
+    expect_error("a mapping of them", maps(bar2, 0, 0x1000), EINVAL);
+    nic.put<std::uint16_t>(config, PCI_COMMAND, PCI_COMMAND_IO);
+    expect("with memory off", nic.get<std::uint32_t>(bar2, 0), 0x80000008);
+
     section("COMMAND switches synthesised BARs");
     nic.put<std::uint16_t>(config, PCI_COMMAND, PCI_COMMAND_MEMORY | PCI_COMMAND_IO);
     nic.put<std::uint32_t>(bar5, 4, 0x1234);
@@ -323,25 +348,32 @@ void bars(const device& nic, const before& was) {
     nic.enable();
 }
 
+void mount_once(const char* type, const std::string& at) {
+    if (::mount(type, at.c_str(), type, 0, nullptr) != 0 && errno != EBUSY) fail(errno, std::string{"mount "} + type);
+}
+std::string text_of(const std::string& path) {
+    std::ifstream in{path};
+    return {std::istreambuf_iterator<char>{in}, {}};
+}
+
 /// What the module's events say while something is done.
 template <class F>
 std::string traced(const F& what) {
     const std::string tracing = "/sys/kernel/tracing";
-    if (::mount("tracefs", tracing.c_str(), "tracefs", 0, nullptr) != 0 && errno != EBUSY) fail(errno, "mount tracefs");
+    mount_once("tracefs", tracing);
     write_attribute(tracing + "/events/shaped_vfio_pci/enable", "1");
     what();
     write_attribute(tracing + "/events/shaped_vfio_pci/enable", "0");
-    std::ifstream in{tracing + "/trace"};
-    return {std::istreambuf_iterator<char>{in}, {}};
+    return text_of(tracing + "/trace");
 }
-void holds(const std::string& trace, std::initializer_list<const char*> lines) {
+void holds(const std::string& seen, std::initializer_list<const char*> lines) {
     for (const std::string line : lines) {
-        expect("\"" + line + "\" in the trace", trace.find(line) != trace.npos, true);
-        if (trace.find(line) == trace.npos) std::printf("%s", trace.c_str());
+        expect("\"" + line + "\" in what follows", seen.find(line) != seen.npos, true);
+        if (seen.find(line) == seen.npos) std::printf("%s", seen.c_str());
     }
 }
 
-void observed(const device& nic) {
+void observed(const device& nic, const std::string& address) {
     section("writes that are observed");
     const auto told = [&] { return nic.get<std::uint32_t>(bar4, 0x08); };
     const auto last = [&](const char* what, std::uint32_t value, std::uint32_t lanes) {
@@ -374,6 +406,10 @@ void observed(const device& nic) {
     raw("the part", 0x5a5a5a5a5a5a5a00, 0xffffffffffffff00);
     expect("what only reads tells nobody", told() - count, 6);
     const std::uint64_t refused = 0xdead;
+    mount_once("debugfs", "/sys/kernel/debug");
+    holds(text_of("/sys/kernel/debug/shaped_vfio_pci/" + address),
+          {"configuration space: 0x1000 bytes\n  answered 0x2-0x4\n  answered 0x6-0x6\n  answered 0x8-0x8\n",
+           "\n  answered 0x60-0x63\n", "\n  kept 0x60-0x63\n", "\n  kept 0x68-0x69\n", "\n  observed 0x78-0x7f\n"});
     expect("what the policy refuses", nic.write(config, 0x78, std::as_bytes(std::span{&refused, 1})), failed(EACCES));
     nic.enable();
 }
@@ -435,6 +471,33 @@ void resets(const device& nic) {
     expect("an added capability", nic.get<std::uint32_t>(config, 0x54), 0x05040302);
     std::array<std::byte, 4> some{};
     expect("a synthesised I/O BAR is off", nic.read(bar5, 4, some), failed(EIO));
+}
+
+/// Suspended until somebody asks for the device. What is only the policy's is asked of the device, too: the kernel ends
+/// the state and says so.
+void low_power(const device& nic, const std::string& address) {
+    section("low power, and what ends it");
+    const event woken;
+    const auto status = [&] {
+        std::string out;
+        std::ifstream{sysfs(address) / "power/runtime_status"} >> out;
+        return out;
+    };
+    const auto wakes = [&](const char* what, const auto& access) {
+        constexpr std::uint32_t with_wakeup = VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP;
+        std::array<std::uint32_t, 4> enter{16, VFIO_DEVICE_FEATURE_SET | with_wakeup,
+                                           static_cast<std::uint32_t>(woken.get()), 0};
+        expect_error("low power", nic.raw_ioctl(VFIO_DEVICE_FEATURE, enter.data()), 0);
+        for (int tries = 0; status() != "suspended" && tries < 200; ++tries) ::usleep(50'000);
+        expect(std::string{"the card before "} + what, status(), std::string{"suspended"});
+        access();
+        expect(std::string{"signals after "} + what, woken.wait(5000), 1);
+        expect(std::string{"the card after "} + what, status(), std::string{"active"});
+    };
+    wakes("a read of a shadow", [&] { static_cast<void>(nic.get<std::uint32_t>(config, 0x60)); });
+    wakes("a write of one", [&] { nic.put<std::uint32_t>(config, 0x60, 0); });
+    nic.enable();
+    wakes("a read of a BAR's", [&] { static_cast<void>(nic.get<std::uint32_t>(bar4, 0x24)); });
 }
 
 // --- requests ----------------------------------------------------------------------------------------------
@@ -528,6 +591,15 @@ void run() {
         }
         unbind(address);
     };
+
+    section("a device that driver_override offers, and that no rule lists");
+    const auto edu = find_pci(0x1234, 0x11e8);
+    if (!edu) fail(ENODEV, "an edu device");
+    expect("a variant takes it", mediant::guest::bind(*edu, "shaped_vfio_pci"), false);
+    expect("its driver", driver_of(*edu), std::string{});
+    expect("one that lists it does", mediant::guest::bind(*nic, "shaped_vfio_pci"), true);
+    unbind(*nic);
+
     before card, drive;
     with(*nic, "loads_vfio_pci", [&](const device& opened) {
         card = observe(opened);
@@ -540,10 +612,11 @@ void run() {
         overlays(opened, card);
         kept(opened, card);
         bars(opened, card);
-        observed(opened);
+        observed(opened, *nic);
         interrupts(opened, card);
         edges(opened);
         resets(opened);
+        low_power(opened, *nic);
     });
     with(*disk, "shaped_vfio_pci", [&](const device& opened) { requests(opened, drive); });
 }

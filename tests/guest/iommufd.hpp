@@ -30,6 +30,17 @@ struct ioas_map {
     std::uint64_t iova = 0;
 };
 
+/// (6.14; of a dma-buf from 7.0 on)
+struct ioas_map_file {
+    std::uint32_t size = sizeof(ioas_map_file);
+    std::uint32_t flags = 0;
+    std::uint32_t ioas_id = 0;
+    std::int32_t fd = -1;
+    std::uint64_t start = 0;
+    std::uint64_t length = 0;
+    std::uint64_t iova = 0;
+};
+
 struct ioas_unmap {
     std::uint32_t size = sizeof(ioas_unmap);
     std::uint32_t ioas_id = 0;
@@ -43,6 +54,7 @@ inline constexpr std::uint32_t readable = 4;
 
 inline constexpr unsigned long alloc_ioas = _IO(';', 0x81);
 inline constexpr unsigned long map_ioas = _IO(';', 0x85);
+inline constexpr unsigned long map_ioas_file = _IO(';', 0x8f);
 inline constexpr unsigned long unmap_ioas = _IO(';', 0x86);
 
 /// Makes a device's file usable, in the name of an open /dev/iommu.

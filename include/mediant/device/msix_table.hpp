@@ -32,12 +32,15 @@ public:
     /// `irqs` is where messages go; it has the vectors already.
     msix_table(const simulated_msix& what, interrupts& irqs)
         : irqs_{irqs}, entries_(what.vectors), table_bar_{what.table_bar}, pending_bar_{what.pending_bar},
+          bars_{what.vectors == 0 ? 0 : 1u << what.table_bar | 1u << what.pending_bar},
           table_{what.table_offset, std::uint64_t{what.vectors} * entry_size},
           pending_{what.pending_offset, (what.vectors + 63u) / 64 * 8} {}
 
     /// Bytes that an access to BAR `bar` finds here and not in the device's own: naturally aligned ones lie here whole,
     /// or not at all.
     [[nodiscard]] bool covers(std::uint32_t bar, std::uint64_t offset) const noexcept {
+        if ((bars_ >> bar & 1) == 0) [[likely]]
+            return false;
         return (bar == table_bar_ && table_.contains(offset)) || (bar == pending_bar_ && pending_.contains(offset));
     }
     /// Whether some of a stretch is here.
@@ -49,7 +52,7 @@ public:
     }
 
     /// `width` bytes at an offset that it covers.
-    [[nodiscard]] std::uint64_t load(std::uint32_t bar, std::uint64_t offset, unsigned width) const noexcept {
+    [[nodiscard, gnu::noinline]] std::uint64_t load(std::uint32_t bar, std::uint64_t offset, unsigned width) const noexcept {
         std::array<std::byte, 8> bytes{};
         for (unsigned i = 0; i < width; ++i) {
             const std::uint64_t at = offset + i;
@@ -58,7 +61,7 @@ public:
         }
         return load_little(std::span<const std::byte>{bytes.data(), width});
     }
-    void store(std::uint32_t bar, std::uint64_t offset, unsigned width, std::uint64_t value) noexcept {
+    [[gnu::noinline]] void store(std::uint32_t bar, std::uint64_t offset, unsigned width, std::uint64_t value) noexcept {
         if (bar != table_bar_ || !table_.contains(offset)) return; // the pending bits are read-only
         for (unsigned i = 0; i < width; ++i, value >>= 8) {
             const std::uint64_t at = offset + i - table_.offset;
@@ -167,6 +170,7 @@ private:
     std::vector<entry> entries_;
     std::uint32_t table_bar_;
     std::uint32_t pending_bar_;
+    std::uint32_t bars_; ///< a bit for each that holds one of them
     range table_;
     range pending_;
     std::atomic<bool> function_masked_{false};

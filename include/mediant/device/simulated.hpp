@@ -46,7 +46,7 @@ public:
     result<std::uint64_t> load(region_index region, std::uint64_t offset, unsigned width) {
         if (const error refused = check(region, offset, width); refused != error::none) return refused;
         if (region == region_index::config) return config_.load(offset, width);
-        if (msix_.covers(static_cast<std::uint32_t>(region), offset))
+        if (msix_.covers(static_cast<std::uint32_t>(region), offset)) [[unlikely]]
             return msix_.load(static_cast<std::uint32_t>(region), offset, width);
         return self().bar_load(static_cast<std::uint32_t>(region), offset, width) & low_bytes(width);
     }

@@ -28,6 +28,9 @@ template <const auto& Map>
             if (pages.offset > offset && pages.offset - offset < count) count = pages.offset - offset;
         }
     }
+    // Most accesses lie within one dword, and where such a one is of one kind the tables need no search.
+    if constexpr (trap_table<Map>::whole_dwords)
+        if (count <= 4 - offset % 4) return {count, trap_table<Map>::entry_at(offset) != nullptr};
     const std::uint64_t passed = trap_table<Map>::untrapped(offset, count);
     if (passed != 0) return {passed, false};
     return {trap_table<Map>::trapped(offset, count), true};

@@ -21,7 +21,6 @@
 #include <cstdint>
 #include <mutex>
 #include <span>
-#include <thread>
 #include <utility>
 
 namespace mediant::vfio_user {
@@ -40,9 +39,11 @@ namespace mediant::vfio_user {
 /// another thread without a twin socket; error::no_device, the connection is at its end.
 class dma_messages final : public remote_memory {
 public:
-    /// Of a session: its inbox and outbox, the message that it is working on, its socket.
-    dma_messages(inbox& in, message& shown, outbox& out, int socket, std::chrono::milliseconds limit) noexcept
-        : in_{in}, shown_{shown}, out_{out}, socket_{socket}, limit_{limit} {}
+    /// Of a session: its inbox and outbox, the message that it is working on, its socket. `ends` is set when it is
+    /// broken.
+    dma_messages(inbox& in, message& shown, outbox& out, int socket, std::chrono::milliseconds limit,
+                 bool& ends) noexcept
+        : in_{in}, shown_{shown}, out_{out}, socket_{socket}, limit_{limit}, ends_{ends} {}
     dma_messages(const dma_messages&) = delete;
     dma_messages& operator=(const dma_messages&) = delete;
 
@@ -56,7 +57,7 @@ public:
     /// Whether there is something to call.
     [[nodiscard]] bool usable() const noexcept { return most_ != 0 && limit_.count() > 0; }
     /// The session's thread is this one.
-    void own() noexcept { owner_.store(std::this_thread::get_id(), std::memory_order_relaxed); }
+    void own() noexcept { owner_.store(this_thread(), std::memory_order_relaxed); }
     /// From now on everything fails, what waits too.
     void close() noexcept {
         closed_.store(true);
@@ -82,9 +83,15 @@ public:
     }
 
 private:
+    /// Another for each thread that there is; cheaper than its ID.
+    [[nodiscard]] static const void* this_thread() noexcept {
+        static constinit thread_local char here = 0;
+        return &here;
+    }
+
     template <class Byte>
     [[nodiscard]] answer transfer(std::uint64_t iova, std::span<Byte> bytes) noexcept {
-        if (!usable() || (!has_twin_ && owner_.load(std::memory_order_relaxed) != std::this_thread::get_id()))
+        if (!usable() || (!has_twin_ && owner_.load(std::memory_order_relaxed) != this_thread()))
             return {0, error::not_supported};
         std::unique_lock<std::mutex> alone{one_, std::defer_lock};
         if (has_twin_) alone.lock();
@@ -148,11 +155,11 @@ private:
             }
             const short ready = until.wait(socket_, static_cast<short>(in_.full() ? POLLOUT : POLLOUT | POLLIN));
             if (ready == 0) {
-                broken_ = done != 0;
+                if (done != 0) broken_ = ends_ = true;
                 return error{ETIMEDOUT};
             }
             if ((ready & POLLIN) != 0 && in_.receive(socket_, MSG_DONTWAIT) == inbox::status::closed)
-                return broken_ = done != 0, error{ECONNRESET};
+                return error{ECONNRESET};
         }
     }
 
@@ -170,6 +177,7 @@ private:
     outbox& out_;
     int socket_;
     std::chrono::milliseconds limit_;
+    bool& ends_;
     std::size_t most_ = 0;
     bool has_twin_ = false;
     bool broken_ = false;
@@ -178,7 +186,7 @@ private:
     std::uint16_t command_ = 0; // and of this kind
     std::uint16_t next_ = 0;
     std::atomic<bool> closed_{false};
-    std::atomic<std::thread::id> owner_{};
+    std::atomic<const void*> owner_{nullptr};
     std::mutex one_;
     twin_socket twin_;
 };

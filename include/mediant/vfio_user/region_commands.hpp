@@ -53,7 +53,8 @@ public:
             return false;
         if (access.count == 0) [[unlikely]]
             return out_.commit_reply(what, 0), true;
-        if (read_bulk(device_, out_, what, access)) return true;
+        if (access.count >= least_bulk && read_bulk(device_, out_, what, access)) [[unlikely]]
+            return true;
         const auto came = device_.read(read_access{
             region_index{access.region}, access.offset, {out_.tail() + header_size + sizeof access, access.count}});
         if (came.count == 0 && came.error != error::none) [[unlikely]]

@@ -48,7 +48,7 @@ public:
           max_fds_{std::min(options.max_msg_fds, most_fds)},
           in_{access_size + max_data_, std::clamp<std::uint32_t>(options.max_queued, 64 * 1024, 1u << 30)},
           out_{access_size + max_data_ + 64 * 1024},
-          remote_{in_, next_, out_, socket_.get(), options.dma_timeout}, regions_{device, out_, max_data_},
+          remote_{in_, next_, out_, socket_.get(), options.dma_timeout, closing_}, regions_{device, out_, max_data_},
           dma_{device, out_, options.max_dma_maps}, whole_{device, out_}, migration_{device, out_, max_data_} {}
     session(const session&) = delete;
     session& operator=(const session&) = delete;
@@ -79,6 +79,7 @@ public:
     {
         remote_.own();
         device_.advance(now);
+        if (closing_) return end();
         process();
     }
 
@@ -132,13 +133,14 @@ private:
                 }
             }
             in_.pop(next_);
-            if (closing_ || remote_.broken()) [[unlikely]] {
-                if (closing_) (void)flush();
+            if (closing_) [[unlikely]] {
+                // Behind a part of a command nothing can be told.
+                if (!remote_.broken()) (void)flush();
                 return end();
             }
         }
         if (!blocked_) (void)flush();
-        if (dma_.lost() || remote_.broken()) [[unlikely]]
+        if (dma_.lost()) [[unlikely]]
             end();
     }
 

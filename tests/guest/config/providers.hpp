@@ -60,6 +60,7 @@ struct disk_loads : looks<disk_window> {
 struct shaped {
     static constexpr auto info = provider{"shaped", {pci_id{0x8086, 0x10d3, 0x8086, 0x0000}}, {.author = "Acme"}};
 
+    static constexpr auto bar2 = region_map{bar{2}, 32, reg{"IOADDR", 0x00, rw, {.hook = on::read}}}; // I/O
     static constexpr auto bar4 = region_map{bar{4}, 4_KiB,
         reg{"COMMAND", 0x00, ro, {.backing = from::shadow}}, // as it was told last
         reg{"LANES", 0x04, ro, {.backing = from::shadow}},
@@ -86,7 +87,7 @@ struct shaped {
         memory_bar{4, 4_KiB},
         io_bar{5, 32},
         hide_rom{}};
-    static constexpr auto regions = mediant::regions<bar4, bar5, config>{};
+    static constexpr auto regions = mediant::regions<bar2, bar4, bar5, config>{};
 
     result<void> written(at<config, "COMMAND">, lanes<std::uint16_t> what, auto& next) noexcept {
         ++told;
@@ -99,6 +100,11 @@ struct shaped {
         next.assign(at<bar4, "RAW">{}, what.value);
         next.assign(at<bar4, "RAW_LANES">{}, what.mask);
         return what.value == 0xdead ? error::denied : error::none;
+    }
+    result<std::uint32_t> read(at<bar2, "IOADDR"> reg, auto& next) noexcept {
+        const auto value = next.read(reg);
+        if (!value) return value;
+        return *value | 0x8000'0000;
     }
     result<std::uint32_t> read(at<bar4, "TOLD">, auto&) noexcept { return told; }
     result<std::uint32_t> read(at<bar4, "UPPER">, auto& next) noexcept {

@@ -5,6 +5,8 @@
  * policy through a small buffer. Configuration space is likewise (config.c) where the policy has a
  * say in it. Everything else is the core's.
  */
+#include <linux/bitops.h>
+#include <linux/log2.h>
 #include <linux/minmax.h>
 #include <linux/nospec.h>
 #include <linux/pm_runtime.h>
@@ -200,13 +202,52 @@ static ssize_t mediant_rw(struct mediant_device *mdev, char __user *buf, size_t 
 	return vfio_pci_core_read(&mdev->core.vdev, buf, count, ppos);
 }
 
+/*
+ * Whether an access is the core's alone: to a BAR that is not mediated, or to what of one is the
+ * device's. So the provider is not asked of what passes.
+ */
+static __always_inline bool mediant_passes(struct mediant_device *mdev, loff_t pos, size_t count)
+{
+	unsigned int index = VFIO_PCI_OFFSET_TO_INDEX(pos);
+	u64 offset = pos & VFIO_PCI_OFFSET_MASK;
+	u64 end = offset + count - 1;
+	const struct mediant_outline *outline;
+	const unsigned long *granules;
+	unsigned int granule;
+	u64 part;
+
+	if (index >= MEDIANT_OUTLINED)
+		return false;
+	outline = mdev->regions[array_index_nospec(index, MEDIANT_OUTLINED)].outline;
+	if (!outline)
+		return true;
+	part = offset >> outline->shift;
+	if (part >= outline->count || end >> outline->shift != part)
+		return false;
+	granules = outline->granules[outline->part[array_index_nospec(part, outline->count)]];
+	granule = outline->shift - ilog2(MEDIANT_GRANULES);
+	offset = (offset >> granule) & (MEDIANT_GRANULES - 1);
+	end = (end >> granule) & (MEDIANT_GRANULES - 1);
+	/* A natural access lies in two granules at most. Events are for all of the BAR. */
+	return end - offset <= 1 && !test_bit(offset, granules) && !test_bit(end, granules) &&
+	       !trace_mediant_access_enabled();
+}
+
 ssize_t mediant_read(struct vfio_device *core_vdev, char __user *buf, size_t count, loff_t *ppos)
 {
-	return mediant_rw(mediant_of_vdev(core_vdev), buf, count, ppos, false);
+	struct mediant_device *mdev = mediant_of_vdev(core_vdev);
+
+	if (mediant_passes(mdev, *ppos, count))
+		return vfio_pci_core_read(core_vdev, buf, count, ppos);
+	return mediant_rw(mdev, buf, count, ppos, false);
 }
 
 ssize_t mediant_write(struct vfio_device *core_vdev, const char __user *buf, size_t count,
 		      loff_t *ppos)
 {
-	return mediant_rw(mediant_of_vdev(core_vdev), (char __user *)buf, count, ppos, true);
+	struct mediant_device *mdev = mediant_of_vdev(core_vdev);
+
+	if (mediant_passes(mdev, *ppos, count))
+		return vfio_pci_core_write(core_vdev, buf, count, ppos);
+	return mediant_rw(mdev, (char __user *)buf, count, ppos, true);
 }

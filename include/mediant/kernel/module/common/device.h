@@ -43,8 +43,26 @@ struct mediant_counters {
 	u64 resets;
 };
 
+/*
+ * Where a region needs the provider, so that what passes is found to do so without a question. The
+ * region lies in at most 1024 parts of 4 KiB or more, a part in 1024 granules of 4 bytes or more. A
+ * granule's bit is set where the provider has to be asked, or where the region has ended.
+ */
+#define MEDIANT_PART_SHIFT 12
+#define MEDIANT_MOST_PARTS 1024
+#define MEDIANT_GRANULES 1024
+
+struct mediant_outline {
+	unsigned int shift; /* of a part */
+	unsigned int count; /* of parts */
+	u8 part[MEDIANT_MOST_PARTS]; /* which set of granules */
+	/* The first set is all clear, the second all set. */
+	unsigned long granules[][BITS_TO_LONGS(MEDIANT_GRANULES)];
+};
+
 /* A region as the user sees it. */
 struct mediant_region {
+	struct mediant_outline *outline; /* NULL where it is not mediated */
 	u64 size; /* bytes that can be reached */
 	bool mediated; /* by a trap, or since the user sees less or more of it than there is */
 	bool mappable; /* its parts that hold no trap */
@@ -52,6 +70,8 @@ struct mediant_region {
 
 /* The regions of which a policy can say anything, if only that the user sees less of them. */
 #define MEDIANT_REGIONS VFIO_PCI_NUM_REGIONS
+/* Of these, those that have an outline where they are mediated: the BARs and the ROM. */
+#define MEDIANT_OUTLINED (VFIO_PCI_ROM_REGION_INDEX + 1)
 
 struct mediant_device {
 	struct vfio_pci_core_device core; /* first: the driver data is a vfio_pci_core_device */
@@ -71,7 +91,7 @@ struct mediant_device {
 
 	spinlock_t reset_lock; /* guards reset_pending and the release of lock */
 	bool reset_pending;
-	bool frozen; /* an error was detected of which a reset of the link is the cure; device lock */
+	bool frozen; /* an error was seen for which the link is reset; under the device lock */
 };
 
 /* Whether the provider mediates what MEDIANT_CONFIG and its like name. */
@@ -164,7 +184,7 @@ struct mediant_area {
 	u64 size;
 };
 
-void mediant_find_regions(struct mediant_device *mdev);
+int mediant_find_regions(struct mediant_device *mdev);
 void mediant_forget_regions(struct mediant_device *mdev);
 bool mediant_next_area(struct mediant_device *mdev, unsigned int bar, u64 from,
 		       struct mediant_area *area);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-3-Clause
 /*
  * Events, and a file in debugfs for each device: who mediates it, what is trapped, what can be
- * mapped, and how often the policy was called since the device was opened.
+ * mapped, what of configuration space the policy answers to reads, keeps of writes or is told of,
+ * and how often it was called since the device was opened.
  */
 #include <linux/debugfs.h>
 #include <linux/seq_file.h>
@@ -55,6 +56,34 @@ static void mediant_show_bar(struct seq_file *file, struct mediant_device *mdev,
 			   area.offset + area.size - 1);
 }
 
+static const char *mediant_treatment(unsigned int treatment, bool write)
+{
+	if (!(treatment & MEDIANT_TAKEN))
+		return "observed";
+	return write ? "kept" : "answered";
+}
+
+/* Byte by byte, since a run that passes counts as observed if some of it is. */
+static void mediant_show_config(struct seq_file *file, struct mediant_device *mdev, bool write)
+{
+	unsigned int size = mdev->core.pdev->cfg_size;
+	unsigned int at, from = 0, before = 0;
+
+	for (at = 0; at <= size; at++) {
+		unsigned int now = 0;
+
+		if (at < size)
+			mdev->provider->config_run(mdev->state, write, at, 1, &now);
+		if (now == before)
+			continue;
+		if (before)
+			seq_printf(file, "  %s 0x%x-0x%x\n", mediant_treatment(before, write), from,
+				   at - 1);
+		from = at;
+		before = now;
+	}
+}
+
 static int mediant_mediation_show(struct seq_file *file, void *unused)
 {
 	struct mediant_device *mdev = file->private;
@@ -69,6 +98,12 @@ static int mediant_mediation_show(struct seq_file *file, void *unused)
 		seq_printf(file, "provider: %s\n", mdev->provider->name);
 		for (bar = 0; bar < PCI_STD_NUM_BARS; bar++)
 			mediant_show_bar(file, mdev, bar);
+		if (mediant_asks(mdev, MEDIANT_CONFIG)) {
+			seq_printf(file, "configuration space: 0x%llx bytes\n",
+				   mdev->regions[VFIO_PCI_CONFIG_REGION_INDEX].size);
+			mediant_show_config(file, mdev, false);
+			mediant_show_config(file, mdev, true);
+		}
 		seq_printf(file, "reads: %llu\nwrites: %llu\nloads: %llu\nstores: %llu\nresets: %llu\n",
 			   counters->reads, counters->writes, counters->loads, counters->stores,
 			   counters->resets);

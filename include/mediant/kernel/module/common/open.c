@@ -42,8 +42,9 @@ static int mediant_open_state(struct mediant_device *mdev, void *state)
 	if (ret)
 		return ret;
 	mdev->state = state;
-	mediant_find_regions(mdev);
-	ret = mediant_map_bars(mdev);
+	ret = mediant_find_regions(mdev);
+	if (!ret)
+		ret = mediant_map_bars(mdev);
 	if (ret) {
 		provider->release(state);
 		mdev->state = NULL;

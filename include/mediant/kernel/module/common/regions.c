@@ -4,6 +4,11 @@
  * these: region info tells which pages can be mapped, mmap and dma-buf keep to them, and ioeventfd
  * is refused.
  */
+#include <linux/bitmap.h>
+#include <linux/log2.h>
+#include <linux/math.h>
+#include <linux/minmax.h>
+#include <linux/mm.h>
 #include <linux/nospec.h>
 #include <linux/overflow.h>
 #include <linux/slab.h>
@@ -86,7 +91,7 @@ static bool mediant_holds_trap(struct mediant_device *mdev, unsigned int index, 
 	unsigned int trapped = 0;
 	u64 offset = 0;
 
-	/* What is trapped of configuration space is config.c's matter; VGA's ranges have no maps. */
+	/* Configuration space is config.c's matter, and VGA's ranges have no maps. */
 	if (index > VFIO_PCI_ROM_REGION_INDEX)
 		return false;
 	while (offset < size && !trapped)
@@ -94,12 +99,89 @@ static bool mediant_holds_trap(struct mediant_device *mdev, unsigned int index, 
 	return trapped;
 }
 
-/* At open, when the policy has a state. The policy lock must be held. */
-void mediant_find_regions(struct mediant_device *mdev)
+/*
+ * Says that the provider is to be asked of [offset, end) of a region. Returns how many sets of
+ * granules there are then; without an outline it only counts. A part can name no more than 256:
+ * those behind are asked of as a whole.
+ */
+static unsigned int mediant_draw(struct mediant_outline *outline, unsigned int shift,
+				 unsigned int sets, u64 *drawn, u64 offset, u64 end)
+{
+	unsigned int granule = shift - ilog2(MEDIANT_GRANULES);
+
+	while (offset < end) {
+		u64 part = offset >> shift;
+		u64 stop = min(end, (part + 1) << shift);
+		u64 first = (offset >> granule) & (MEDIANT_GRANULES - 1);
+		u64 last = ((stop - 1) >> granule) & (MEDIANT_GRANULES - 1);
+
+		offset = stop;
+		if (part != *drawn && (sets > U8_MAX || last - first == MEDIANT_GRANULES - 1)) {
+			/* Nothing more can be said of it. */
+			if (outline)
+				outline->part[part] = 1;
+			continue;
+		}
+		if (outline && outline->part[part] == 1)
+			continue;
+		if (part != *drawn)
+			sets++;
+		*drawn = part;
+		if (outline) {
+			outline->part[part] = sets - 1;
+			bitmap_set(outline->granules[sets - 1], first, last - first + 1);
+		}
+	}
+	return sets;
+}
+
+static unsigned int mediant_draw_region(struct mediant_device *mdev, unsigned int index, u64 size,
+					unsigned int shift, struct mediant_outline *outline)
+{
+	u64 drawn = U64_MAX, offset = 0;
+	unsigned int sets = 2;
+
+	while (offset < size) {
+		unsigned int trapped = 1;
+		u64 end = offset + mdev->provider->run(mdev->state, index, offset, size - offset,
+						       &trapped);
+
+		if (trapped)
+			sets = mediant_draw(outline, shift, sets, &drawn, offset, end);
+		offset = end;
+	}
+	return mediant_draw(outline, shift, sets, &drawn, size, round_up(size, BIT_ULL(shift)));
+}
+
+static struct mediant_outline *mediant_outline(struct mediant_device *mdev, unsigned int index,
+					       u64 size)
+{
+	struct mediant_outline *outline;
+	unsigned int shift = MEDIANT_PART_SHIFT, sets;
+
+	if (size > (u64)MEDIANT_MOST_PARTS << shift)
+		shift = order_base_2(size) - ilog2(MEDIANT_MOST_PARTS);
+	sets = mediant_draw_region(mdev, index, size, shift, NULL);
+	outline = kvzalloc(struct_size(outline, granules, sets), GFP_KERNEL_ACCOUNT);
+	if (!outline)
+		return NULL;
+	outline->shift = shift;
+	outline->count = round_up(size, BIT_ULL(shift)) >> shift;
+	bitmap_fill(outline->granules[1], MEDIANT_GRANULES);
+	mediant_draw_region(mdev, index, size, shift, outline);
+	return outline;
+}
+
+/*
+ * At open, when the policy has a state; to be forgotten after an error, too. The policy lock must
+ * be held.
+ */
+int mediant_find_regions(struct mediant_device *mdev)
 {
 	unsigned int index;
 
 	for (index = 0; index < MEDIANT_REGIONS; index++) {
+		struct mediant_region *region = &mdev->regions[index];
 		unsigned long long size;
 		unsigned int flags;
 		bool differs;
@@ -108,16 +190,24 @@ void mediant_find_regions(struct mediant_device *mdev)
 			size = 0;
 			flags = 0;
 		}
-		mdev->regions[index] = (struct mediant_region) {
-			.size = size,
-			.mediated = differs || mediant_holds_trap(mdev, index, size),
-			.mappable = flags & VFIO_REGION_INFO_FLAG_MMAP,
-		};
+		region->size = size;
+		region->mediated = differs || mediant_holds_trap(mdev, index, size);
+		region->mappable = flags & VFIO_REGION_INFO_FLAG_MMAP;
+		if (!region->mediated || index >= MEDIANT_OUTLINED)
+			continue;
+		region->outline = mediant_outline(mdev, index, size);
+		if (!region->outline)
+			return -ENOMEM;
 	}
+	return 0;
 }
 
 void mediant_forget_regions(struct mediant_device *mdev)
 {
+	unsigned int index;
+
+	for (index = 0; index < MEDIANT_REGIONS; index++)
+		kvfree(mdev->regions[index].outline);
 	memset(mdev->regions, 0, sizeof(mdev->regions));
 }
 
