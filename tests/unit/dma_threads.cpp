@@ -70,6 +70,7 @@ TEST_CASE("dma threads: nobody touches memory that was unmapped") {
     // A new piece of memory each time, which says whose it is while it is mapped, and is overwritten when it is not.
     // It goes on at several addresses, so that regions are used again for others.
     dma_map map;
+    map.set_patience(std::chrono::minutes{1}); // on a busy machine
     constexpr std::uint64_t addresses = 6;
     std::atomic<std::uint64_t> hits{0};
     std::atomic<bool> wrong{false};
@@ -117,6 +118,7 @@ TEST_CASE("dma threads: nobody touches memory that was unmapped") {
 TEST_CASE("dma threads: what stays mapped is found, whatever comes and goes beside it") {
     pages memory{64};
     dma_map map;
+    map.set_patience(std::chrono::minutes{1});
     for (std::uint64_t i = 0; i < 32; ++i) REQUIRE(map.map({i * 0x4000, page, true, true, memory.of(i, 1)}));
     std::atomic<std::uint64_t> lost{0};
     std::atomic<std::uint64_t> found{0};
@@ -142,6 +144,7 @@ TEST_CASE("dma threads: what stays mapped is found, whatever comes and goes besi
 TEST_CASE("dma threads: unmap waits for a lease of another thread, and the end for all") {
     pages memory{2};
     dma_map map;
+    map.set_patience(std::chrono::minutes{1});
     REQUIRE(map.map({0, page, true, true, memory.of(0, 1)}));
     REQUIRE(map.map({page, page, true, true, memory.of(1, 1)}));
     for (const bool end : {false, true}) {
@@ -212,7 +215,8 @@ TEST_CASE("dma threads: a copy that follows the log ends up equal to the memory"
         for (int migration = 0; migration < 5; ++migration) {
             REQUIRE(map.start_logging(page, {}));
             for (std::size_t i = 0; i < count; ++i) copy_page(i);
-            for (int round = 0; round < 20; ++round) follow();
+            const std::uint64_t before = writes;
+            for (int round = 0; round < 20 || writes < before + 50; ++round) follow();
             if (migration != 4) map.log().stop();
         }
         writers.join();
