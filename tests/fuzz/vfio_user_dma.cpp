@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // runs: 4000
+// long: 100000
 // libFuzzer target: what a client sends while a device waits for its memory: replies, commands among them, and bytes
 // that are neither, on the main and on the twin socket.
 //

@@ -85,15 +85,17 @@ TEST_CASE("a connection holds no more memory than its options say") {
     };
 
     by_hand with{options};
-    with.negotiate(); // what is only made once, is made now
-    for (const hostile& each : clients) {
+    for (std::size_t i = 0; i < 2 * clients.size(); ++i) {
+        const hostile& each = clients[i % clients.size()];
+        // What the device keeps room for, it has room for in the second round.
+        const bool again = i >= clients.size();
         INFO("a client that " << each.what);
         with.server.reset();
         const std::size_t before = taken();
         with.connect();
         if (each.agrees) with.negotiate();
         std::size_t most = taken() - before;
-        for (int i = 0; i < 50; ++i) {
+        for (int turn = 0; turn < 50; ++turn) {
             const auto sent = push(with.peer.fd(), each.sends);
             with.pump();
             most = std::max(most, taken() - before);
@@ -105,7 +107,7 @@ TEST_CASE("a connection holds no more memory than its options say") {
         with.peer.disconnect();
         with.pump();
         with.server.reset();
-        CHECK(taken() <= before + 16 * 1024); // and all of it is given back
+        if (again) CHECK(taken() <= before + 4096); // and all of it is given back
     }
 #endif
 }
