@@ -5,7 +5,7 @@
 // The first byte chooses the stack and the widest access of what is below. Then each access takes what it needs: how it
 // is (a write? how long? does something fail, or is all reset before?), where (a place at which something begins or
 // ends, by two bytes, and how far before it), what it fails at, and a write's bytes.
-// runs: 20000
+// runs: 5000
 // long: 800000
 #include "../unit/hooked_policies.hpp"
 

@@ -77,6 +77,7 @@ public:
 
     /// VERSION; must be the first. `ours` says what this side takes; with twin_socket, the server may set one up.
     [[nodiscard]] result<agreement> negotiate(const capabilities& ours = {.max_msg_fds = 16}) {
+        most_ = 1u << 16; // of the reply
         std::array<char, capabilities_room> text;
         const auto size = write_capabilities(text, ours);
         const auto came = call(wire::command::version, wire::version{wire::major_version, wire::minor_version},
@@ -447,7 +448,7 @@ private:
 
     unique_fd socket_;
     unique_fd twin_;
-    std::uint32_t most_ = 1u << 20; // bytes of a message
+    std::uint32_t most_ = longest; // bytes of a message
     own_memory memory_;
     int limit_ = -1; // of a wait, milliseconds
     std::uint16_t id_ = 0;
