@@ -75,4 +75,21 @@ struct again {
     static constexpr auto info = provider{"again", {pci_id{0x1234, 0x11e8}}, {.author = "Acme"}};
 };
 
+/// QEMU's shared memory, with traps where what is known of its 64 MiB BAR gets coarse: in more of its parts of 64 KiB
+/// than are told apart, across and within granules of 64 bytes, and over a part whose first and last bytes pass.
+struct wide {
+    static constexpr auto info = provider{"wide", {pci_id{0x1af4, 0x1110}}, {.author = "Acme"}};
+    static constexpr auto bar2 = region_map{bar{2}, 64_MiB,
+        reg{"FIRST", 0x20, ro, {.backing = from::constant, .value = 0xa1a2a3a4}},
+        hide{"MOST", 0x10020, 0xffb0}, // of a part
+        reg{"BEHIND", 0x1fff0, ro, {.backing = from::constant, .value = 0xb1b2b3b4}},
+        reg{"BEFORE", 0x20004, ro, {.backing = from::constant, .value = 0xc1c2c3c4}},
+        hide{"REST", 0x20040, 0xffb0},
+        hide{"EDGE", 0x8003c, 8}, // of two granules
+        reg{"MANY", 0x100010, ro, {.backing = from::constant, .value = 0xd1d2d3d4, .count = 300, .stride = 64_KiB}},
+        hide{"PARTS", 0x2000000, 128_KiB},
+        reg{"LAST", 0x3fffffc, ro, {.backing = from::constant, .value = 0xe1e2e3e4}}};
+    static constexpr auto regions = mediant::regions<bar2>{};
+};
+
 } // namespace demand
