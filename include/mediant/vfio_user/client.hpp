@@ -56,7 +56,8 @@ public:
     /// The socket of the server's commands, where one was agreed on; else -1.
     [[nodiscard]] int twin_fd() const noexcept { return twin_.get(); }
 
-    /// From now on a receive or send that takes longer fails with error::again; 0: waits for ever.
+    /// From now on a receive or send that takes longer fails with error::again, and a reply that is not whole by then,
+    /// however it trickles and whatever commands come before it; 0: waits for ever.
     result<void> set_timeout(std::chrono::milliseconds limit) {
         limit_ = limit.count() == 0 ? -1 : static_cast<int>(limit.count());
         const timeval time{static_cast<time_t>(limit.count() / 1000),
@@ -99,6 +100,7 @@ public:
         // Data, and what may be around it or is no data: a server cannot make this side take more.
         const auto data = std::max(ours.max_data_xfer_size, std::min<std::uint64_t>(theirs->max_data_xfer_size, 1 << 24));
         most_ = static_cast<std::uint32_t>(std::min<std::uint64_t>(data + 128 * 1024, longest));
+        server_fds_ = std::clamp<std::uint32_t>(theirs->max_msg_fds, 1, most_fds);
         return agreement{version.minor, *theirs};
     }
 
@@ -133,7 +135,7 @@ public:
             found.fd_offset = info.offset;
             if (!fds_.empty()) found.fd = std::move(fds_.front());
             if ((info.flags & VFIO_REGION_INFO_FLAG_CAPS) != 0) {
-                if (!read_areas(*came, info.cap_offset, found.areas)) return error{EPROTO};
+                if (!read_areas(*came, info.cap_offset, info.size, found.areas)) return error{EPROTO};
             } else if (has(found.info.flags, region_flags::mmap)) {
                 found.areas.push_back({0, info.size});
             }
@@ -149,15 +151,23 @@ public:
         return get_irq_info::answer{irq_flags{came->flags}, came->count};
     }
 
-    /// SET_IRQS. `eventfds` may be empty, which takes away those of the range.
+    /// SET_IRQS. `eventfds` may be empty, which takes away those of the range; else there may be -1 among them, and more
+    /// than the server takes in one message: those go in several, of which the first that fails is the last.
     result<void> set_irqs(const mediant::set_irqs& what) {
-        constexpr std::array actions{VFIO_IRQ_SET_ACTION_MASK, VFIO_IRQ_SET_ACTION_UNMASK, VFIO_IRQ_SET_ACTION_TRIGGER};
-        constexpr std::array data{VFIO_IRQ_SET_DATA_NONE, VFIO_IRQ_SET_DATA_BOOL, VFIO_IRQ_SET_DATA_EVENTFD};
-        const auto flags = actions[static_cast<std::size_t>(what.what)] | data[static_cast<std::size_t>(what.how)];
-        const wire::irq_set request{static_cast<std::uint32_t>(sizeof(wire::irq_set) + what.bools.size()),
-                                    static_cast<std::uint32_t>(flags), static_cast<std::uint32_t>(what.index),
-                                    what.start, what.count};
-        return done(call(wire::command::device_set_irqs, request, std::as_bytes(what.bools), what.eventfds));
+        if (what.how != mediant::set_irqs::data::eventfds || what.eventfds.empty() || what.eventfds.size() != what.count)
+            return tell_irqs(what);
+        auto part = what;
+        for (auto left = what.eventfds; !left.empty(); left = left.subspan(part.count)) {
+            // What is not there cannot be sent: a message without descriptors says so.
+            const bool none = left[0] < 0;
+            const auto end = std::ranges::find_if(left, [none](int fd) { return (fd < 0) != none; });
+            const auto same = static_cast<std::uint32_t>(end - left.begin());
+            part.start = what.start + (what.count - static_cast<std::uint32_t>(left.size()));
+            part.count = none ? same : std::min(same, server_fds_);
+            part.eventfds = none ? std::span<const int>{} : left.first(part.count);
+            if (const auto told = tell_irqs(part); !told) return told;
+        }
+        return {};
     }
 
     /// REGION_READ. A short count is what a device's fault partway leaves.
@@ -293,6 +303,9 @@ public:
         return {};
     }
 
+    using moment = std::chrono::steady_clock::time_point;
+    static constexpr moment never = moment::max();
+
     /// The longest message that is believed, bytes.
     static constexpr std::uint32_t longest = 1u << 30;
 
@@ -304,14 +317,14 @@ public:
     };
 
     [[nodiscard]] result<received> receive() { return receive(socket_.get(), most_); }
-    [[nodiscard]] static result<received> receive(int socket, std::uint32_t most = longest) {
+    [[nodiscard]] static result<received> receive(int socket, std::uint32_t most = longest, moment until = never) {
         received came;
         std::array<std::byte, sizeof(wire::header)> head;
-        if (const auto got = receive_all(socket, head, came.fds); !got) return got.error();
+        if (const auto got = receive_all(socket, head, came.fds, until); !got) return got.error();
         came.header = wire::load<wire::header>(head);
         if (came.header.size < head.size() || came.header.size > most) return error{EPROTO};
         came.payload.resize(came.header.size - head.size());
-        if (const auto got = receive_all(socket, came.payload, came.fds); !got) return got.error();
+        if (const auto got = receive_all(socket, came.payload, came.fds, until); !got) return got.error();
         return came;
     }
 
@@ -329,6 +342,16 @@ public:
     [[nodiscard]] std::vector<unique_fd>& fds() noexcept { return fds_; }
 
 private:
+    result<void> tell_irqs(const mediant::set_irqs& what) {
+        constexpr std::array actions{VFIO_IRQ_SET_ACTION_MASK, VFIO_IRQ_SET_ACTION_UNMASK, VFIO_IRQ_SET_ACTION_TRIGGER};
+        constexpr std::array data{VFIO_IRQ_SET_DATA_NONE, VFIO_IRQ_SET_DATA_BOOL, VFIO_IRQ_SET_DATA_EVENTFD};
+        const auto flags = actions[static_cast<std::size_t>(what.what)] | data[static_cast<std::size_t>(what.how)];
+        const wire::irq_set request{static_cast<std::uint32_t>(sizeof(wire::irq_set) + what.bools.size()),
+                                    static_cast<std::uint32_t>(flags), static_cast<std::uint32_t>(what.index),
+                                    what.start, what.count};
+        return done(call(wire::command::device_set_irqs, request, std::as_bytes(what.bools), what.eventfds));
+    }
+
     static result<void> done(const result<std::vector<std::byte>>& what) {
         return what ? result<void>{} : what.error();
     }
@@ -363,7 +386,9 @@ private:
 
     /// The next message that is no command.
     [[nodiscard]] result<received> receive_reply() {
+        const moment until = limit_ < 0 ? never : std::chrono::steady_clock::now() + std::chrono::milliseconds{limit_};
         for (;;) {
+            if (over(until)) return error::again; // it sends commands, and no reply
             int from = socket_.get();
             if (twin_) {
                 std::array<pollfd, 2> sockets{pollfd{socket_.get(), POLLIN, 0}, pollfd{twin_.get(), POLLIN, 0}};
@@ -372,7 +397,7 @@ private:
                 if (ready <= 0) return error::again;
                 if (sockets[0].revents == 0) from = twin_.get();
             }
-            auto came = receive(from, most_);
+            auto came = receive(from, most_, until);
             if (!came && from == twin_.get()) {
                 twin_.reset(); // the server has closed it: it sends no more commands
                 continue;
@@ -397,8 +422,13 @@ private:
         return done(call(wire::command::dma_unmap, request));
     }
 
-    /// Collects the areas of a sparse capability, if there is one in the list at `at`; false where the list is broken.
-    [[nodiscard]] static bool read_areas(std::span<const std::byte> info, std::size_t at, std::vector<range>& areas) {
+    /// Of one region that are believed: who looks at them all is not to be kept long.
+    static constexpr std::uint32_t most_areas = 16384;
+
+    /// Collects the areas of a sparse capability, if there is one in the list at `at`; false where the list is broken, or
+    /// an area lies beyond the region's `size`.
+    [[nodiscard]] static bool read_areas(std::span<const std::byte> info, std::size_t at, std::uint64_t size,
+                                         std::vector<range>& areas) {
         for (int links = 0; at != 0; ++links) {
             if (links == 16 || !fits(at, sizeof(vfio_info_cap_header), info.size())) return false;
             const auto cap = wire::load<vfio_info_cap_header>(info.subspan(at));
@@ -406,18 +436,25 @@ private:
                 if (!fits(at, sizeof(wire::sparse_mmap), info.size())) return false;
                 const auto sparse = wire::load<wire::sparse_mmap>(info.subspan(at));
                 auto list = info.subspan(at + sizeof sparse);
-                if (list.size() / sizeof(wire::sparse_area) < sparse.areas) return false;
+                if (list.size() / sizeof(wire::sparse_area) < sparse.areas || sparse.areas > most_areas) return false;
                 for (std::uint32_t i = 0; i < sparse.areas; ++i, list = list.subspan(sizeof(wire::sparse_area))) {
                     const auto area = wire::load<wire::sparse_area>(list);
+                    if (!fits(area.offset, area.size, size)) return false;
                     areas.push_back({area.offset, area.size});
                 }
+                return true;
             }
             at = cap.next;
         }
         return true;
     }
 
-    [[nodiscard]] static result<void> receive_all(int socket, std::span<std::byte> to, std::vector<unique_fd>& fds) {
+    [[nodiscard]] static bool over(moment until) noexcept {
+        return until != never && std::chrono::steady_clock::now() >= until;
+    }
+
+    [[nodiscard]] static result<void> receive_all(int socket, std::span<std::byte> to, std::vector<unique_fd>& fds,
+                                                  moment until) {
         while (!to.empty()) {
             iovec part{to.data(), to.size()};
             alignas(cmsghdr) std::byte control[CMSG_SPACE(sizeof(int) * most_fds)];
@@ -441,14 +478,18 @@ private:
                     fds.emplace_back(fd);
                 }
             }
+            // Each part of a message may bring as many.
+            if (fds.size() > most_fds) return error{EPROTO};
             to = to.subspan(static_cast<std::size_t>(got));
+            if (!to.empty() && over(until)) return error::again;
         }
         return {};
     }
 
     unique_fd socket_;
     unique_fd twin_;
-    std::uint32_t most_ = longest; // bytes of a message
+    std::uint32_t most_ = longest;        // bytes of a message
+    std::uint32_t server_fds_ = most_fds; // that it takes in one
     own_memory memory_;
     int limit_ = -1; // of a wait, milliseconds
     std::uint16_t id_ = 0;

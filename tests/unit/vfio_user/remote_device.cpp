@@ -11,6 +11,7 @@
 
 #include <catch2/catch.hpp>
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -130,6 +131,16 @@ TEST_CASE("DMA and interrupts go past the server between") {
 
     CHECK(remote.trigger(irq_index::msi, 0));
     CHECK(signalled());
+    // An eventfd is taken away alone: nothing is sent in its place, and the connection goes on.
+    must(client.set_irqs({irq_index::msi, set_irqs::action::trigger, set_irqs::data::eventfds, 0, 1, {}, {}}),
+         "take an eventfd away");
+    CHECK(remote.trigger(irq_index::msi, 0));
+    must(between.ioctl(set_irqs{irq_index::msi, set_irqs::action::trigger, set_irqs::data::eventfds, 0, 1, {},
+                                std::array{event.get()}}),
+         "set it again");
+    std::uint64_t none = 0;
+    CHECK(::fcntl(event.get(), F_SETFL, O_NONBLOCK) == 0);
+    CHECK(::read(event.get(), &none, sizeof none) < 0);
     must(client.unmap_dma(iova, 8192), "unmap");
     CHECK(client.unmap_dma(iova, 8192).error() == error::not_found);
     must(client.unmap_all_dma(), "unmap what was not shared");
@@ -180,4 +191,89 @@ TEST_CASE("another server that is silent costs its patience once") {
     remote_device remote{{.path = where.socket(), .patience = std::chrono::milliseconds{50}}};
     CHECK(remote.open().error() == error::io);
     CHECK(remote.load(bar{0}, 0, 4).error() == error::invalid); // there are no regions
+}
+
+namespace {
+
+/// A server by hand, which answers the VERSION of the one that connects and then misbehaves.
+class hostile {
+public:
+    using wire_header = vfio_user::wire::header;
+
+    template <class F>
+    explicit hostile(F misbehave) {
+        REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends_.data()) == 0);
+        client_ = vfio_user::client{vfio_user::unique_fd{ends_[0]}};
+        end_ = vfio_user::unique_fd{ends_[1]};
+        thread_ = std::thread{[this, misbehave] {
+            if (const auto asked = vfio_user::client::receive(end_.get())) misbehave(end_.get(), (*asked).header);
+        }};
+    }
+    ~hostile() {
+        client_.disconnect();
+        thread_.join();
+    }
+    [[nodiscard]] vfio_user::client& client() noexcept { return client_; }
+
+private:
+    std::array<int, 2> ends_{};
+    vfio_user::client client_;
+    vfio_user::unique_fd end_;
+    std::thread thread_;
+};
+
+[[nodiscard]] vfio_user::wire::header reply_to(const vfio_user::wire::header& asked, std::uint32_t size) {
+    return {asked.id, asked.command, size, vfio_user::wire::type_reply, 0};
+}
+
+} // namespace
+
+TEST_CASE("patience ends though a byte comes now and then, or one command after another") {
+    const bool trickles = GENERATE(true, false);
+    hostile server{[trickles](int socket, const vfio_user::wire::header& asked) {
+        const auto reply = vfio_user::client::compose(reply_to(asked, 1000));
+        if (!trickles) {
+            const auto command = vfio_user::client::compose({1, 11, 0, vfio_user::wire::no_reply, 0});
+            while (vfio_user::client::send_to(socket, command)) {}
+            return;
+        }
+        if (!vfio_user::client::send_to(socket, reply)) return;
+        do std::this_thread::sleep_for(std::chrono::milliseconds{5});
+        while (vfio_user::client::send_to(socket, std::span{reply}.first(1)));
+    }};
+    must(server.client().set_timeout(std::chrono::milliseconds{100}), "a limit");
+    CHECK(server.client().reset().error() == error::again);
+    CHECK(server.client().fd() < 0);
+}
+
+TEST_CASE("a reply that brings descriptors without end is refused") {
+    hostile server{[](int socket, const vfio_user::wire::header& asked) {
+        const std::vector<int> fds(200, socket);
+        const auto reply = vfio_user::client::compose(reply_to(asked, 1000));
+        std::array<std::byte, 1> one{};
+        bool there = static_cast<bool>(vfio_user::client::send_to(socket, reply, fds));
+        for (int i = 0; there && i < 984; ++i)
+            there = static_cast<bool>(vfio_user::client::send_to(socket, one, std::span{fds}.first(i < 5 ? 200 : 0)));
+    }};
+    CHECK(server.client().reset().error() == error{EPROTO});
+}
+
+TEST_CASE("areas beyond their region are not believed") {
+    const std::uint64_t end = GENERATE(0x1000u, 0x2000u);
+    hostile server{[end](int socket, const vfio_user::wire::header& asked) {
+        namespace wire = vfio_user::wire;
+        std::array<std::byte, sizeof(wire::region_info) + sizeof(wire::sparse_mmap) + sizeof(wire::sparse_area)> body{};
+        const auto tell = [&](const wire::header& to, std::uint32_t argsz, std::uint32_t size) {
+            wire::store(wire::store(wire::store(body.data(), wire::region_info{argsz, 0xf, 0, 32, 0x1000, 0}),
+                                    wire::sparse_mmap{1, 1, 0, 1, 0}),
+                        wire::sparse_area{0, end});
+            const auto reply = vfio_user::client::compose(reply_to(to, size + 16));
+            return vfio_user::client::send_to(socket, reply) &&
+                   vfio_user::client::send_to(socket, std::span{body}.first(size));
+        };
+        if (!tell(asked, body.size(), 32)) return;
+        if (const auto again = vfio_user::client::receive(socket)) (void)tell((*again).header, body.size(), body.size());
+    }};
+    const auto info = server.client().region_info(bar{0});
+    CHECK(info.has_value() == (end == 0x1000));
 }
