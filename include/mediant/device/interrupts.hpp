@@ -3,11 +3,9 @@
 
 #include <mediant/core/requests.hpp>
 #include <mediant/core/result.hpp>
+#include <mediant/device/eventfd.hpp>
 #include <mediant/device/spin_lock.hpp>
 #include <mediant/device/unique_fd.hpp>
-
-#include <sys/types.h>
-#include <unistd.h>
 
 #include <array>
 #include <cerrno>
@@ -26,7 +24,7 @@ namespace mediant::device {
 ///
 /// Once everything is provided, all may be called by several threads: a trigger goes to the eventfd that is set, or to the
 /// one that takes its place, and to none that was taken away. What the thread wrote before, by DMA, is there before the
-/// eventfd is signalled. An eventfd that blocks when it is full would hold up those that set it (the server's do not).
+/// eventfd is signalled. A full eventfd holds up nobody (signal_eventfd).
 class interrupts {
 public:
     /// States that the device has `count` vectors of this kind; forgets what the kind had.
@@ -159,11 +157,7 @@ private:
         if ((static_cast<std::uint32_t>(in.flags) & static_cast<std::uint32_t>(irq_flags::automasked)) != 0) {
             to.masked = true;
         }
-        const std::uint64_t one = 1;
-        ssize_t written = 0;
-        do written = ::write(to.eventfd.get(), &one, sizeof one);
-        while (written < 0 && errno == EINTR);
-        // A full counter (EAGAIN) is as good as signalled; nothing else can be done about a failure here.
+        signal_eventfd(to.eventfd.get());
     }
 
     static void deliver(const lines& in, vector& to) noexcept {

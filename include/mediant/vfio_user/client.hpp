@@ -98,7 +98,8 @@ public:
         }
         memory_.limit(ours.max_data_xfer_size);
         // Data, and what may be around it or is no data: a server cannot make this side take more.
-        const auto data = std::max(ours.max_data_xfer_size, std::min<std::uint64_t>(theirs->max_data_xfer_size, 1 << 24));
+        const auto data = std::max(ours.max_data_xfer_size,
+                                   std::min<std::uint64_t>(theirs->max_data_xfer_size, 1 << 24));
         most_ = static_cast<std::uint32_t>(std::min<std::uint64_t>(data + 128 * 1024, longest));
         server_fds_ = std::clamp<std::uint32_t>(theirs->max_msg_fds, 1, most_fds);
         return agreement{version.minor, *theirs};
@@ -151,10 +152,10 @@ public:
         return get_irq_info::answer{irq_flags{came->flags}, came->count};
     }
 
-    /// SET_IRQS. `eventfds` may be empty, which takes away those of the range; else there may be -1 among them, and more
-    /// than the server takes in one message: those go in several, of which the first that fails is the last.
+    /// SET_IRQS. `eventfds` may be empty, which takes away those of the range; else there may be -1 among them, and
+    /// more than the server takes in one message: those go in several, of which the first that fails is the last.
     result<void> set_irqs(const mediant::set_irqs& what) {
-        if (what.how != mediant::set_irqs::data::eventfds || what.eventfds.empty() || what.eventfds.size() != what.count)
+        if (what.how != mediant::set_irqs::data::eventfds || what.eventfds.size() != what.count || what.count == 0)
             return tell_irqs(what);
         auto part = what;
         for (auto left = what.eventfds; !left.empty(); left = left.subspan(part.count)) {
@@ -233,8 +234,8 @@ public:
     result<void> serve_dma(std::chrono::milliseconds time, F done) {
         const auto end = std::chrono::steady_clock::now() + time;
         while (!done()) {
-            const auto left =
-                std::chrono::ceil<std::chrono::milliseconds>(end - std::chrono::steady_clock::now()).count();
+            const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - std::chrono::steady_clock::now())
+                                  .count();
             if (left <= 0) return {};
             std::array<pollfd, 2> sockets{pollfd{socket_.get(), POLLIN, 0}, pollfd{twin_.get(), POLLIN, 0}};
             if (::poll(sockets.data(), sockets.size(), static_cast<int>(left)) <= 0) continue;
@@ -425,8 +426,8 @@ private:
     /// Of one region that are believed: who looks at them all is not to be kept long.
     static constexpr std::uint32_t most_areas = 16384;
 
-    /// Collects the areas of a sparse capability, if there is one in the list at `at`; false where the list is broken, or
-    /// an area lies beyond the region's `size`.
+    /// Collects the areas of a sparse capability, if there is one in the list at `at`; false where the list is broken,
+    /// or an area lies beyond the region's `size`.
     [[nodiscard]] static bool read_areas(std::span<const std::byte> info, std::size_t at, std::uint64_t size,
                                          std::vector<range>& areas) {
         for (int links = 0; at != 0; ++links) {

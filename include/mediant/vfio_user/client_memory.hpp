@@ -49,7 +49,8 @@ public:
     /// What DMA maps are a multiple of, in address, size and file offset.
     static constexpr std::uint64_t page = 4096;
 
-    explicit client_memory(std::size_t most) : most_{most} {}
+    /// As many maps at most, and so many bytes of address space for those that are shared.
+    client_memory(std::size_t most, std::uint64_t most_bytes) : most_{most}, most_bytes_{most_bytes} {}
     client_memory(const client_memory&) = delete;
     client_memory& operator=(const client_memory&) = delete;
     ~client_memory() { clear(); }
@@ -59,7 +60,8 @@ public:
 
     /// Checks a DMA_MAP and takes it up; `fd` is -1 where no file came. The caller keeps the descriptor: a mapping
     /// needs none. The specification: what overlaps is error::exists. error::invalid: unknown or no flags, empty,
-    /// misaligned, wraps, or past the file's end; error::no_space: too many; else what mmap(2) says.
+    /// misaligned, wraps, or past the file's end; error::no_space: too many, or too large together; else what mmap(2)
+    /// says.
     [[nodiscard]] result<added> add(const wire::dma_map& what, int fd) {
         if ((what.flags & ~(wire::dma_map_read | wire::dma_map_write)) != 0 || what.flags == 0) return error::invalid;
         if (what.size == 0 || ((what.address | what.size) & (page - 1)) != 0) return error::invalid;
@@ -96,12 +98,15 @@ public:
             const std::uint64_t unit = page_of(fd);
             fresh.before = what.offset % unit;
             fresh.behind = (unit - (fresh.before + what.size) % unit) % unit;
-            void* const at = ::mmap(nullptr, fresh.before + what.size + fresh.behind, how, MAP_SHARED | MAP_NORESERVE,
-                                    fd, static_cast<off_t>(what.offset - fresh.before));
+            const std::uint64_t whole = fresh.before + what.size + fresh.behind;
+            if (whole > most_bytes_ - bytes_) return error::no_space;
+            void* const at = ::mmap(nullptr, whole, how, MAP_SHARED | MAP_NORESERVE, fd,
+                                    static_cast<off_t>(what.offset - fresh.before));
             if (at == MAP_FAILED) return error{errno};
+            bytes_ += whole;
             fresh.memory = static_cast<std::byte*>(at) + fresh.before;
             if (const int seals = ::fcntl(fd, F_GET_SEALS); seals < 0 || (seals & F_SEAL_SHRINK) == 0)
-                fresh.guard = memory_guard{at, fresh.before + what.size + fresh.behind, lost_};
+                fresh.guard = memory_guard{at, whole, lost_};
         }
         return &*regions_.insert(next, std::move(fresh));
     }
@@ -120,10 +125,13 @@ public:
     }
 
     /// Gives the mapping back and keeps the entry: for a device that does no DMA.
-    static void unmap(region& which) noexcept {
+    void unmap(region& which) noexcept {
         which.guard = {};
-        if (auto* const memory = std::exchange(which.memory, nullptr))
-            ::munmap(memory - which.before, which.before + which.size + which.behind);
+        if (auto* const memory = std::exchange(which.memory, nullptr)) {
+            const std::uint64_t whole = which.before + which.size + which.behind;
+            ::munmap(memory - which.before, whole);
+            bytes_ -= whole;
+        }
     }
 
     /// Memory of the client was touched that its file had lost: what was read are zeros, what was written is gone.
@@ -156,6 +164,8 @@ private:
     }
 
     std::size_t most_;
+    std::uint64_t most_bytes_;
+    std::uint64_t bytes_ = 0;       // mapped
     std::atomic<bool> lost_{false}; // set by a signal handler
     std::vector<region> regions_;   // sorted by iova, never overlapping
 };

@@ -24,8 +24,8 @@ namespace mediant::vfio_user {
 template <servable Device>
 class dma_commands {
 public:
-    dma_commands(Device& device, replies& out, std::size_t most_maps) noexcept
-        : device_{device}, out_{out}, memory_{most_maps} {}
+    dma_commands(Device& device, replies& out, std::size_t most_maps, std::uint64_t most_bytes) noexcept
+        : device_{device}, out_{out}, memory_{most_maps, most_bytes} {}
 
     /// Whom to ask for memory that is not shared; null: it cannot be reached.
     void open(remote_memory* remote) noexcept { remote_ = remote; }
@@ -57,7 +57,7 @@ public:
             memory_.remove(region);
             return told;
         }
-        client_memory::unmap(*region); // the device does no DMA; clients map all the same
+        memory_.unmap(*region); // the device does no DMA; clients map all the same
         return {};
     }
 

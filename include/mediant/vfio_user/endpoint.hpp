@@ -16,6 +16,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdint>
+#include <new>
 #include <optional>
 #include <string>
 #include <system_error>
@@ -114,19 +115,26 @@ private:
     void accept() {
         unique_fd socket{::accept4(listener_.fd(), nullptr, nullptr, SOCK_CLOEXEC)};
         if (!socket) {
-            if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
-                // The client stays in the backlog; asking for it again at once would only spin.
-                loop().watch(listening_, listener_.fd(), 0);
-                retry_ = event_loop::now() + 100'000'000u;
-                arm();
-            }
+            // The client stays in the backlog.
+            if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) accept_later();
             return;
         }
+        try {
+            session_.emplace(device_, std::move(socket), options_);
+        } catch (const std::bad_alloc&) {
+            return accept_later(); // this client is gone, the others of the loop need not be
+        }
         loop().watch(listening_, listener_.fd(), 0);
-        loop().watch(connected_, socket.get(), EPOLLIN);
-        session_.emplace(device_, std::move(socket), options_);
+        loop().watch(connected_, session_->fd(), EPOLLIN);
         const auto patience = std::chrono::duration_cast<std::chrono::nanoseconds>(options_.handshake_timeout).count();
         if (patience > 0) handshake_ = event_loop::now() + static_cast<std::uint64_t>(patience);
+        arm();
+    }
+
+    /// Asking again at once would only spin.
+    void accept_later() {
+        loop().watch(listening_, listener_.fd(), 0);
+        retry_ = event_loop::now() + 100'000'000u;
         arm();
     }
 

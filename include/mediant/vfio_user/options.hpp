@@ -29,6 +29,9 @@ struct server_options {
     std::uint32_t max_queued = 64 * 1024;   ///< bytes of messages that wait beside one; at least 64 KiB is used
     std::uint32_t max_msg_fds = 16;         ///< descriptors in one message, at most most_fds
     std::uint32_t max_dma_maps = 8192;      ///< DMA maps at a time
+    /// Bytes of a client's shared memory that are mapped at a time. Address space is what the clients of a process have
+    /// in common: 128 TiB, and one that took all of it would stop the others.
+    std::uint64_t max_dma_bytes = std::uint64_t{1} << 42;
     std::uint32_t max_regions = 64;         ///< of the device; more are not shown
     std::uint32_t max_version_data = 16384; ///< bytes of JSON in VERSION
     int backlog = 4;                        ///< clients that wait while one is served

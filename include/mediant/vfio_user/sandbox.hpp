@@ -155,6 +155,9 @@ private:
             __NR_newfstatat,
             __NR_fstatfs, // the second with a path too, which tells little
             __NR_eventfd2,
+            __NR_io_setup, // signal_eventfd()
+            __NR_io_submit,
+            __NR_io_getevents,
             __NR_timerfd_create,
             __NR_timerfd_settime,
             __NR_timerfd_gettime,

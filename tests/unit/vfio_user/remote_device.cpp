@@ -35,8 +35,8 @@ namespace {
 
 /// Traps one page of a memory-like BAR.
 struct doorbell {
-    static constexpr auto bar0 =
-        region_map{bar{0}, 64_KiB, reg{"DOORBELL", 0x4000, rw, {.backing = from::shadow, .value = 0x11}}};
+    static constexpr auto bar0 = region_map{bar{0}, 64_KiB,
+                                            reg{"DOORBELL", 0x4000, rw, {.backing = from::shadow, .value = 0x11}}};
     static constexpr auto regions = mediant::regions<bar0>{};
 };
 
@@ -70,9 +70,8 @@ TEST_CASE("what passes is mapped straight from the other server's memory") {
     CHECK(has(info.info.flags, region_flags::mmap) == shares);
     if (!shares) return;
     REQUIRE(info.areas == std::vector<range>{{0, 0x4000}, {0x5000, 0xb000}});
-    auto* const page = static_cast<volatile std::uint32_t*>(
-        ::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, info.fd.get(),
-               static_cast<off_t>(info.fd_offset + 0x5000)));
+    auto* const page = static_cast<volatile std::uint32_t*>(::mmap(
+        nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, info.fd.get(), static_cast<off_t>(info.fd_offset + 0x5000)));
     REQUIRE(page != MAP_FAILED);
     CHECK(page[0] == 0xabcd);
     page[1] = 0x1234;
@@ -102,8 +101,8 @@ TEST_CASE("DMA and interrupts go past the server between") {
     must(client.map_dma(0x80'0000, 4096, both), "map what is not shared");
 
     const device::unique_fd event{::eventfd(0, EFD_CLOEXEC)};
-    must(client.set_irqs({irq_index::msi, set_irqs::action::trigger, set_irqs::data::eventfds, 0, 1, {},
-                          std::array{event.get()}}),
+    must(client.set_irqs(
+             {irq_index::msi, set_irqs::action::trigger, set_irqs::data::eventfds, 0, 1, {}, std::array{event.get()}}),
          "set an eventfd");
     const auto signalled = [&] {
         pollfd entry{event.get(), POLLIN, 0};
@@ -135,8 +134,8 @@ TEST_CASE("DMA and interrupts go past the server between") {
     must(client.set_irqs({irq_index::msi, set_irqs::action::trigger, set_irqs::data::eventfds, 0, 1, {}, {}}),
          "take an eventfd away");
     CHECK(remote.trigger(irq_index::msi, 0));
-    must(between.ioctl(set_irqs{irq_index::msi, set_irqs::action::trigger, set_irqs::data::eventfds, 0, 1, {},
-                                std::array{event.get()}}),
+    must(between.ioctl(set_irqs{
+             irq_index::msi, set_irqs::action::trigger, set_irqs::data::eventfds, 0, 1, {}, std::array{event.get()}}),
          "set it again");
     std::uint64_t none = 0;
     CHECK(::fcntl(event.get(), F_SETFL, O_NONBLOCK) == 0);
@@ -157,7 +156,8 @@ TEST_CASE("a map that the other server refuses is refused") {
     const device::unique_fd file{::memfd_create("memory", MFD_CLOEXEC)};
     REQUIRE(::ftruncate(file.get(), 4096) == 0);
     std::array<std::byte, 8192> memory{};
-    CHECK(between.ioctl(map_dma{0, 8192, true, true, memory, nullptr, file.get(), 0}).error() == error::invalid); // past its end
+    CHECK(between.ioctl(map_dma{0, 8192, true, true, memory, nullptr, file.get(), 0}).error() ==
+          error::invalid); // past its end
     CHECK(remote.dma().size() == 0);
     between.release();
 }
@@ -272,7 +272,8 @@ TEST_CASE("areas beyond their region are not believed") {
                    vfio_user::client::send_to(socket, std::span{body}.first(size));
         };
         if (!tell(asked, body.size(), 32)) return;
-        if (const auto again = vfio_user::client::receive(socket)) (void)tell((*again).header, body.size(), body.size());
+        if (const auto again = vfio_user::client::receive(socket))
+            (void)tell((*again).header, body.size(), body.size());
     }};
     const auto info = server.client().region_info(bar{0});
     CHECK(info.has_value() == (end == 0x1000));

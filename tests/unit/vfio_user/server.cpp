@@ -2,10 +2,13 @@
 // The server around a connection: its socket file, clients that come and go, the loop.
 #include "by_hand.hpp"
 
+#include <mediant/vfio_user/sandbox.hpp>
+
 #include <catch2/catch.hpp>
 
 #include <csignal>
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 
@@ -175,6 +178,30 @@ TEST_CASE("vfio-user server: who does not say hello does not keep others out") {
     CHECK(silent.receive().error() == error{ECONNRESET});
     std::this_thread::sleep_for(100ms);
     CHECK(second.reset()); // the limit is for the handshake alone
+}
+
+TEST_CASE("vfio-user server: a client for whom there is no memory is dropped, and the loop goes on") {
+    if (no_sandbox() != nullptr) return; // a sanitizer ends the process instead
+    fake_device device;
+    const auto path = socket_path("memory");
+    fake_server made{device, {.path = path, .max_data_xfer = 1u << 30}};
+    rlimit before{};
+    REQUIRE(::getrlimit(RLIMIT_AS, &before) == 0);
+    {
+        auto first = connected(path);
+        const rlimit little{512u << 20, before.rlim_max};
+        REQUIRE(::setrlimit(RLIMIT_AS, &little) == 0);
+        const bool goes_on = made.run_once(1000);
+        REQUIRE(::setrlimit(RLIMIT_AS, &before) == 0);
+        CHECK(goes_on);
+        CHECK(first.negotiate().error() == error{ECONNRESET});
+    }
+    auto second = connected(path);
+    std::thread serving{[&] { made.run(); }};
+    const bool agreed = second.negotiate().has_value();
+    made.stop();
+    serving.join();
+    CHECK(agreed);
 }
 
 TEST_CASE("vfio-user server: the device's deadlines are kept while it waits") {
