@@ -144,6 +144,31 @@ void interrupts(vfio_user::client& client) {
     edu.put<std::uint32_t>(0x64, 1);
 }
 
+/// What a client could not unmap, since something of this process held it, goes when the device is closed.
+void leftovers(const pci_address& address) {
+    section("DMA maps that were left over");
+    vfio_device hardware{address, options_of_environment()};
+    const device::unique_fd file{::memfd_create("memory", MFD_CLOEXEC)};
+    if (::ftruncate(file.get(), 8192) != 0) guest::fail(errno, "memory");
+    const guest::mapping memory{8192, file.get()};
+    constexpr std::uint64_t iova = 0x100000;
+    const auto map = [&] {
+        return number(hardware.ioctl(map_dma{iova, 8192, true, true, memory.bytes(), nullptr, file.get(), 0}).error());
+    };
+    hardware.dma().set_patience(std::chrono::milliseconds{20});
+    must(hardware.open(), "open");
+    expect("a map", map(), 0);
+    {
+        const auto held = hardware.dma().lease(iova, 64, device::dma_map::direction::both);
+        expect("a lease", held.has_value(), true);
+        expect("unmapped meanwhile", number(hardware.ioctl(unmap_dma{iova, 8192}).error()), EBUSY);
+    }
+    hardware.release();
+    must(hardware.open(), "open again");
+    expect("the same addresses for the next", map(), 0);
+    hardware.release();
+}
+
 /// Without a provider, which keeps guests from the DMA registers.
 void dma(const pci_address& address) {
     section("DMA, by the device itself");
@@ -238,6 +263,7 @@ void run() {
         interrupts(server.client());
     }
     dma(*address);
+    leftovers(*address);
     mappings(*address);
 }
 

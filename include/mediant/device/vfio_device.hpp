@@ -99,6 +99,9 @@ public:
     void release() noexcept {
         file_.reset();
         shapes_.clear();
+        // The address space outlives the client: what was not unmapped (a lease that did not end in time), the next one's
+        // device would still reach.
+        std::visit([](const auto& way) { way.unmap_all(); }, iommu_);
         dma_.clear();
     }
 

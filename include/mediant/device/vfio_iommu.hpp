@@ -83,6 +83,13 @@ public:
         request.size = what.size;
         return detail::control(container_, VFIO_IOMMU_UNMAP_DMA, &request);
     }
+    /// From kernel 5.12 on.
+    void unmap_all() const noexcept {
+        vfio_iommu_type1_dma_unmap request{};
+        request.argsz = sizeof request;
+        request.flags = VFIO_DMA_UNMAP_FLAG_ALL;
+        static_cast<void>(detail::control(container_, VFIO_IOMMU_UNMAP_DMA, &request));
+    }
 
 private:
     pci_address where_;
@@ -139,6 +146,12 @@ public:
         request.iova = what.iova;
         request.length = what.size;
         return detail::control(iommufd_, iommufd::unmap_ioas, &request);
+    }
+    void unmap_all() const noexcept {
+        iommufd::ioas_unmap request;
+        request.ioas_id = ioas_;
+        request.length = ~std::uint64_t{0};
+        static_cast<void>(detail::control(iommufd_, iommufd::unmap_ioas, &request));
     }
 
 private:
