@@ -49,10 +49,11 @@ inline constexpr bool orders_by_write =
     nothing.aio_flags = IOCB_FLAG_RESFD;
     nothing.aio_resfd = static_cast<std::uint32_t>(fd);
     iocb* list = &nothing;
-    // The results fill the ring: nobody reads them, but to have room again. What is no eventfd is not signalled at all.
+    // The results fill the ring: nobody reads them, but to have room again, and another thread may have been quicker at
+    // that. What is no eventfd is not signalled at all.
     std::array<io_event, 32> ended;
     while (::syscall(SYS_io_submit, all, 1L, &list) != 1 && errno == EAGAIN &&
-           ::syscall(SYS_io_getevents, all, 0L, static_cast<long>(ended.size()), ended.data(), nullptr) > 0) {}
+           ::syscall(SYS_io_getevents, all, 0L, static_cast<long>(ended.size()), ended.data(), nullptr) >= 0) {}
     return true;
 }
 
