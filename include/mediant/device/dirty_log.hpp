@@ -195,11 +195,11 @@ private:
                 const bool whole = word * 64 >= from && (word + run_words) * 64 - 1 <= until;
                 if (whole && !any(in, word)) {
                     word += run_words;
-                } else if (whole && wider == 0 && (word * 64 + offset) % 64 == 0) {
-                    // A word here is one there.
-                    std::uint64_t* const at = &to[static_cast<std::size_t>((word * 64 + offset) / 64)];
-                    std::memcpy(at, &in.words[word], run_words * sizeof *at);
-                    if (forgets) std::memset(&in.words[word], 0, run_words * sizeof *at);
+                } else if (const std::uint64_t there = (word * 64 + offset) / 64;
+                           whole && wider == 0 && offset % 64 == 0 && fits(there, run_words, to.size())) {
+                    // A word here is one there. (What is whole fits; compilers are told.)
+                    std::memcpy(&to[static_cast<std::size_t>(there)], &in.words[word], run_words * sizeof in.words[word]);
+                    if (forgets) std::memset(&in.words[word], 0, run_words * sizeof in.words[word]);
                     word += run_words;
                 } else {
                     const auto mask = mask_of(word == from / 64 ? from : 0, word == until / 64 ? until : 63);
