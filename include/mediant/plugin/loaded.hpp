@@ -325,15 +325,18 @@ private:
         for (const std::filesystem::path& file : options_.path.find(*id)) {
             try {
                 const library here{file.string()};
-                for (const mediant_provider* const each : here.providers())
-                    if (const unsigned rank = each->match(&asked); rank != 0)
-                        found.push_back({library{file.string()}, each, rank});
+                for (const mediant_provider* const each : here.providers()) {
+                    const unsigned rank = each->match(&asked);
+                    if (rank == 0) continue;
+                    // Those that rank alike stay in the order in which they are found.
+                    const auto behind = std::ranges::find_if(found, [&](const candidate& c) { return c.rank < rank; });
+                    found.insert(behind, {library{file.string()}, each, rank});
+                }
             } catch (const plugin_error& wrong) {
                 options_.tell(wrong.what());
                 return error::invalid;
             }
         }
-        std::ranges::stable_sort(found, std::ranges::greater{}, &candidate::rank);
         for (candidate& each : found) {
             auto opening = std::make_unique<detail::session>(
                 std::move(each.from), *each.provider,
