@@ -26,13 +26,13 @@ using namespace vfio_user_test;
 namespace {
 
 /// Bytes that malloc has given out.
-std::size_t taken() {
+[[maybe_unused]] std::size_t taken() {
     const auto now = ::mallinfo2();
     return now.uordblks + now.hblkhd;
 }
 
 /// Sends as many bytes as the server's socket takes by itself.
-std::size_t push(int fd, std::span<const std::byte> what) {
+[[maybe_unused]] std::size_t push(int fd, std::span<const std::byte> what) {
     std::size_t sent = 0;
     while (sent < what.size()) {
         const auto now = ::send(fd, what.data() + sent, what.size() - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -42,7 +42,7 @@ std::size_t push(int fd, std::span<const std::byte> what) {
     return sent;
 }
 
-bytes many(const bytes& one, std::size_t count) {
+[[maybe_unused]] bytes many(const bytes& one, std::size_t count) {
     bytes all;
     for (std::size_t i = 0; i < count; ++i) all.insert(all.end(), one.begin(), one.end());
     return all;
