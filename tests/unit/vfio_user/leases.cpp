@@ -130,7 +130,8 @@ TEST_CASE("vfio-user leases: a policy is told, and lets go") {
     REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
     client peer{unique_fd{pair[0]}};
     REQUIRE(peer.set_timeout(std::chrono::seconds{30}));
-    session server{front, unique_fd{pair[1]}, server_options{}};
+    const server_options options{};
+    session server{front, unique_fd{pair[1]}, options};
     const auto memory = memory_file(0x1000);
     const int fds[]{memory.get()};
     REQUIRE(peer.send(version(R"({"capabilities":{"max_msg_fds":16}})")));
