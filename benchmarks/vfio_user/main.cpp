@@ -267,6 +267,7 @@ nlohmann::json measure_server(const std::string& folder, const std::string& only
         }
         bool they_can = theirs::there();
         if (they_can) {
+            ::unlink(path.c_str()); // which theirs leaves
             const theirs server{path, 4_MiB, false, 0};
             wire_end asking{agree(false)};
             they_can = does(its, asking);
