@@ -165,16 +165,12 @@ public:
     outcome read_here(const read_access& a) const {
         if (in_config(a.region)) return by_dwords(a, [this](const read_access& part) { return read_config(part); });
         if (!trapped(a.region, a.offset, a.bytes.size())) return mediant::detail::packed(below_.read(a));
-        return detail::outcome_of(session_->functions().read(
-            session_->state(), number(a.region), a.offset, reinterpret_cast<unsigned char*>(a.bytes.data()),
-            static_cast<unsigned>(a.bytes.size())));
+        return ask(a);
     }
     outcome write_here(const write_access& a) const {
         if (in_config(a.region)) return write_config(a);
         if (!trapped(a.region, a.offset, a.bytes.size())) return mediant::detail::packed(below_.write(a));
-        return detail::outcome_of(session_->functions().write(
-            session_->state(), number(a.region), a.offset, reinterpret_cast<const unsigned char*>(a.bytes.data()),
-            static_cast<unsigned>(a.bytes.size())));
+        return ask(a);
     }
 
     template <request R>
@@ -227,6 +223,19 @@ public:
 private:
     [[nodiscard]] static unsigned number(region_index region) noexcept { return static_cast<unsigned>(region); }
 
+    // What the provider makes of an access.
+
+    [[nodiscard]] outcome ask(const read_access& a) const {
+        return detail::outcome_of(session_->functions().read(
+            session_->state(), number(a.region), a.offset, reinterpret_cast<unsigned char*>(a.bytes.data()),
+            static_cast<unsigned>(a.bytes.size())));
+    }
+    [[nodiscard]] outcome ask(const write_access& a) const {
+        return detail::outcome_of(session_->functions().write(
+            session_->state(), number(a.region), a.offset, reinterpret_cast<const unsigned char*>(a.bytes.data()),
+            static_cast<unsigned>(a.bytes.size())));
+    }
+
     [[nodiscard]] bool in_config(region_index region) const noexcept {
         return session_ != nullptr && region == region_index::config && session_->mediates(MEDIANT_CONFIG);
     }
@@ -268,11 +277,7 @@ private:
             const std::size_t size = config_run(false, a.offset + done, a.bytes.size() - done, treatment);
             const read_access part = a.part(done, size);
             const answer came =
-                (treatment & MEDIANT_TAKEN) == 0
-                    ? below_.read(part)
-                    : mediant::detail::unpacked(detail::outcome_of(session_->functions().read(
-                          session_->state(), number(a.region), part.offset,
-                          reinterpret_cast<unsigned char*>(part.bytes.data()), static_cast<unsigned>(size))));
+                (treatment & MEDIANT_TAKEN) == 0 ? below_.read(part) : mediant::detail::unpacked(ask(part));
             done += came.count;
             if (came.count < size) return {done, came.error};
         }
@@ -289,11 +294,7 @@ private:
                 const std::size_t size = config_run(true, dword.offset + done, dword.bytes.size() - done, treatment);
                 const write_access part = dword.part(done, size);
                 const answer one =
-                    (treatment & MEDIANT_TAKEN) == 0
-                        ? below_.write(part)
-                        : mediant::detail::unpacked(detail::outcome_of(session_->functions().write(
-                              session_->state(), number(a.region), part.offset,
-                              reinterpret_cast<const unsigned char*>(part.bytes.data()), static_cast<unsigned>(size))));
+                    (treatment & MEDIANT_TAKEN) == 0 ? below_.write(part) : mediant::detail::unpacked(ask(part));
                 if (one.count != 0) observed = observed || (treatment & MEDIANT_OBSERVED) != 0;
                 done += one.count;
                 if (one.count < size) return answer{done, one.error};
