@@ -7,6 +7,7 @@
 /// they were before.
 
 #include "expect.hpp"
+#include "user_faults.hpp"
 
 #include <algorithm>
 #include <array>
@@ -429,6 +430,37 @@ void interrupts(const device& nic, const before& was) {
     nic.disable_irqs(msix);
 }
 
+/// The index of an argument changes between two readings of it: when the argument's first word is read, which whoever
+/// reads the index alone does not.
+void changing_index(const device& nic) {
+    section("an index that changes while it is read");
+    if (!has_user_faults()) {
+        std::printf("this kernel has no userfaultfd: not shown\n");
+        return;
+    }
+    const event one;
+    const mapping memory{2 * late_page::size};
+    std::byte* const at = memory.bytes().data() + late_page::size - offsetof(vfio_irq_set, index);
+    const auto index_becomes = [&](std::uint32_t index) {
+        std::memcpy(memory.bytes().data() + late_page::size, &index, sizeof index);
+    };
+    vfio_irq_set head{};
+    head.argsz = sizeof head + sizeof(int);
+    head.flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER;
+    head.index = msix;
+    head.count = 1;
+    const int fd = one.get();
+    std::memcpy(at, &head, sizeof head);
+    std::memcpy(at + sizeof head, &fd, sizeof fd);
+    const std::vector<std::byte> first(memory.bytes().begin(), memory.bytes().begin() + late_page::size);
+    {
+        const late_page late{memory.bytes().data(), first, [&] { index_becomes(msi); }};
+        expect_error("setting what has become MSI", nic.raw_ioctl(VFIO_DEVICE_SET_IRQS, at), EINVAL);
+    }
+    expect_error("MSI is not set", error_of([&] { nic.trigger_irq(msi, 0); }), EINVAL);
+    expect("nothing was", one.wait(0), 0);
+}
+
 void edges(const device& nic) {
     section("edges of configuration space, and buffers that fault");
     std::array<std::byte, 8> some{};
@@ -614,6 +646,7 @@ void run() {
         bars(opened, card);
         observed(opened, *nic);
         interrupts(opened, card);
+        changing_index(opened);
         edges(opened);
         resets(opened);
         low_power(opened, *nic);

@@ -80,6 +80,7 @@ struct mediant_device {
 	/* Constant while the device is open; provider is NULL where nothing is mediated. */
 	const struct mediant_provider *provider;
 	struct module *owner; /* the provider's, held meanwhile; NULL if it is this module */
+	u8 msi_cap, msix_cap; /* the device's, where the user may see none */
 	struct mediant_region regions[MEDIANT_REGIONS];
 	bool map_trapped; /* whether a BAR's pages can be mapped that hold no trap beside others */
 
@@ -202,6 +203,8 @@ extern const struct vfio_pci_device_ops mediant_pci_ops;
 #endif
 
 /* requests.c */
+void mediant_hide_irqs(struct mediant_device *mdev);
+void mediant_show_irqs(struct mediant_device *mdev);
 int mediant_below_device_info(void *device, unsigned int *regions, unsigned int *irqs,
 			      unsigned int *can_reset);
 int mediant_below_irq_info(void *device, unsigned int index, unsigned int *flags,

@@ -26,6 +26,7 @@ struct mediant_device_id mediant_id_of(struct pci_dev *pdev)
 static void mediant_drop(struct mediant_device *mdev)
 {
 	mediant_unmap_bars(mdev);
+	mediant_show_irqs(mdev);
 	mdev->provider = NULL;
 	mediant_forget_regions(mdev);
 }
@@ -64,6 +65,7 @@ static int mediant_open_provider(struct mediant_device *mdev,
 		return -ENOMEM;
 
 	mdev->provider = provider;
+	mediant_hide_irqs(mdev);
 	mediant_lock(mdev);
 	ret = mediant_open_state(mdev, state);
 	mediant_unlock(mdev);

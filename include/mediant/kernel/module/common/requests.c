@@ -8,6 +8,35 @@
 
 #include "device.h"
 
+/*
+ * Interrupts of a capability that the user does not see are none of the device's, either, while it
+ * is open: the core, which reads the user's argument again, asks the PCI device where the
+ * capability lies, and refuses to set what it has none of. So it does not matter what becomes of
+ * the index between two readings. The core asks after the table's place, which keeps accesses away
+ * from it, before the policy is opened.
+ */
+void mediant_hide_irqs(struct mediant_device *mdev)
+{
+	struct pci_dev *pdev = mdev->core.pdev;
+	unsigned int hidden = mdev->provider->hidden_irqs;
+
+	mdev->msi_cap = pdev->msi_cap;
+	mdev->msix_cap = pdev->msix_cap;
+	if (hidden & BIT(VFIO_PCI_MSI_IRQ_INDEX))
+		pdev->msi_cap = 0;
+	if (hidden & BIT(VFIO_PCI_MSIX_IRQ_INDEX))
+		pdev->msix_cap = 0;
+}
+
+/* Nobody sets interrupts any more. */
+void mediant_show_irqs(struct mediant_device *mdev)
+{
+	struct pci_dev *pdev = mdev->core.pdev;
+
+	pdev->msi_cap = mdev->msi_cap;
+	pdev->msix_cap = mdev->msix_cap;
+}
+
 int mediant_below_device_info(void *device, unsigned int *regions, unsigned int *irqs,
 			      unsigned int *can_reset)
 {
@@ -19,8 +48,9 @@ int mediant_below_device_info(void *device, unsigned int *regions, unsigned int 
 	return 0;
 }
 
-static unsigned int mediant_irq_count(struct vfio_pci_core_device *core, unsigned int index)
+static unsigned int mediant_irq_count(struct mediant_device *mdev, unsigned int index)
 {
+	struct vfio_pci_core_device *core = &mdev->core;
 	struct pci_dev *pdev = core->pdev;
 	u16 flags = 0;
 
@@ -28,14 +58,14 @@ static unsigned int mediant_irq_count(struct vfio_pci_core_device *core, unsigne
 	case VFIO_PCI_INTX_IRQ_INDEX:
 		return core->vconfig[PCI_INTERRUPT_PIN] ? 1 : 0;
 	case VFIO_PCI_MSI_IRQ_INDEX:
-		if (!pdev->msi_cap)
+		if (!mdev->msi_cap)
 			return 0;
-		pci_read_config_word(pdev, pdev->msi_cap + PCI_MSI_FLAGS, &flags);
+		pci_read_config_word(pdev, mdev->msi_cap + PCI_MSI_FLAGS, &flags);
 		return 1 << ((flags & PCI_MSI_FLAGS_QMASK) >> 1);
 	case VFIO_PCI_MSIX_IRQ_INDEX:
-		if (!pdev->msix_cap)
+		if (!mdev->msix_cap)
 			return 0;
-		pci_read_config_word(pdev, pdev->msix_cap + PCI_MSIX_FLAGS, &flags);
+		pci_read_config_word(pdev, mdev->msix_cap + PCI_MSIX_FLAGS, &flags);
 		return (flags & PCI_MSIX_FLAGS_QSIZE) + 1;
 	default:
 		return 1;
@@ -50,10 +80,9 @@ int mediant_below_irq_info(void *device, unsigned int index, unsigned int *flags
 
 	if (index >= VFIO_PCI_NUM_IRQS)
 		return -EINVAL;
-	/* Newer kernels have it for every device, and answer where a policy leaves it alone. */
 	if (index == VFIO_PCI_ERR_IRQ_INDEX && !pci_is_pcie(core->pdev))
 		return -EINVAL;
-	*count = mediant_irq_count(core, index);
+	*count = mediant_irq_count(mdev, index);
 	*flags = VFIO_IRQ_INFO_EVENTFD;
 	if (index == VFIO_PCI_INTX_IRQ_INDEX) {
 		*flags |= VFIO_IRQ_INFO_MASKABLE | VFIO_IRQ_INFO_AUTOMASKED;
@@ -104,16 +133,13 @@ static long mediant_ioctl_device_info(struct mediant_device *mdev,
 	return 0;
 }
 
-/*
- * What the policy leaves as it is the core answers, which reads the argument again: who changes the
- * index meanwhile is told what the device has.
- */
+/* As the policy has it, of what was read once. */
 static long mediant_ioctl_irq_info(struct mediant_device *mdev, struct vfio_irq_info __user *arg)
 {
 	unsigned long minsz = offsetofend(struct vfio_irq_info, count);
-	unsigned int flags = 0, below_flags = 0, count = 0, below_count = 0;
+	unsigned int flags = 0, count = 0;
 	struct vfio_irq_info info;
-	long ret, below;
+	long ret;
 
 	if (copy_from_user(&info, arg, minsz))
 		return -EFAULT;
@@ -121,30 +147,21 @@ static long mediant_ioctl_irq_info(struct mediant_device *mdev, struct vfio_irq_
 		return -EINVAL;
 
 	mediant_lock(mdev);
-	below = mediant_below_irq_info(mdev, info.index, &below_flags, &below_count);
 	ret = mdev->provider->irq_info(mdev->state, info.index, &flags, &count);
 	mediant_unlock(mdev);
-	if (ret == below && flags == below_flags && count == below_count)
-		return vfio_pci_core_ioctl(&mdev->core.vdev, VFIO_DEVICE_GET_IRQ_INFO,
-					   (unsigned long)arg);
+	/* Newer kernels have it for every device, and only the core knows whether this one does. */
+	if (ret == -EINVAL && info.index == VFIO_PCI_ERR_IRQ_INDEX &&
+	    !pci_is_pcie(mdev->core.pdev)) {
+		ret = vfio_pci_core_ioctl(&mdev->core.vdev, VFIO_DEVICE_GET_IRQ_INFO,
+					  (unsigned long)arg);
+		flags = VFIO_IRQ_INFO_EVENTFD | VFIO_IRQ_INFO_NORESIZE;
+		count = 1;
+	}
 	if (ret)
 		return ret;
 	info.flags = flags;
 	info.count = count;
 	return copy_to_user(arg, &info, minsz) ? -EFAULT : 0;
-}
-
-/*
- * Interrupts of a capability that the user does not see. The core reads the argument again: who
- * changes the index meanwhile gets interrupts that the device has, of which it was told nothing.
- */
-static bool mediant_hides_irqs(struct mediant_device *mdev, struct vfio_irq_set __user *arg)
-{
-	u32 index;
-
-	if (!mdev->provider || !mdev->provider->hidden_irqs || get_user(index, &arg->index))
-		return false;
-	return index < VFIO_PCI_NUM_IRQS && mdev->provider->hidden_irqs & BIT(index);
 }
 
 static long mediant_ioctl_reset(struct mediant_device *mdev)
@@ -186,10 +203,6 @@ long mediant_ioctl(struct vfio_device *core_vdev, unsigned int cmd, unsigned lon
 	case VFIO_DEVICE_GET_IRQ_INFO:
 		if (mediant_asks(mdev, MEDIANT_IRQ_INFO))
 			return mediant_ioctl_irq_info(mdev, (void __user *)arg);
-		break;
-	case VFIO_DEVICE_SET_IRQS:
-		if (mediant_hides_irqs(mdev, (void __user *)arg))
-			return -EINVAL;
 		break;
 	case VFIO_DEVICE_RESET:
 		if (mediant_asks(mdev, MEDIANT_RESET_DEVICE))
