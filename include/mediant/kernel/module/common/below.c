@@ -9,6 +9,7 @@
 #include <linux/io.h>
 #include <linux/log2.h>
 #include <linux/nospec.h>
+#include <linux/string.h>
 
 #include "device.h"
 #include "trace.h"
@@ -74,8 +75,8 @@ static bool mediant_in_msix_table(struct vfio_pci_core_device *core, unsigned in
 }
 
 /*
- * Where the core has no call for its own mapping, this one is beside it. It requests no region:
- * the core does at a user's first access, and would fail if it were taken.
+ * The core's mapping of a BAR, which it takes back when the device is closed. Newer cores make all
+ * of them at open; older ones at the first access, and 6.1 exports nothing to that end.
  */
 static void __iomem *mediant_map_bar(struct vfio_pci_core_device *core, unsigned int bar)
 {
@@ -86,8 +87,33 @@ static void __iomem *mediant_map_bar(struct vfio_pci_core_device *core, unsigned
 
 	return ret ? IOMEM_ERR_PTR(ret) : core->barmap[bar];
 #else
-	return pci_iomap(core->pdev, bar, 0) ?: IOMEM_ERR_PTR(-ENOMEM);
+	struct pci_dev *pdev = core->pdev;
+	int ret;
+
+	if (core->barmap[bar])
+		return core->barmap[bar];
+	ret = pci_request_selected_regions(pdev, BIT(bar), "vfio");
+	if (ret)
+		return IOMEM_ERR_PTR(ret);
+	core->barmap[bar] = pci_iomap(pdev, bar, 0);
+	if (core->barmap[bar])
+		return core->barmap[bar];
+	pci_release_selected_regions(pdev, BIT(bar));
+	return IOMEM_ERR_PTR(-ENOMEM);
 #endif
+}
+
+/*
+ * At open, while nobody else can: of two first accesses at once an older core answers one EBUSY,
+ * since it has both request the region. A BAR that cannot be had is left to who accesses it.
+ */
+void mediant_map_all_bars(struct vfio_pci_core_device *core)
+{
+	unsigned int bar;
+
+	for (bar = 0; bar < PCI_STD_NUM_BARS; bar++)
+		if (mediant_bar_size(core->pdev, bar))
+			mediant_map_bar(core, bar);
 }
 
 /* A BAR's mapping, made when the policy first reaches it. The policy lock must be held. */
@@ -261,16 +287,7 @@ int mediant_map_bars(struct mediant_device *mdev)
 	return 0;
 }
 
-void mediant_unmap_bars(struct mediant_device *mdev)
+void mediant_forget_bars(struct mediant_device *mdev)
 {
-	unsigned int bar;
-
-	for (bar = 0; bar < PCI_STD_NUM_BARS; bar++) {
-		if (!mdev->io[bar])
-			continue;
-#if !defined(HAVE_VFIO_PCI_CORE_GET_IOMAP) && !defined(HAVE_VFIO_PCI_CORE_SETUP_BARMAP)
-		pci_iounmap(mdev->core.pdev, mdev->io[bar]);
-#endif
-		mdev->io[bar] = NULL;
-	}
+	memset(mdev->io, 0, sizeof(mdev->io));
 }

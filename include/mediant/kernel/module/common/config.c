@@ -6,7 +6,7 @@
  * afterwards: as it was copied in, where the write can be made here; elsewhere (COMMAND, power
  * state, MSI and other registers of which the core makes something of its own) the core reads user
  * memory itself, and told is what it then holds, so that nothing is decided on bytes that were read
- * twice.
+ * twice. From the first such piece to the telling, one write at a time.
  */
 #include <linux/minmax.h>
 #include <linux/pm_runtime.h>
@@ -128,14 +128,12 @@ static ssize_t mediant_config_observed(struct mediant_config_access *access, siz
 	return failed ?: ret;
 }
 
-/* Tells the policy of `done` bytes, if some of them were observed. */
-static int mediant_config_tell(struct mediant_config_access *access, size_t done, bool observed)
+/* Tells the policy of `done` bytes, of which some are observed. */
+static int mediant_config_tell(struct mediant_config_access *access, size_t done)
 {
 	struct mediant_device *mdev = access->mdev;
 	int ret;
 
-	if (!observed || !done)
-		return 0;
 	mediant_lock(mdev);
 	ret = mdev->provider->config_written(mdev->state, access->offset, access->written, done);
 	mediant_unlock(mdev);
@@ -144,17 +142,25 @@ static int mediant_config_tell(struct mediant_config_access *access, size_t done
 
 static ssize_t mediant_config_pieces(struct mediant_config_access *access, size_t count)
 {
-	bool observed = false;
+	struct mediant_device *mdev = access->mdev;
+	bool locked = false, observed = false;
 	size_t done = 0;
 	ssize_t ret = 0;
-	int told;
+	int told = 0;
 
 	while (done < count) {
 		unsigned int offset = access->offset + done;
 		size_t piece = min_t(size_t, count - done, 4 - (offset & 3));
 		unsigned int treatment = 0;
 
-		piece = mediant_config_run(access->mdev, access->write, offset, piece, &treatment);
+		piece = mediant_config_run(mdev, access->write, offset, piece, &treatment);
+		if (treatment & MEDIANT_OBSERVED && !locked) {
+			/* Until the policy is told: it is in the order of the writes. */
+			ret = mutex_lock_killable(&mdev->observe_lock);
+			if (ret)
+				break;
+			locked = true;
+		}
 		if (treatment & MEDIANT_TAKEN)
 			ret = mediant_config_taken(access, done, piece);
 		else if (treatment & MEDIANT_OBSERVED)
@@ -168,7 +174,10 @@ static ssize_t mediant_config_pieces(struct mediant_config_access *access, size_
 		if (ret < piece)
 			break;
 	}
-	told = mediant_config_tell(access, done, observed);
+	if (observed)
+		told = mediant_config_tell(access, done);
+	if (locked)
+		mutex_unlock(&mdev->observe_lock);
 	return told ?: done ?: ret;
 }
 

@@ -15,8 +15,9 @@
  *	observe.c	events and debugfs
  *	reset.c		the policy lock, and resets that arrive while it is held
  *
- * Lock order: policy lock, mmap_lock, memory_lock. No path of mmap, fault or reset waits for the
- * policy lock, and user memory is only touched outside it.
+ * Lock order: observe_lock, policy lock, mmap_lock, memory_lock. No path of mmap, fault or reset
+ * waits for the first two. User memory is only touched outside the policy lock; it may be under
+ * observe_lock, for which others therefore wait so that they can be killed.
  *
  * A policy object is kernel code and is trusted to do what mediant/kernel/abi.h says.
  */
@@ -84,6 +85,7 @@ struct mediant_device {
 	struct mediant_region regions[MEDIANT_REGIONS];
 	bool map_trapped; /* whether a BAR's pages can be mapped that hold no trap beside others */
 
+	struct mutex observe_lock; /* one observed write of configuration space at a time */
 	struct mutex lock; /* the policy lock: one call into state at a time */
 	void *state; /* NULL while there is no policy; under lock */
 	void __iomem *io[PCI_STD_NUM_BARS]; /* what the policy has reached; under lock */
@@ -168,8 +170,9 @@ ssize_t mediant_config_rw(struct mediant_device *mdev, char __user *buf, size_t 
 
 /* below.c */
 void mediant_init_below(struct mediant_device *mdev);
+void mediant_map_all_bars(struct vfio_pci_core_device *core);
 int mediant_map_bars(struct mediant_device *mdev);
-void mediant_unmap_bars(struct mediant_device *mdev);
+void mediant_forget_bars(struct mediant_device *mdev);
 
 /* below_config.c */
 int mediant_load_config(struct vfio_pci_core_device *core, u64 offset, unsigned int width,

@@ -30,6 +30,7 @@ static int mediant_init_dev(struct vfio_device *core_vdev)
 {
 	struct mediant_device *mdev = mediant_of_vdev(core_vdev);
 
+	mutex_init(&mdev->observe_lock);
 	mutex_init(&mdev->lock);
 	spin_lock_init(&mdev->reset_lock);
 	mediant_init_below(mdev);
@@ -41,6 +42,7 @@ static void mediant_release_dev(struct vfio_device *core_vdev)
 	struct mediant_device *mdev = mediant_of_vdev(core_vdev);
 
 	mutex_destroy(&mdev->lock);
+	mutex_destroy(&mdev->observe_lock);
 	vfio_pci_core_release_dev(core_vdev);
 }
 

@@ -25,7 +25,7 @@ struct mediant_device_id mediant_id_of(struct pci_dev *pdev)
 
 static void mediant_drop(struct mediant_device *mdev)
 {
-	mediant_unmap_bars(mdev);
+	mediant_forget_bars(mdev);
 	mediant_show_irqs(mdev);
 	mdev->provider = NULL;
 	mediant_forget_regions(mdev);
@@ -139,6 +139,7 @@ int mediant_open_device(struct vfio_device *core_vdev)
 		return ret;
 	/* Finds what can be mapped, which a policy may ask for. */
 	vfio_pci_core_finish_enable(&mdev->core);
+	mediant_map_all_bars(&mdev->core);
 	ret = mediant_open_policy(mdev);
 	if (ret)
 		vfio_pci_core_close_device(core_vdev);
