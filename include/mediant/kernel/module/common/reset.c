@@ -4,10 +4,11 @@
  *
  * A reset may come by ioctl, through config space (FLR), as a hot reset or from sysfs; all of them
  * end in reset_done(), most with memory_lock held for writing. The reset of a link on which a fatal
- * error was seen does not: it ends in resume(). A policy call takes memory_lock for
- * reading while it holds the policy lock, so reset_done() must not wait for that lock. As in the
- * mlx5 and hisi_acc variant drivers it leaves a note, which whoever holds the lock takes up before
- * letting go. So no access that starts after a reset sees the policy as it was before.
+ * error was seen does not: it comes between error_detected() and resume(). A policy call takes
+ * memory_lock for reading while it holds the policy lock, so reset_done() must not wait for that
+ * lock. As in the mlx5 and hisi_acc variant drivers it leaves a note, which whoever holds the lock
+ * takes up before letting go. So no access that starts after a reset sees the policy as it was
+ * before.
  */
 #include "device.h"
 
@@ -56,12 +57,19 @@ void mediant_reset_done(struct pci_dev *pdev)
 	mediant_unlock(mdev);
 }
 
-/* The core tells the user, and has the device go on. */
+/*
+ * The core tells the user, and has the device go on. A link that is frozen is reset whatever comes
+ * of it: the policy is reset at once, since a recovery that another function makes fail says no
+ * more, or on newer kernels that it has failed, and once more at the end of one that has not.
+ */
 pci_ers_result_t mediant_error_detected(struct pci_dev *pdev, pci_channel_state_t state)
 {
 	struct mediant_device *mdev = mediant_of_core(dev_get_drvdata(&pdev->dev));
+	bool frozen = state == pci_channel_io_frozen;
 
-	mdev->frozen = state == pci_channel_io_frozen;
+	if (frozen || mdev->frozen)
+		mediant_reset_done(pdev);
+	mdev->frozen = frozen;
 	return vfio_pci_core_aer_err_detected(pdev, state);
 }
 
