@@ -121,9 +121,14 @@ static u32 mediant_bar_register(struct vfio_pci_core_device *core, unsigned int 
 	u64 mask;
 
 	if (pos == PCI_ROM_ADDRESS) {
-		if (!pci_resource_start(pdev, bar))
-			return pdev->rom && pdev->romlen ? value : 0;
-		return value & ((u32)~(pci_resource_len(pdev, bar) - 1) | PCI_ROM_ADDRESS_ENABLE);
+		u64 size = pci_resource_start(pdev, bar) ? pci_resource_len(pdev, bar) : 0;
+
+#ifdef HAVE_PASID_ATTACH_IOAS
+		/* Firmware's copy. Shown since 6.14, of which no header tells; this is 6.15's. */
+		if (!size && pdev->rom && pdev->romlen)
+			size = roundup_pow_of_two(pdev->romlen);
+#endif
+		return size ? value & ((u32)~(size - 1) | PCI_ROM_ADDRESS_ENABLE) : 0;
 	}
 
 	bar = (pos - PCI_BASE_ADDRESS_0) / 4;
