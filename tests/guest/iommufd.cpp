@@ -13,6 +13,7 @@
 
 #include <array>
 #include <string>
+#include <vector>
 
 namespace {
 
@@ -71,6 +72,34 @@ void life(const std::string& address, std::uint32_t ident) {
     }
 }
 
+/// How address spaces of PASIDs are answered, which need not be there: errno of each call.
+std::vector<int> pasids(const std::string& address) {
+    const container space{true};
+    const unique_fd file = open_file(device_file(address));
+    iommufd::bind bind;
+    bind.iommufd = space.get();
+    control(file.get(), iommufd::bind_device, "VFIO_DEVICE_BIND_IOMMUFD", &bind);
+    std::vector<int> errors;
+    const auto call = [&](unsigned long what, auto request) {
+        errors.push_back(::ioctl(file.get(), what, &request) < 0 ? errno : 0);
+    };
+    iommufd::attach_pasid attach;
+    attach.pt_id = *space.ioas();
+    iommufd::attach_pasid nowhere = attach, cut_off = attach;
+    nowhere.pt_id = 0xffff;
+    cut_off.argsz = 12;
+    iommufd::attach whole;
+    whole.pt_id = attach.pt_id;
+    for (int round = 0; round < 2; ++round) {
+        call(iommufd::attach_device, attach);
+        call(iommufd::attach_device, nowhere);
+        call(iommufd::attach_device, cut_off);
+        call(iommufd::detach_device, iommufd::detach_pasid{});
+        call(iommufd::attach_device, whole); // then beside the device's own
+    }
+    return errors;
+}
+
 } // namespace
 
 int main(int argc, char** argv) {
@@ -81,8 +110,15 @@ int main(int argc, char** argv) {
         section("plain vfio-pci");
         if (!bind(*address, "vfio-pci")) fail(EBUSY, "vfio-pci did not take " + *address);
         life(*address, 0x010000ed);
+        const std::vector<int> plain = pasids(*address);
         section(module.c_str());
         if (!bind(*address, module)) fail(EBUSY, module + " did not take " + *address);
         life(*address, 0x01ac00ed);
+        const std::vector<int> mediated = pasids(*address);
+        for (std::size_t i = 0; i < plain.size(); ++i) {
+            std::printf("iommufd: call %zu of PASIDs: %s\n", i, std::strerror(plain[i]));
+            expect("the errno of call " + std::to_string(i), static_cast<unsigned>(mediated[i]),
+                   static_cast<unsigned>(plain[i]));
+        }
     });
 }

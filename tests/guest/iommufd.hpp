@@ -25,6 +25,28 @@ struct ioas_map_file {
     std::uint64_t iova = 0;
 };
 
+/// VFIO_DEVICE_BIND_IOMMUFD with a VF token, of which `token` is the address. (6.17)
+struct bind_with_token {
+    std::uint32_t argsz = sizeof(bind_with_token);
+    std::uint32_t flags = 1;
+    std::int32_t iommufd = -1;
+    std::uint32_t out_devid = 0;
+    std::uint64_t token = 0;
+};
+
+/// VFIO_DEVICE_ATTACH_IOMMUFD_PT and VFIO_DEVICE_DETACH_IOMMUFD_PT, of one PASID. (6.15)
+struct attach_pasid {
+    std::uint32_t argsz = sizeof(attach_pasid);
+    std::uint32_t flags = 1;
+    std::uint32_t pt_id = 0;
+    std::uint32_t pasid = 1;
+};
+struct detach_pasid {
+    std::uint32_t argsz = sizeof(detach_pasid);
+    std::uint32_t flags = 1;
+    std::uint32_t pasid = 1;
+};
+
 inline constexpr unsigned long map_ioas_file = _IO(';', 0x8f);
 
 } // namespace mediant::guest::iommufd

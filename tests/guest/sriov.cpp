@@ -143,12 +143,68 @@ void resets(const std::string& address) {
     reset_by("a reset from sysfs", [&] { write_attribute(sysfs(address) / "reset", "1"); });
 }
 
+std::array<std::uint8_t, 16> uuid_of(const std::string& text) {
+    std::array<std::uint8_t, 16> out{};
+    for (std::size_t i = 0, at = 0; i < text.size(); i += text[i] == '-' ? 1u : 2u)
+        if (text[i] != '-') out.at(at++) = static_cast<std::uint8_t>(std::stoul(text.substr(i, 2), nullptr, 16));
+    return out;
+}
+
 /// Whoever opens one of this card's functions must know the token from now on.
 void set_token(const device& card) {
     std::array<std::uint8_t, 24> set{24, 0, 0, 0, VFIO_DEVICE_FEATURE_PCI_VF_TOKEN, 0, 2, 0};
-    for (std::size_t i = 0, at = 8; i < token.size(); i += token[i] == '-' ? 1u : 2u)
-        if (token[i] != '-') set[at++] = static_cast<std::uint8_t>(std::stoul(token.substr(i, 2), nullptr, 16));
+    const auto uuid = uuid_of(token);
+    std::copy(uuid.begin(), uuid.end(), set.begin() + 8);
     expect_error("setting the card's token", card.raw_ioctl(VFIO_DEVICE_FEATURE, set.data()), 0);
+}
+
+/// Opens a device by its own file: errno.
+int file_error(const std::string& address, const std::string& vf_token = {}) {
+    const container space{true};
+    const unique_fd file = open_file(device_file(address));
+    const auto uuid = vf_token.empty() ? std::array<std::uint8_t, 16>{} : uuid_of(vf_token);
+    iommufd::bind_with_token bind;
+    bind.iommufd = space.get();
+    if (vf_token.empty()) bind.flags = 0;
+    else bind.token = reinterpret_cast<std::uintptr_t>(uuid.data());
+    return ::ioctl(file.get(), iommufd::bind_device, &bind) < 0 ? errno : 0;
+}
+
+/// The same by the devices' own files, where the kernel has these, and tokens of these (6.17).
+void tokens_of_files(const std::string& card) {
+    take(card, plain);
+    if (!std::filesystem::exists("/dev/vfio/devices")) {
+        unbind(card);
+        return;
+    }
+    section("tokens of device files");
+    parameter("vfio_pci", "enable_sriov", true);
+    expect_error("creating functions", create(card, 2), 0);
+    const std::string function = functions().at(0);
+    {
+        const user owner{card};
+        set_token(owner.at);
+    }
+    std::array<std::vector<int>, 2> answers;
+    for (const std::string& by : {plain, host}) {
+        take(function, by);
+        for (const std::string& with : {std::string{}, other_token, token})
+            answers[by == host].push_back(file_error(function, with));
+    }
+    // A kernel without them knows no such flag.
+    const bool known = answers[0][2] != EINVAL;
+    if (known) {
+        expect_error("without a token", answers[0][0], EACCES);
+        expect_error("with another", answers[0][1], EACCES);
+        expect_error("with the card's", answers[0][2], 0);
+    }
+    for (std::size_t i = 0; i < 3; ++i)
+        expect_error("what the host answers, call " + std::to_string(i), answers[1][i], answers[0][i]);
+    std::printf("sriov: tokens of device files are %s\n", known ? "known" : "not known");
+    expect_error("functions taken away", create(card, 0), 0);
+    parameter("vfio_pci", "enable_sriov", false);
+    unbind(card);
+    write_attribute(sysfs(card) / "driver_override", "\n");
 }
 
 /// Whether functions can be created on a card that belongs to VFIO, which driver they are for, and who may open one.
@@ -242,7 +298,7 @@ void run() {
     write_attribute(sysfs(card) / "sriov_drivers_autoprobe", "1");
     tokens(card, plain);
     tokens(card, host);
-
+    tokens_of_files(card);
 
     take(card, host);
     parameter(host, "enable_sriov", true);
