@@ -13,7 +13,8 @@
  * is open: the core, which reads the user's argument again, asks the PCI device where the
  * capability lies, and refuses to set what it has none of. So it does not matter what becomes of
  * the index between two readings. The core asks after the table's place, which keeps accesses away
- * from it, before the policy is opened.
+ * from it, before the policy is opened. Resets do without the capability, too: that of Chelsio's
+ * T4, which would turn MSI-X on for as long as it lasts, writes to a read-only register instead.
  */
 void mediant_hide_irqs(struct mediant_device *mdev)
 {
