@@ -23,13 +23,19 @@ class patience {
 public:
     explicit patience(std::chrono::nanoseconds length) noexcept : end_{std::chrono::steady_clock::now() + length} {}
 
+    [[nodiscard]] std::chrono::steady_clock::time_point end() const noexcept { return end_; }
+    /// 0 where it is over.
+    [[nodiscard]] std::chrono::nanoseconds left() const noexcept {
+        return std::max(end_ - std::chrono::steady_clock::now(), std::chrono::steady_clock::duration{0});
+    }
+
     /// Waits until the descriptor is ready for one of `events` and says for which; 0: it is over. A hang-up or an
     /// error of the descriptor is POLLIN: a receive tells more.
     [[nodiscard]] short wait(int fd, short events) const noexcept {
         for (;;) {
-            const auto left = std::max(end_ - std::chrono::steady_clock::now(), std::chrono::steady_clock::duration{0});
-            const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(left);
-            const timespec time{static_cast<time_t>(seconds.count()), static_cast<long>((left - seconds).count())};
+            const auto now = left();
+            const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(now);
+            const timespec time{static_cast<time_t>(seconds.count()), static_cast<long>((now - seconds).count())};
             pollfd what{fd, events, 0};
             const int ready = ::ppoll(&what, 1, &time, nullptr);
             if (ready > 0)

@@ -57,8 +57,9 @@ private:
     void ready(const watched& which, std::uint32_t events) override {
         if (&which == &listening_) return accept();
         if (!session_) return; // an event of a connection that another event has ended
-        advance();
+        const bool enough = advance();
         if (session_->closed()) return drop();
+        if (enough) return settle(); // it is as ready in the next turn
         // Where it does not read, the client's end shows when it is written to.
         if ((events & EPOLLOUT) != 0 || !session_->wants_to_read())
             session_->resume();
@@ -80,8 +81,7 @@ private:
 
     void go_on() override {
         if (!session_ || !session_->runnable()) return;
-        advance();
-        if (session_->runnable()) session_->resume();
+        if (!advance() && session_->runnable()) session_->resume();
         settle();
     }
 
@@ -174,14 +174,15 @@ private:
             return false;
     }
 
-    /// Gives the device its time before the client sees it.
-    void advance() {
+    /// Gives the device its time before the client sees it. True: that took the client's share of this turn.
+    bool advance() {
         if constexpr (has_deadline<Device>) {
-            if (!serving()) return;
+            if (!serving()) return false;
             if (const auto due = device_.deadline()) {
-                if (const auto at = event_loop::now(); *due <= at) session_->advance(at);
+                if (const auto at = event_loop::now(); *due <= at) return session_->advance(at);
             }
         }
+        return false;
     }
 
     void arm() {

@@ -43,6 +43,10 @@ struct server_options {
     /// waits, and with it every device of its loop. How long one read or write of a device may take; while an answer is
     /// overdue the others fail at once. 0: such memory cannot be reached.
     std::chrono::milliseconds dma_timeout{1000};
+    /// How long all those of a client's device may take in one turn of the loop, however many they are and however well
+    /// timed the answers; what is more fails (error::busy) until the next turn, when others were served. Other threads
+    /// of the device have dma_timeout alone.
+    std::chrono::milliseconds dma_budget{1000};
     /// Gives clients that know of it a socket of its own for those messages.
     bool twin_socket = true;
 };

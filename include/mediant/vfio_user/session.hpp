@@ -48,7 +48,7 @@ public:
           max_fds_{std::min(options.max_msg_fds, most_fds)},
           in_{access_size + max_data_, std::clamp<std::uint32_t>(options.max_queued, 64 * 1024, 1u << 30)},
           out_{access_size + max_data_ + 64 * 1024},
-          remote_{in_, next_, out_, socket_.get(), options.dma_timeout, closing_}, regions_{device, out_, max_data_},
+          remote_{in_, next_, out_, socket_.get(), options.dma_timeout, options.dma_budget, closing_}, regions_{device, out_, max_data_},
           dma_{device, out_, options.max_dma_maps, options.max_dma_bytes}, whole_{device, out_},
           migration_{device, out_, max_data_} {}
     session(const session&) = delete;
@@ -74,14 +74,18 @@ public:
         if (flush()) process();
     }
 
-    /// Gives the device its time, and answers what came while it asked the client for memory.
-    void advance(std::uint64_t now)
+    /// Gives the device its time, and answers what came while it asked the client for memory. True: it asked, or those
+    /// that came did, and others should have their turn.
+    bool advance(std::uint64_t now)
         requires has_deadline<Device>
     {
         remote_.own();
         device_.advance(now);
-        if (closing_) return end();
-        process();
+        if (closing_)
+            end();
+        else
+            process();
+        return remote_.used();
     }
 
     [[nodiscard]] int fd() const noexcept { return socket_.get(); }
