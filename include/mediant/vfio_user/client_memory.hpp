@@ -44,6 +44,7 @@ public:
         std::uint64_t before; // bytes of the mapping before `memory`, and after its `size`: it is in the file's pages
         std::uint64_t behind;
         memory_guard guard{}; // where the file can be cut short
+        bool left = false;    // by the device, at the client's end
     };
 
     /// What DMA maps are a multiple of, in address, size and file offset.
@@ -61,7 +62,7 @@ public:
     /// Checks a DMA_MAP and takes it up; `fd` is -1 where no file came. The caller keeps the descriptor: a mapping
     /// needs none. The specification: what overlaps is error::exists. error::invalid: unknown or no flags, empty,
     /// misaligned, wraps, or past the file's end; error::no_space: too many, or too large together; else what mmap(2)
-    /// says.
+    /// says. Throws std::bad_alloc, and then nothing changed.
     [[nodiscard]] result<added> add(const wire::dma_map& what, int fd) {
         if ((what.flags & ~(wire::dma_map_read | wire::dma_map_write)) != 0 || what.flags == 0) return error::invalid;
         if (what.size == 0 || ((what.address | what.size) & (page - 1)) != 0) return error::invalid;
@@ -91,6 +92,8 @@ public:
         }
         if (next != regions_.end() && next->iova - what.address < what.size) return error::exists;
         if (regions_.size() >= most_) return error::no_space;
+        const auto place = next - regions_.begin();
+        if (regions_.size() == regions_.capacity()) regions_.reserve(std::max<std::size_t>(2 * regions_.size(), 8));
 
         if (fd >= 0) {
             const int how = ((what.flags & wire::dma_map_read) != 0 ? PROT_READ : 0) |
@@ -105,10 +108,15 @@ public:
             if (at == MAP_FAILED) return error{errno};
             bytes_ += whole;
             fresh.memory = static_cast<std::byte*>(at) + fresh.before;
-            if (const int seals = ::fcntl(fd, F_GET_SEALS); seals < 0 || (seals & F_SEAL_SHRINK) == 0)
-                fresh.guard = memory_guard{at, whole, lost_};
+            try {
+                if (const int seals = ::fcntl(fd, F_GET_SEALS); seals < 0 || (seals & F_SEAL_SHRINK) == 0)
+                    fresh.guard = memory_guard{at, whole, lost_};
+            } catch (...) {
+                unmap(fresh);
+                throw;
+            }
         }
-        return &*regions_.insert(next, std::move(fresh));
+        return &*regions_.insert(regions_.begin() + place, std::move(fresh));
     }
 
     /// The region that is exactly [iova, iova + size), or null.
