@@ -3,9 +3,11 @@
 
 #include <mediant/core/requests.hpp>
 #include <mediant/core/result.hpp>
+#include <mediant/device/log.hpp>
 #include <mediant/vfio_user/client_memory.hpp>
 #include <mediant/vfio_user/features.hpp>
 #include <mediant/vfio_user/inbox.hpp>
+#include <mediant/vfio_user/options.hpp>
 #include <mediant/vfio_user/replies.hpp>
 #include <mediant/vfio_user/servable.hpp>
 #include <mediant/vfio_user/wire.hpp>
@@ -24,8 +26,10 @@ namespace mediant::vfio_user {
 template <servable Device>
 class dma_commands {
 public:
-    dma_commands(Device& device, replies& out, std::size_t most_maps, std::uint64_t most_bytes) noexcept
-        : device_{device}, out_{out}, memory_{most_maps, most_bytes} {}
+    dma_commands(Device& device, replies& out, const server_options& options)
+        : device_{device}, out_{out}, memory_{options.max_dma_maps, options.max_dma_bytes, options.memory_files_only} {
+        if (options.log) log_.set_sink(options.log);
+    }
 
     /// Whom to ask for memory that is not shared; null: it cannot be reached.
     void open(remote_memory* remote) noexcept { remote_ = remote; }
@@ -57,7 +61,13 @@ public:
         const auto request = wire::load<wire::dma_map>(what.payload);
         if (request.argsz < sizeof request) return error::invalid;
         const auto added = memory_.add(request, what.fds.empty() ? -1 : what.fds[0]);
-        if (!added) return added.error();
+        if (!added) {
+            if (added.error() == error::not_permitted && lines_++ < most_lines)
+                log_("vfio-user: a client's file is no memfd, and not of a tmpfs or hugetlbfs, and was refused; it was "
+                     "for I/O address and bytes",
+                     std::uint64_t{request.address}, std::uint64_t{request.size});
+            return added.error();
+        }
         auto* const region = *added;
         if (region == nullptr) return {}; // an exact duplicate
         result<void> told;
@@ -110,6 +120,7 @@ public:
 
 private:
     static constexpr std::size_t header_size = sizeof(wire::header);
+    static constexpr unsigned most_lines = 4; // of a connection, in the log
 
     /// What the device wrote of the region since the last report, as of when it was gone.
     [[nodiscard]] bool unmap_with_bitmap(const message& what, wire::dma_unmap request, client_memory::region* region) {
@@ -154,6 +165,8 @@ private:
     replies& out_;
     client_memory memory_;
     remote_memory* remote_ = nullptr;
+    device::logger log_;
+    unsigned lines_ = 0;
     bool waits_ = false;
 };
 

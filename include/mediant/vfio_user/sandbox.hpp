@@ -153,6 +153,7 @@ private:
             __NR_fallocate,
             __NR_fstat,
             __NR_newfstatat,
+            __NR_statx,
             __NR_fstatfs, // the second with a path too, which tells little
             __NR_eventfd2,
             __NR_io_setup, // signal_eventfd()

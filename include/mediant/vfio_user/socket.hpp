@@ -55,13 +55,6 @@ namespace detail {
     return fd;
 }
 
-/// Whether writing eight bytes to `fd` can do no harm: true for an eventfd, false for a pipe or socket (which raise
-/// SIGPIPE) and for a file. Other anonymous inodes pass; a write to those fails.
-[[nodiscard]] inline bool may_be_eventfd(int fd) noexcept {
-    struct stat what {};
-    return ::fstat(fd, &what) == 0 && (what.st_mode & S_IFMT) == 0;
-}
-
 /// A listening socket with a path of its own.
 ///
 /// A socket file at the path that nobody listens on is replaced; anything else there stays and is EADDRINUSE. The
