@@ -77,7 +77,7 @@ public:
         noexcept {
         if ((header.flags & wire::error_flag) != 0) {
             if (header.size != sizeof header) return error{EPROTO};
-            return header.error == 0 || header.error > most_errno ? error::io : error{static_cast<int>(header.error)};
+            return wire::error_of(header);
         }
         const std::size_t size = header.size - sizeof header;
         const bool write = command_ == wire::command::dma_write;
@@ -98,7 +98,6 @@ public:
 
 private:
     static constexpr std::size_t short_reply = sizeof(std::uint64_t) + sizeof(std::uint32_t);
-    static constexpr std::uint32_t most_errno = 4095;
 
     dma_call(wire::command what, std::uint16_t id, std::uint64_t address, std::uint64_t count,
              std::span<const std::byte> from, std::span<std::byte> to) noexcept
