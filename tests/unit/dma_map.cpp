@@ -217,9 +217,15 @@ TEST_CASE("dma_map: a lease keeps its region") {
     CHECK(lease.bytes().data() == memory.data() + 0x800);
     CHECK(lease.bytes().size() == 16);
     device::dma_lease other = std::move(lease);
-    CHECK(map.unmap({0x1000, 0x1000}).error() == error::busy);
+    map.set_patience(std::chrono::milliseconds{1});
+    auto told = map.unmap({0x1000, 0x1000});
+    CHECK(told.error() == error::again);
+    CHECK(map.lease(0x1000, 1, direction::read).error() == error::fault); // no new ones meanwhile
+    while (told.error() == error::again) told = map.unmap({0x1000, 0x1000});
+    CHECK(told.error() == error::busy);
     CHECK(map.translate(0x1000, 1, direction::read)); // as it was
     CHECK(map.lease(0x1000, 1, direction::read));
+    CHECK(map.unmap({0x1000, 0x1000}).error() == error::again); // it has as much time as before
     other = {};
     CHECK(map.unmap({0x1000, 0x1000}));
     CHECK(map.size() == 0);

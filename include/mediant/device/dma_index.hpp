@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <atomic>
 #include <bit>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -46,11 +47,15 @@ public:
         remote_ = what.remote;
         readable_ = what.readable;
         writable_ = what.writable;
+        patience_ = {};
         reopen();
     }
     void reopen() noexcept { state_.fetch_or(open, std::memory_order_release); }
     /// No more pins.
     void close() noexcept { state_.fetch_and(~open, std::memory_order_acq_rel); }
+    /// Until when the thread that maps waits for the pins that are left.
+    [[nodiscard]] std::chrono::steady_clock::time_point patience() const noexcept { return patience_; }
+    void set_patience(std::chrono::steady_clock::time_point until) noexcept { patience_ = until; }
     /// Closed, and none is left.
     [[nodiscard]] bool idle() const noexcept { return state_.load(std::memory_order_acquire) == 0; }
 
@@ -63,6 +68,7 @@ private:
     remote_memory* remote_ = nullptr;
     bool readable_ = false;
     bool writable_ = false;
+    std::chrono::steady_clock::time_point patience_{};
     std::atomic<std::uint32_t> state_{0}; // pins, and whether it is open
 };
 

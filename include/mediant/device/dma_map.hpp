@@ -66,9 +66,9 @@ private:
 /// if that runs.
 ///
 /// Calls that a device is given (accesses, requests, advance) may use all of it. Other threads, from open until release,
-/// may call read(), write(), lease() and log().mark() at any time, which wait for no call that is being made; unmap()
-/// waits for what they have begun. So a lease must end without waiting for such a call. Who holds leases for long is
-/// told to end them by the unmap_dma request, which a policy sees before it comes here.
+/// may call read(), write(), lease() and log().mark() at any time, which wait for no call that is being made; a region is
+/// not unmapped before what they have begun has ended. Who holds leases for long is told to end them by the unmap_dma
+/// request, which a policy sees before it comes here.
 class dma_map {
 public:
     /// Adds a region. error::invalid: empty, wraps, or a span of another size; error::exists: overlaps one;
@@ -89,21 +89,26 @@ public:
     }
 
     /// Takes away exactly what one map() added; error::not_found otherwise. Nothing more of it is found, and when this
-    /// returns nobody uses it; error::busy: some lease did not end in time, and the region stays as it was.
+    /// succeeds nobody uses it. It does not wait: error::again: some lease has not ended; error::busy: nor in all the
+    /// time from the first such answer on, and the region is as it was.
     result<void> unmap(const unmap_dma& what) {
         const std::size_t next = index_.after(what.iova);
         if (next == 0) return error::not_found;
         detail::dma_region& found = *index_.all()[next - 1];
         if (found.iova() != what.iova || found.size() != what.size) return error::not_found;
         found.close();
-        if (!wait_for(found, std::chrono::steady_clock::now() + patience_)) {
+        if (!soon(found)) {
+            const auto now = std::chrono::steady_clock::now();
+            if (found.patience() == std::chrono::steady_clock::time_point{}) found.set_patience(now + patience_);
+            if (now < found.patience()) return error::again;
+            found.set_patience({});
             found.reopen();
             return error::busy;
         }
         index_.remove(next - 1);
         return {};
     }
-    /// How long unmap() waits for leases to end.
+    /// How long unmap() says error::again.
     void set_patience(std::chrono::milliseconds most) noexcept { patience_ = most; }
 
     /// From now on, writes are logged: in `ranges` or, with none, to all memory that is mapped now or later. Answers
@@ -125,7 +130,8 @@ public:
     void clear() noexcept {
         for (auto* const each : index_.all()) each->close();
         while (!index_.all().empty()) {
-            static_cast<void>(wait_for(*index_.all().back(), std::chrono::steady_clock::time_point::max()));
+            // Whoever ends a lease tells nobody: it may be the last thing that is done to this map.
+            while (!soon(*index_.all().back())) std::this_thread::sleep_for(std::chrono::microseconds{50});
             index_.remove(index_.all().size() - 1);
         }
         log_.stop();
@@ -232,18 +238,13 @@ private:
         }
     }
 
-    /// False: it is in use still.
-    [[nodiscard]] static bool wait_for(const region& which, std::chrono::steady_clock::time_point until) {
-        for (unsigned tries = 0; !which.idle(); ++tries) {
-            if (tries < 1000) {
-                std::this_thread::yield();
-                continue;
-            }
-            // Whoever ends a lease tells nobody: it may be the last thing that is done to this map.
-            if (std::chrono::steady_clock::now() >= until) return false;
-            std::this_thread::sleep_for(std::chrono::microseconds{50});
+    /// Whether it is used no more, or only for as long as a copy may take.
+    [[nodiscard]] static bool soon(const region& which) noexcept {
+        for (unsigned tries = 0; tries < 100; ++tries) {
+            if (which.idle()) return true;
+            std::this_thread::yield();
         }
-        return true;
+        return which.idle();
     }
 
     template <class Copy, class Ask>

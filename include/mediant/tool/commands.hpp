@@ -166,6 +166,7 @@ private:
         command.add_option("--sandbox", serve_.sandbox, "no files, no programs for models: on, off, auto")
             ->check(CLI::IsMember({"auto", "on", "off"}))
             ->option_text("WHEN");
+        command.add_flag("--any-file", serve_.any_file, "DMA to files that are no memory, too");
         command.footer("An ID's device is the program's model of it, else plain memory; that of an\n"
                        "ADDRESS is bound to vfio-pci. Files that are shared hold what is trapped, too.\n"
                        "Prints \"listening on PATH\" when clients can connect; SIGINT and SIGTERM end it.\n"

@@ -62,6 +62,7 @@ inline void read_owner(std::string_view text, vfio_user::server_options& to, con
 /// What the options of `serve` say of the socket. Throws usage_error for what makes no sense.
 [[nodiscard]] inline vfio_user::server_options listening(const serve_options& from) {
     vfio_user::server_options to{.path = from.socket};
+    to.memory_files_only = !from.any_file;
     if (from.socket.empty() && from.fd < 0) {
         const auto given = activated_socket();
         if (!given)

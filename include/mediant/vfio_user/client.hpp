@@ -367,7 +367,7 @@ private:
             (head.flags & wire::type_mask) != wire::type_reply) {
             return abandon(error{EPROTO});
         }
-        if ((head.flags & wire::error_flag) != 0) return error{head.error == 0 ? EIO : static_cast<int>(head.error)};
+        if ((head.flags & wire::error_flag) != 0) return wire::error_of(head);
         fds_ = std::move((*came).fds);
         return std::move((*came).payload);
     }

@@ -4,6 +4,7 @@
 #include <mediant/core/requests.hpp>
 #include <mediant/core/result.hpp>
 #include <mediant/vfio_user/memory_guard.hpp>
+#include <mediant/vfio_user/received_files.hpp>
 #include <mediant/vfio_user/wire.hpp>
 
 #include <fcntl.h>
@@ -44,13 +45,16 @@ public:
         std::uint64_t before; // bytes of the mapping before `memory`, and after its `size`: it is in the file's pages
         std::uint64_t behind;
         memory_guard guard{}; // where the file can be cut short
+        bool left = false;    // by the device, at the client's end
     };
 
     /// What DMA maps are a multiple of, in address, size and file offset.
     static constexpr std::uint64_t page = 4096;
 
-    /// As many maps at most, and so many bytes of address space for those that are shared.
-    client_memory(std::size_t most, std::uint64_t most_bytes) : most_{most}, most_bytes_{most_bytes} {}
+    /// As many maps at most, and so many bytes of address space for those that are shared; `memory_only`: by files that
+    /// are memory.
+    client_memory(std::size_t most, std::uint64_t most_bytes, bool memory_only = false)
+        : most_{most}, most_bytes_{most_bytes}, memory_only_{memory_only} {}
     client_memory(const client_memory&) = delete;
     client_memory& operator=(const client_memory&) = delete;
     ~client_memory() { clear(); }
@@ -60,8 +64,8 @@ public:
 
     /// Checks a DMA_MAP and takes it up; `fd` is -1 where no file came. The caller keeps the descriptor: a mapping
     /// needs none. The specification: what overlaps is error::exists. error::invalid: unknown or no flags, empty,
-    /// misaligned, wraps, or past the file's end; error::no_space: too many, or too large together; else what mmap(2)
-    /// says.
+    /// misaligned, wraps, or past the file's end; error::no_space: too many, or too large together;
+    /// error::not_permitted: a file that is no memory; else what mmap(2) says. Throws std::bad_alloc, and then nothing changed.
     [[nodiscard]] result<added> add(const wire::dma_map& what, int fd) {
         if ((what.flags & ~(wire::dma_map_read | wire::dma_map_write)) != 0 || what.flags == 0) return error::invalid;
         if (what.size == 0 || ((what.address | what.size) & (page - 1)) != 0) return error::invalid;
@@ -69,17 +73,16 @@ public:
 
         region fresh{what.address, what.size, what.flags, fd >= 0, fd >= 0 ? what.offset : 0, 0, 0, nullptr, 0, 0, {}};
         if (fd >= 0) {
-            struct stat file {};
-            if (::fstat(fd, &file) != 0) return error{errno};
-            fresh.device = file.st_dev;
-            fresh.inode = file.st_ino;
+            if (memory_only_ && !is_memory_file(fd)) return error::not_permitted; // before anything is asked of it
+            const auto file = look_at(fd);
+            if (!file) return file.error();
+            fresh.device = file->device;
+            fresh.inode = file->inode;
             constexpr std::uint64_t most = std::numeric_limits<off_t>::max();
             if ((what.offset & (page - 1)) != 0 || what.offset > most || what.size > most - what.offset) {
                 return error::invalid;
             }
-            if (S_ISREG(file.st_mode) && !fits(what.offset, what.size, static_cast<std::uint64_t>(file.st_size))) {
-                return error::invalid;
-            }
+            if (file->type == S_IFREG && !fits(what.offset, what.size, file->size)) return error::invalid;
         }
 
         const auto next = after(what.address);
@@ -91,6 +94,8 @@ public:
         }
         if (next != regions_.end() && next->iova - what.address < what.size) return error::exists;
         if (regions_.size() >= most_) return error::no_space;
+        const auto place = next - regions_.begin();
+        if (regions_.size() == regions_.capacity()) regions_.reserve(std::max<std::size_t>(2 * regions_.size(), 8));
 
         if (fd >= 0) {
             const int how = ((what.flags & wire::dma_map_read) != 0 ? PROT_READ : 0) |
@@ -105,10 +110,15 @@ public:
             if (at == MAP_FAILED) return error{errno};
             bytes_ += whole;
             fresh.memory = static_cast<std::byte*>(at) + fresh.before;
-            if (const int seals = ::fcntl(fd, F_GET_SEALS); seals < 0 || (seals & F_SEAL_SHRINK) == 0)
-                fresh.guard = memory_guard{at, whole, lost_};
+            try {
+                if (const int seals = ::fcntl(fd, F_GET_SEALS); seals < 0 || (seals & F_SEAL_SHRINK) == 0)
+                    fresh.guard = memory_guard{at, whole, lost_};
+            } catch (...) {
+                unmap(fresh);
+                throw;
+            }
         }
-        return &*regions_.insert(next, std::move(fresh));
+        return &*regions_.insert(regions_.begin() + place, std::move(fresh));
     }
 
     /// The region that is exactly [iova, iova + size), or null.
@@ -149,6 +159,7 @@ private:
     /// takes back whole ones alone: a client that maps a part of one would leave it mapped here for good.
     [[nodiscard]] static std::uint64_t page_of(int fd) noexcept {
         struct statfs where {};
+        if (!is_memory_file(fd)) return page; // fstatfs() may wait for the file system
         if (::fstatfs(fd, &where) != 0 || where.f_type != HUGETLBFS_MAGIC) return page;
         return std::max(page, static_cast<std::uint64_t>(where.f_bsize));
     }
@@ -165,6 +176,7 @@ private:
 
     std::size_t most_;
     std::uint64_t most_bytes_;
+    bool memory_only_;
     std::uint64_t bytes_ = 0;       // mapped
     std::atomic<bool> lost_{false}; // set by a signal handler
     std::vector<region> regions_;   // sorted by iova, never overlapping

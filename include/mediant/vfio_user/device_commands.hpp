@@ -32,8 +32,11 @@ public:
 
     /// Takes all eventfds away from the device, which is still open.
     void disable_irqs() noexcept {
-        for (std::uint32_t i = 0; i < info_.irqs; ++i)
-            (void)device_.ioctl(disabled(i));
+        for (std::uint32_t i = 0; i < info_.irqs; ++i) {
+            try {
+                (void)device_.ioctl(disabled(i));
+            } catch (...) {} // release() is what counts
+        }
     }
 
     /// `regions`: as many as are shown.

@@ -23,13 +23,19 @@ class patience {
 public:
     explicit patience(std::chrono::nanoseconds length) noexcept : end_{std::chrono::steady_clock::now() + length} {}
 
+    [[nodiscard]] std::chrono::steady_clock::time_point end() const noexcept { return end_; }
+    /// 0 where it is over.
+    [[nodiscard]] std::chrono::nanoseconds left() const noexcept {
+        return std::max(end_ - std::chrono::steady_clock::now(), std::chrono::steady_clock::duration{0});
+    }
+
     /// Waits until the descriptor is ready for one of `events` and says for which; 0: it is over. A hang-up or an
     /// error of the descriptor is POLLIN: a receive tells more.
     [[nodiscard]] short wait(int fd, short events) const noexcept {
         for (;;) {
-            const auto left = std::max(end_ - std::chrono::steady_clock::now(), std::chrono::steady_clock::duration{0});
-            const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(left);
-            const timespec time{static_cast<time_t>(seconds.count()), static_cast<long>((left - seconds).count())};
+            const auto now = left();
+            const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(now);
+            const timespec time{static_cast<time_t>(seconds.count()), static_cast<long>((now - seconds).count())};
             pollfd what{fd, events, 0};
             const int ready = ::ppoll(&what, 1, &time, nullptr);
             if (ready > 0)
@@ -71,7 +77,7 @@ public:
         noexcept {
         if ((header.flags & wire::error_flag) != 0) {
             if (header.size != sizeof header) return error{EPROTO};
-            return header.error == 0 || header.error > most_errno ? error::io : error{static_cast<int>(header.error)};
+            return wire::error_of(header);
         }
         const std::size_t size = header.size - sizeof header;
         const bool write = command_ == wire::command::dma_write;
@@ -92,7 +98,6 @@ public:
 
 private:
     static constexpr std::size_t short_reply = sizeof(std::uint64_t) + sizeof(std::uint32_t);
-    static constexpr std::uint32_t most_errno = 4095;
 
     dma_call(wire::command what, std::uint16_t id, std::uint64_t address, std::uint64_t count,
              std::span<const std::byte> from, std::span<std::byte> to) noexcept

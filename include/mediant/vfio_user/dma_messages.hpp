@@ -32,9 +32,10 @@ namespace mediant::vfio_user {
 /// replies come among the client's commands: those that come meanwhile wait, and are served when the device has
 /// returned from what it does, in order. There may be no more of them than the inbox has room for beside the reply.
 ///
-/// No read or write lasts longer than the time that it is given. One that was not answered in that time is not
-/// forgotten: until its answer has come all others fail at once, with error::busy, so that a client that says nothing
-/// is waited for once. Other errors: what the client answers; error{ETIMEDOUT}; error{ECONNRESET}, it is gone;
+/// No read or write lasts longer than the time that it is given, and those of the session's thread between two calls of
+/// own() no longer than its budget, all together: then they fail with error::busy. One that was not answered in time is
+/// not forgotten: until its answer has come all others fail at once, with error::busy, so that a client that says
+/// nothing is waited for once. Other errors: what the client answers; error{ETIMEDOUT}; error{ECONNRESET}, it is gone;
 /// error{EPROTO}, its answer makes no sense; error::no_space, more commands came than may wait; error::not_supported,
 /// another thread without a twin socket; error::no_device, the connection is at its end.
 class dma_messages final : public remote_memory {
@@ -42,8 +43,8 @@ public:
     /// Of a session: its inbox and outbox, the message that it is working on, its socket. `ends` is set when it is
     /// broken.
     dma_messages(inbox& in, message& shown, outbox& out, int socket, std::chrono::milliseconds limit,
-                 bool& ends) noexcept
-        : in_{in}, shown_{shown}, out_{out}, socket_{socket}, limit_{limit}, ends_{ends} {}
+                 std::chrono::milliseconds budget, bool& ends) noexcept
+        : in_{in}, shown_{shown}, out_{out}, socket_{socket}, limit_{limit}, budget_{budget}, ends_{ends} {}
     dma_messages(const dma_messages&) = delete;
     dma_messages& operator=(const dma_messages&) = delete;
 
@@ -56,8 +57,13 @@ public:
     }
     /// Whether there is something to call.
     [[nodiscard]] bool usable() const noexcept { return most_ != 0 && limit_.count() > 0; }
-    /// The session's thread is this one.
-    void own() noexcept { owner_.store(this_thread(), std::memory_order_relaxed); }
+    /// The session's thread is this one, and it has all of its budget.
+    void own() noexcept {
+        owner_.store(this_thread(), std::memory_order_relaxed);
+        spent_ = {};
+    }
+    /// Whether the session's thread has read or written since.
+    [[nodiscard]] bool used() const noexcept { return spent_.count() != 0; }
     /// From now on everything fails, what waits too.
     void close() noexcept {
         closed_.store(true);
@@ -91,11 +97,22 @@ private:
 
     template <class Byte>
     [[nodiscard]] answer transfer(std::uint64_t iova, std::span<Byte> bytes) noexcept {
-        if (!usable() || (!has_twin_ && owner_.load(std::memory_order_relaxed) != this_thread()))
-            return {0, error::not_supported};
-        std::unique_lock<std::mutex> alone{one_, std::defer_lock};
-        if (has_twin_) alone.lock();
-        const patience until{limit_};
+        const bool own = owner_.load(std::memory_order_relaxed) == this_thread();
+        if (!usable() || (!has_twin_ && !own)) return {0, error::not_supported};
+        const std::chrono::nanoseconds left = own ? std::min<std::chrono::nanoseconds>(limit_, budget_ - spent_) : limit_;
+        if (left.count() <= 0) return {0, error::busy};
+        const patience until{left};
+        answer came{0, error::busy};
+        // Others may have the twin socket for as long as each may wait: that is this one's wait, too.
+        if (std::unique_lock<std::timed_mutex> alone{one_, std::defer_lock};
+            !has_twin_ || alone.try_lock_until(until.end()))
+            came = transfer(iova, bytes, until);
+        if (own) spent_ += std::max(left - until.left(), std::chrono::nanoseconds{1});
+        return came;
+    }
+
+    template <class Byte>
+    [[nodiscard]] answer transfer(std::uint64_t iova, std::span<Byte> bytes, const patience& until) noexcept {
         for (std::size_t done = 0; done < bytes.size();) {
             if (closed_.load()) return {done, error::no_device};
             const auto part = bytes.subspan(done, std::min(bytes.size() - done, most_));
@@ -177,6 +194,8 @@ private:
     outbox& out_;
     int socket_;
     std::chrono::milliseconds limit_;
+    std::chrono::nanoseconds budget_;
+    std::chrono::nanoseconds spent_{}; // of it, by the session's thread
     bool& ends_;
     std::size_t most_ = 0;
     bool has_twin_ = false;
@@ -187,7 +206,7 @@ private:
     std::uint16_t next_ = 0;
     std::atomic<bool> closed_{false};
     std::atomic<const void*> owner_{nullptr};
-    std::mutex one_;
+    std::timed_mutex one_;
     twin_socket twin_;
 };
 

@@ -16,7 +16,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdint>
-#include <new>
+#include <exception>
 #include <optional>
 #include <string>
 #include <system_error>
@@ -56,9 +56,9 @@ private:
 
     void ready(const watched& which, std::uint32_t events) override {
         if (&which == &listening_) return accept();
-        if (!session_) return; // an event of a connection that another event has ended
-        advance();
-        if (session_->closed()) return drop();
+        if (!session_ || session_->waits()) return; // an event of a connection that another event has changed
+        // Where it took its share of time the connection is as ready in the next turn.
+        if (advance() || session_->closed() || session_->waits()) return settle();
         // Where it does not read, the client's end shows when it is written to.
         if ((events & EPOLLOUT) != 0 || !session_->wants_to_read())
             session_->resume();
@@ -73,15 +73,16 @@ private:
             loop().watch(listening_, listener_.fd(), EPOLLIN);
         }
         if (handshake_ <= now) return drop();
-        advance();
+        const bool waited = again_ <= now;
+        if (waited) again_ = never;
+        if (!advance() && waited && session_) session_->resume();
         if (session_) return settle();
         arm();
     }
 
     void go_on() override {
         if (!session_ || !session_->runnable()) return;
-        advance();
-        if (session_->runnable()) session_->resume();
+        if (!advance() && session_->runnable()) session_->resume();
         settle();
     }
 
@@ -121,11 +122,12 @@ private:
         }
         try {
             session_.emplace(device_, std::move(socket), options_);
-        } catch (const std::bad_alloc&) {
+            loop().watch(connected_, session_->fd(), EPOLLIN);
+        } catch (const std::exception&) { // no memory, here or in the kernel
+            hang_up();
             return accept_later(); // this client is gone, the others of the loop need not be
         }
         loop().watch(listening_, listener_.fd(), 0);
-        loop().watch(connected_, session_->fd(), EPOLLIN);
         const auto patience = std::chrono::duration_cast<std::chrono::nanoseconds>(options_.handshake_timeout).count();
         if (patience > 0) handshake_ = event_loop::now() + static_cast<std::uint64_t>(patience);
         arm();
@@ -140,6 +142,14 @@ private:
 
     /// After anything that may have ended the connection or changed what to wait for.
     void settle() {
+        if (session_->closed()) session_->end(); // if its memory was lost
+        if (session_->waits()) {
+            loop().unwatch(connected_);
+            if (again_ == never) again_ = event_loop::now() + 1'000'000u; // who lets go tells nobody
+            handshake_ = never;
+            return arm();
+        }
+        again_ = never;
         if (session_->closed()) return drop();
         if (session_->open()) handshake_ = never;
         loop().watch(connected_, session_->fd(),
@@ -161,7 +171,7 @@ private:
         if (session_ && session_->opened()) ++served_;
         event_loop::forget(connected_);
         session_.reset(); // closing the socket takes it out of the epoll set
-        handshake_ = never;
+        handshake_ = again_ = never;
     }
 
     // Time.
@@ -174,18 +184,19 @@ private:
             return false;
     }
 
-    /// Gives the device its time before the client sees it.
-    void advance() {
+    /// Gives the device its time before the client sees it. True: that took the client's share of this turn.
+    bool advance() {
         if constexpr (has_deadline<Device>) {
-            if (!serving()) return;
+            if (!serving()) return false;
             if (const auto due = device_.deadline()) {
-                if (const auto at = event_loop::now(); *due <= at) session_->advance(at);
+                if (const auto at = event_loop::now(); *due <= at) return session_->advance(at);
             }
         }
+        return false;
     }
 
     void arm() {
-        std::uint64_t first = std::min(handshake_, retry_);
+        std::uint64_t first = std::min({handshake_, retry_, again_});
         if constexpr (has_deadline<Device>) {
             if (serving()) first = std::min(first, device_.deadline().value_or(never));
         }
@@ -200,6 +211,7 @@ private:
     std::optional<session<Device>> session_;
     std::uint64_t handshake_ = never; // when a client's patience ends, ours with it
     std::uint64_t retry_ = never;     // when to accept again
+    std::uint64_t again_ = never;     // when to look whether the device has let go of memory
     std::uint64_t served_ = 0;
     std::atomic<int> connection_{-1}; // while wait() is in it
     static_assert(std::atomic<int>::is_always_lock_free);

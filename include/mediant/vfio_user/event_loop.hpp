@@ -164,6 +164,11 @@ public:
         which.fd = fd;
         which.events = events;
     }
+    /// The descriptor stays open, and nothing of it is of interest, not even its end.
+    void unwatch(source::watched& which) noexcept {
+        if (which.fd >= 0) ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, which.fd, nullptr);
+        forget(which);
+    }
     /// The descriptor was closed, or is about to be, which takes it out of the epoll set.
     static void forget(source::watched& which) noexcept {
         which.fd = -1;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <mediant/vfio_user/options.hpp>
+#include <mediant/vfio_user/received_files.hpp>
 #include <mediant/vfio_user/wire.hpp>
 
 #include <sys/socket.h>
@@ -201,7 +202,7 @@ public:
         for (std::size_t i = held_; i < fd_count_; ++i) {
             auto where = places_[i];
             if (where >= place && where < place + size) {
-                ::close(fds_[i]);
+                close_received(fds_[i]);
                 continue;
             }
             if (where >= place + size) where -= size;
@@ -270,7 +271,7 @@ private:
                     fds_[fd_count_] = fd;
                     places_[fd_count_++] = last;
                 } else {
-                    ::close(fd);
+                    close_received(fd);
                     lose(E2BIG, last);
                 }
             }
@@ -297,7 +298,7 @@ private:
     /// Closes the first `count` and keeps the others.
     void close_fds(std::size_t count) noexcept {
         for (std::size_t i = 0; i < count; ++i) {
-            if (fds_[i] >= 0) ::close(fds_[i]);
+            if (fds_[i] >= 0) close_received(fds_[i]);
         }
         std::copy(fds_.begin() + static_cast<std::ptrdiff_t>(count),
                   fds_.begin() + static_cast<std::ptrdiff_t>(fd_count_), fds_.begin());

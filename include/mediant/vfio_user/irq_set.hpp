@@ -3,7 +3,7 @@
 
 #include <mediant/core/requests.hpp>
 #include <mediant/core/result.hpp>
-#include <mediant/vfio_user/socket.hpp>
+#include <mediant/vfio_user/received_files.hpp>
 #include <mediant/vfio_user/wire.hpp>
 
 #include <fcntl.h>

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <mediant/core/result.hpp>
+#include <mediant/device/dirty_log.hpp>
 #include <mediant/migration/state.hpp>
 #include <mediant/vfio_user/inbox.hpp>
 #include <mediant/vfio_user/replies.hpp>
@@ -12,6 +13,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 
 namespace mediant::vfio_user {
@@ -27,6 +29,14 @@ public:
     /// `max_data`: bytes of the stream in one message at most.
     migration_commands(Device& device, replies& out, std::uint32_t max_data) noexcept
         : device_{device}, out_{out}, max_data_{max_data} {}
+
+    /// What VERSION says of a device that migrates: the page size of its log of what it wrote.
+    [[nodiscard]] std::optional<std::uint64_t> pgsize() {
+        if constexpr (migratable<Device>) {
+            if (device_.migration_flags() != 0) return device::dirty_log::least_page;
+        }
+        return {};
+    }
 
     /// Fewer bytes than were asked for are the last ones.
     [[nodiscard]] bool read(const message& what) {

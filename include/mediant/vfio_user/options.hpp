@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <mediant/device/log.hpp>
+
 #include <chrono>
 #include <cstdint>
 #include <optional>
@@ -32,6 +34,11 @@ struct server_options {
     /// Bytes of a client's shared memory that are mapped at a time. Address space is what the clients of a process have
     /// in common: 128 TiB, and one that took all of it would stop the others.
     std::uint64_t max_dma_bytes = std::uint64_t{1} << 42;
+    /// DMA_MAP takes only files that are memory: of memfd_create(2), a tmpfs or a hugetlbfs; others are EPERM, and a line
+    /// in the log. To touch another may wait for whom it is from, a client's own file system (FUSE) for one, which holds
+    /// the loop for as long as it likes. So it is to be for clients that are not trusted; those of QEMU share memory of
+    /// memory-backend-memfd, or memory-backend-file with share=on and a mem-path in /dev/shm or on a hugetlbfs.
+    bool memory_files_only = false;
     std::uint32_t max_regions = 64;         ///< of the device; more are not shown
     std::uint32_t max_version_data = 16384; ///< bytes of JSON in VERSION
     int backlog = 4;                        ///< clients that wait while one is served
@@ -43,8 +50,15 @@ struct server_options {
     /// waits, and with it every device of its loop. How long one read or write of a device may take; while an answer is
     /// overdue the others fail at once. 0: such memory cannot be reached.
     std::chrono::milliseconds dma_timeout{1000};
+    /// How long all those of a client's device may take in one turn of the loop, however many they are and however well
+    /// timed the answers; what is more fails (error::busy) until the next turn, when others were served. Other threads
+    /// of the device have dma_timeout alone.
+    std::chrono::milliseconds dma_budget{1000};
     /// Gives clients that know of it a socket of its own for those messages.
     bool twin_socket = true;
+
+    /// Gets lines about what clients are refused, of which they are told by an errno alone; none: standard error.
+    device::log_sink log{};
 };
 
 } // namespace mediant::vfio_user

@@ -67,14 +67,15 @@ inline constexpr std::uint32_t sandbox_architecture =
     return {};
 }
 
-/// Takes from this thread, and from those that it starts later, all but the system calls that serving devices needs,
-/// for good (seccomp(2), no_new_privs): it takes clients, moves bytes, maps memory that is not executable, signals
+/// Takes from all threads of this process, and from those that they start later, all but the system calls that serving
+/// devices needs, for good (seccomp(2) with SECCOMP_FILTER_FLAG_TSYNC, no_new_privs): it takes clients, moves bytes, maps memory that is not executable, signals
 /// eventfds, makes memory files and threads. It opens no file, connects to nothing, starts no program, and changes no
 /// right.
 ///
 /// Whoever tries gets EPERM, and a line on standard error says what it was; `hint` ends that line. A system call of
 /// another architecture ends the process. `more` are system calls that the program's own devices need (__NR_…). Errors
-/// are those of prctl(2); error::not_supported where no_sandbox() says so.
+/// are those of prctl(2) and seccomp(2); error::busy: another thread has a filter of its own already, and then none is
+/// bound; error::not_supported where no_sandbox() says so.
 ///
 /// Everything that needs a path is to be open before: listen, look up users, load what is to be loaded.
 [[nodiscard]] result<void> enter_sandbox(std::string_view hint = {}, std::span<const int> more = {});
@@ -153,11 +154,13 @@ private:
             __NR_fallocate,
             __NR_fstat,
             __NR_newfstatat,
+            __NR_statx,
             __NR_fstatfs, // the second with a path too, which tells little
             __NR_eventfd2,
             __NR_io_setup, // signal_eventfd()
             __NR_io_submit,
             __NR_io_getevents,
+            __NR_io_destroy,
             __NR_timerfd_create,
             __NR_timerfd_settime,
             __NR_timerfd_gettime,
@@ -340,8 +343,9 @@ inline result<void> enter_sandbox(std::string_view hint, std::span<const int> mo
     const sock_fprog what{static_cast<unsigned short>(program.size()), program.data()};
     if (!detail::sandbox_refusal::install(hint)) return error{errno};
     if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return error{errno};
-    if (::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &what, 0, 0) != 0) return error{errno};
-    return {};
+    const long left = ::syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &what);
+    if (left < 0) return error{errno};
+    return left == 0 ? result<void>{} : error::busy; // else the ID of such a thread
 }
 
 } // namespace mediant::vfio_user

@@ -19,6 +19,11 @@ namespace mediant::vfio_user {
 /// Calls are serialised. Between open() and release(), and only then, come accesses and requests. At the client's
 /// end the server unmaps its memory (unmap_dma), disables its interrupts (set_irqs) and then calls release(), after
 /// which the device touches none of the memory, whatever it answered before.
+///
+/// An unmap_dma that must wait for threads of the device does not: it answers error::again, and is asked again, while
+/// other devices are served. At the client's end it is asked until it has let go (error::busy will not do). What a
+/// device throws is an error of the client's command (ENOMEM, EIO), in advance() the end of the connection; release()
+/// must not throw.
 template <class D> concept servable = requires(D& device, read_access read, write_access write, region_index region) {
     { device.open() } -> std::same_as<result<void>>;
     {device.release()};

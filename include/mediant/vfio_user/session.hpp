@@ -22,10 +22,13 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <new>
 #include <optional>
+#include <thread>
 #include <utility>
 
 namespace mediant::vfio_user {
@@ -36,7 +39,10 @@ namespace mediant::vfio_user {
 /// An error is a reply with the errno and the client's message ID, and the next message works. What ends the
 /// connection: the client's end, a send that fails, a first message that is no acceptable VERSION, and shared memory
 /// that turns out to have been cut short. Structs that carry an argsz may be longer than what is known, others must
-/// have their exact size.
+/// have their exact size. What a device throws is its answer: ENOMEM for want of memory, else EIO.
+///
+/// DMA_UNMAP, and the end of a connection, may have to wait for threads of the device that use the memory (error::again
+/// of unmap_dma): nothing here does. waits() says so, and resume() goes on; till then no other message is taken.
 template <servable Device>
 class session {
 public:
@@ -48,12 +54,18 @@ public:
           max_fds_{std::min(options.max_msg_fds, most_fds)},
           in_{access_size + max_data_, std::clamp<std::uint32_t>(options.max_queued, 64 * 1024, 1u << 30)},
           out_{access_size + max_data_ + 64 * 1024},
-          remote_{in_, next_, out_, socket_.get(), options.dma_timeout, closing_}, regions_{device, out_, max_data_},
-          dma_{device, out_, options.max_dma_maps, options.max_dma_bytes}, whole_{device, out_},
+          remote_{in_, next_, out_, socket_.get(), options.dma_timeout, options.dma_budget, closing_}, regions_{device, out_, max_data_},
+          dma_{device, out_, options}, whole_{device, out_},
           migration_{device, out_, max_data_} {}
     session(const session&) = delete;
     session& operator=(const session&) = delete;
-    ~session() { end(); }
+    /// Waits for the device's threads, however long that takes.
+    ~session() {
+        while (!closed_) {
+            end(false);
+            if (!closed_) std::this_thread::sleep_for(std::chrono::microseconds{50});
+        }
+    }
 
     /// Receives once, answers what is complete, sends once. With `wait` it blocks until something comes.
     void receive(bool wait = false) {
@@ -70,18 +82,27 @@ public:
     /// Goes on after the socket took nothing (it does now), or after runnable().
     void resume() {
         remote_.own();
+        if (ending_) return end();
         blocked_ = false;
         if (flush()) process();
     }
 
-    /// Gives the device its time, and answers what came while it asked the client for memory.
-    void advance(std::uint64_t now)
+    /// Gives the device its time, and answers what came while it asked the client for memory. True: it asked, or those
+    /// that came did, and others should have their turn.
+    bool advance(std::uint64_t now)
         requires has_deadline<Device>
     {
         remote_.own();
-        device_.advance(now);
-        if (closing_) return end();
-        process();
+        try {
+            device_.advance(now);
+        } catch (...) {
+            closing_ = true; // what it wanted to do is not done, and nobody could be told
+        }
+        if (closing_)
+            end();
+        else
+            process();
+        return remote_.used();
     }
 
     [[nodiscard]] int fd() const noexcept { return socket_.get(); }
@@ -97,18 +118,24 @@ public:
     [[nodiscard]] bool runnable() const noexcept { return runnable_; }
     /// Nothing is under way: the next thing to do is to wait for the client.
     [[nodiscard]] bool idle() const noexcept { return open_ && !(stalled_ | runnable_ | blocked_); }
+    /// A thread of the device has not let go of memory yet: nothing is to be done but to call resume() in a while.
+    [[nodiscard]] bool waits() const noexcept { return later_ | (ending_ && !closed_); }
 
-    /// Releases the device; without effect where that was done.
-    [[gnu::noinline]] void end() noexcept {
+    /// Releases the device, as soon as its threads let go of the client's memory: closed(), or waits(). Without effect
+    /// where that was done. `patient`: it is not released before, whatever it says.
+    [[gnu::noinline]] void end(bool patient = true) noexcept {
+        if (closed_) return;
+        ending_ = stalled_ = true;
         remote_.close();
-        if (open_) {
-            open_ = false;
-            dma_.unmap_all();
+        open_ = runnable_ = blocked_ = later_ = false;
+        if (taken_) {
+            if (!dma_.unmap_all(patient)) return;
+            taken_ = false;
             whole_.disable_irqs();
             device_.release();
         }
         dma_.clear();
-        stalled_ = runnable_ = blocked_ = false;
+        stalled_ = false;
         closed_ = true;
     }
 
@@ -118,15 +145,41 @@ private:
     /// How often the buffer of replies may fill up before others have their turn.
     static constexpr int share = 8;
 
-    /// Answers what the inbox holds, as far as there is room for replies.
+    /// Answers what the inbox holds, as far as there is room for replies, and whatever the device throws.
     void process() {
-        stalled_ = runnable_ = false;
+        for (;;) {
+            int why = EIO;
+            try {
+                return answer_all();
+            } catch (const std::bad_alloc&) {
+                why = ENOMEM;
+            } catch (...) {}
+            if (!answer_thrown(why)) return;
+        }
+    }
+
+    /// False: the connection is over.
+    [[gnu::noinline]] bool answer_thrown(int why) noexcept {
+        later_ = false;
+        // Room was looked for before the device was asked.
+        if (!out_.has_room(small_reply)) return end(), false;
+        out_.reply_error(next_, why);
+        in_.pop(next_);
+        if (opened_ && !closing_) return true;
+        if (!remote_.broken()) (void)flush();
+        return end(), false;
+    }
+
+    void answer_all() {
+        stalled_ = runnable_ = later_ = false;
         int turns = 0;
         while (in_.next(next_)) {
             if (!handle(next_)) [[unlikely]] {
+                if (dma_.waits()) return wait();
                 const bool room = make_room();
                 const bool enough = room && ++turns > share;
                 if (enough || !room || !handle(next_)) {
+                    if (dma_.waits()) return wait();
                     next_.taken = 0; // it will be shown again
                     runnable_ = enough;
                     stalled_ = !enough && !closed_;
@@ -143,6 +196,17 @@ private:
         if (!blocked_) (void)flush();
         if (dma_.lost()) [[unlikely]]
             end();
+    }
+
+    /// The message at hand is answered later; what was answered is not kept back.
+    [[gnu::noinline]] void wait() {
+        if (next_.taken == 0) { // its place was given to what came while the device asked for memory
+            out_.reply_error(next_, EBUSY);
+            in_.pop(next_);
+        }
+        next_.taken = 0; // it will be shown again
+        later_ = stalled_ = true;
+        if (!blocked_) (void)flush();
     }
 
     /// Sends what waits, all of it, or says that this must wait.
@@ -233,7 +297,7 @@ private:
         if (!theirs) return to_errno(theirs.error());
 
         if (const auto opened = device_.open(); !opened) return to_errno(opened.error());
-        open_ = true;
+        open_ = taken_ = true;
         const auto info = device_.ioctl(get_device_info{});
         if (!info) return abandon(info.error());
         whole_.open(*info);
@@ -251,7 +315,8 @@ private:
                                                     .pgsizes = client_memory::page,
                                                     .write_multiple = theirs->write_multiple,
                                                     .twin_socket = static_cast<bool>(twin_end_),
-                                                    .twin_fd_index = twin_end_ ? std::optional{0u} : std::nullopt});
+                                                    .twin_fd_index = twin_end_ ? std::optional{0u} : std::nullopt,
+                                                    .migration_pgsize = migration_.pgsize()});
         std::memcpy(wire::store(out_.tail() + header_size, version), ours.data(), size);
         out_.commit_reply(what, sizeof version + size);
         if (twin_end_) out_.attach(twin_end_.get());
@@ -269,7 +334,7 @@ private:
 
     /// The device opened but cannot be served.
     [[nodiscard]] int abandon(error why) noexcept {
-        open_ = false;
+        open_ = taken_ = false;
         device_.release();
         return to_errno(why);
     }
@@ -289,11 +354,14 @@ private:
     device_commands<Device> whole_;
     migration_commands<Device> migration_;
     bool open_ = false;        // the device is, and VERSION was accepted
+    bool taken_ = false;       // the device is, still
     bool opened_ = false;      // and stays so
+    bool ending_ = false;      // the connection is over
     bool closed_ = false;      // for good
+    bool later_ = false;       // the message at hand is to be answered again
     bool closing_ = false;     // when what waits was tried to be sent
     bool blocked_ = false;     // the socket takes nothing
-    bool stalled_ = false;     // a message waits for room for its reply
+    bool stalled_ = false;     // a message waits, for room for its reply or whatever
     bool runnable_ = false;    // had its share
 };
 

@@ -17,6 +17,7 @@
 #include <cstddef>
 #include <cstring>
 #include <ctime>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -53,13 +54,6 @@ namespace detail {
         if (errno != EINTR) return error{errno};
     }
     return fd;
-}
-
-/// Whether writing eight bytes to `fd` can do no harm: true for an eventfd, false for a pipe or socket (which raise
-/// SIGPIPE) and for a file. Other anonymous inodes pass; a write to those fails.
-[[nodiscard]] inline bool may_be_eventfd(int fd) noexcept {
-    struct stat what {};
-    return ::fstat(fd, &what) == 0 && (what.st_mode & S_IFMT) == 0;
 }
 
 /// A listening socket with a path of its own.
@@ -100,19 +94,18 @@ public:
         const auto hidden = detail::socket_address("/proc/self/fd/" + std::to_string(folder->get()) + "/" + name);
         if (!hidden) return hidden.error();
         ::unlinkat(folder->get(), name.c_str(), 0); // of a process that had our number and died here
+        // The file has the socket's own mode, less what umask takes: never more than is wanted.
+        if (options.mode && ::fchmod(made.fd_.get(), *options.mode) != 0) return error{errno};
         if (::bind(made.fd_.get(), reinterpret_cast<const sockaddr*>(&*hidden), sizeof *hidden) != 0) return error{errno};
-        struct stat there {};
         const auto refuse = [&] {
             const error why{errno};
             ::unlinkat(folder->get(), name.c_str(), 0);
             return why;
         };
-        const bool owned = options.owner || options.group;
-        if (owned && ::fchownat(folder->get(), name.c_str(), options.owner.value_or(static_cast<uid_t>(-1)),
-                                options.group.value_or(static_cast<gid_t>(-1)), AT_SYMLINK_NOFOLLOW) != 0)
-            return refuse();
-        if (options.mode && ::fchmodat(folder->get(), name.c_str(), *options.mode, 0) != 0) return refuse();
-        if (::listen(made.fd_.get(), options.backlog) != 0 || ::fstatat(folder->get(), name.c_str(), &there, 0) != 0 ||
+        const auto file = own_file(folder->get(), name);
+        if (!file || !set_rights(*file, options)) return refuse();
+        struct stat there {};
+        if (::listen(made.fd_.get(), options.backlog) != 0 || ::fstat(file->get(), &there) != 0 ||
             !move_into_place(folder->get(), name, path, *address))
             return refuse();
         made.path_ = path;
@@ -155,6 +148,27 @@ private:
             ::nanosleep(&pause, nullptr);
         }
         return fd;
+    }
+
+    /// The file that was just bound, whatever is at its name since: others may write in the folder, and a link of theirs
+    /// would give them whatever it leads to. A socket of ours with one name is the one, or as good.
+    [[nodiscard]] static std::optional<unique_fd> own_file(int folder, const std::string& name) {
+        unique_fd file{::openat(folder, name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC)};
+        if (!file) return {};
+        struct stat is {};
+        if (::fstat(file.get(), &is) != 0) return {};
+        errno = EPERM;
+        if (!S_ISSOCK(is.st_mode) || is.st_uid != ::geteuid() || is.st_nlink != 1) return {};
+        return file;
+    }
+
+    /// Mode and owner of that very file; else errno says why.
+    [[nodiscard]] static bool set_rights(const unique_fd& file, const server_options& options) {
+        const auto owner = options.owner.value_or(static_cast<uid_t>(-1));
+        const auto group = options.group.value_or(static_cast<gid_t>(-1));
+        if ((options.owner || options.group) && ::fchownat(file.get(), "", owner, group, AT_EMPTY_PATH) != 0) return false;
+        // fchmod() takes no such descriptor, its name in /proc leads to it alone.
+        return !options.mode || ::chmod(("/proc/self/fd/" + std::to_string(file.get())).c_str(), *options.mode) == 0;
     }
 
     /// Gives the socket its path: a free one, or that of a stale socket.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <mediant/core/requests.hpp>
+#include <mediant/core/result.hpp>
 #include <mediant/migration/state.hpp>
 
 #include <linux/vfio.h>
@@ -60,6 +61,11 @@ struct header {
     std::uint32_t flags;
     std::uint32_t error; ///< errno, in a reply with error_flag
 };
+
+/// What a reply with error_flag says. What is no errno (1 to MAX_ERRNO of linux/err.h) is EIO: a peer may send anything.
+[[nodiscard]] constexpr error error_of(const header& reply) noexcept {
+    return reply.error == 0 || reply.error > 4095 ? error::io : error{static_cast<std::int32_t>(reply.error)};
+}
 
 /// VERSION both ways; JSON text with its NUL may follow.
 struct version {

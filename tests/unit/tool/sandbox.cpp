@@ -20,6 +20,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <filesystem>
 #include <functional>
@@ -166,6 +167,25 @@ TEST_CASE("what serving needs is there") {
     INFO(end.said);
     CHECK(end.code == 0);
     CHECK(end.said == "sandbox: refused openat\n");
+}
+
+TEST_CASE("threads that were there before are in it, too") {
+    if (!here()) return;
+    const auto end = apart([] {
+        std::atomic<int> turn{0};
+        bool kept = false;
+        std::thread before{[&] {
+            turn = 1;
+            while (turn != 2) std::this_thread::yield();
+            kept = ::open("/etc/passwd", O_RDONLY) < 0 && errno == EPERM;
+        }};
+        while (turn != 1) std::this_thread::yield();
+        const bool entered = enter_sandbox().has_value();
+        turn = 2;
+        before.join();
+        return entered && kept ? 0 : 1;
+    });
+    CHECK(end.code == 0);
 }
 
 TEST_CASE("a program may have system calls of its own left") {

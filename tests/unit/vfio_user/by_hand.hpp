@@ -135,7 +135,8 @@ public:
     /// Lets the server do all that it can.
     void pump() {
         while (!server->closed()) {
-            if (server->runnable()) {
+            if (server->waits()) std::this_thread::yield();
+            if (server->runnable() || server->waits()) {
                 server->resume();
                 continue;
             }

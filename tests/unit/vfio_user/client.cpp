@@ -67,3 +67,16 @@ TEST_CASE("vfio-user: the client header against the server") {
     CHECK(peer.reset());
     CHECK(device.resets == 1);
 }
+
+TEST_CASE("vfio-user: what a server calls an error and is no errno is EIO to the client") {
+    for (const std::uint32_t said : {0u, 4096u, 0x7fff'ffffu, 0x8000'0000u, 0xffff'fff4u}) {
+        int pair[2];
+        REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
+        client ours{unique_fd{pair[0]}}, server{unique_fd{pair[1]}};
+        REQUIRE(server.send(client::compose({1, static_cast<std::uint16_t>(wire::command::device_reset), 0,
+                                             wire::type_reply | wire::error_flag, said})));
+        CHECK(ours.reset().error() == error::io);
+    }
+    CHECK(wire::error_of({0, 0, 0, 0, 4095}) == error{4095});
+    CHECK(wire::error_of({0, 0, 0, 0, EBUSY}) == error::busy);
+}

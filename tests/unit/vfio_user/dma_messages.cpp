@@ -702,6 +702,70 @@ TEST_CASE("vfio-user DMA by messages: by a device's own clock, while its client 
     CHECK(right == 200);
 }
 
+TEST_CASE("vfio-user DMA by messages: however well timed the answers, a turn has its budget") {
+    const bool twin = GENERATE(false, true);
+    CAPTURE(twin);
+    agreed at{twin, {.dma_timeout = 10s, .dma_budget = 300ms}};
+    bytes memory(0x1000);
+    at.map(0, memory);
+    std::vector<answer> all;
+    at.device.on_write = [&](write_access what) {
+        for (int i = 0; i < 10; ++i) {
+            std::array<std::byte, 4> got{};
+            all.push_back(at.dma().read(0, got));
+        }
+        return answer{what.bytes.size()};
+    };
+    std::atomic<bool> over{false};
+    const beside other{[&] {
+        while (!over) {
+            pollfd what{twin ? at.peer.twin_fd() : at.peer.fd(), POLLIN, 0};
+            if (::poll(&what, 1, 10) <= 0) continue;
+            auto asked = client::receive(what.fd);
+            if (!asked) return;
+            if (wire::command{asked->header.command} != command::dma_read) continue; // a reply to the writes
+            std::this_thread::sleep_for(100ms);
+            (void)client::send_to(what.fd, crafted{*asked}.whole());
+        }
+    }};
+    const auto write = [&] {
+        all.clear();
+        at.send(write_of(region_index::bar0, 0, std::array<std::byte, 4>{}, 7, wire::no_reply));
+        while (all.empty()) at.pump();
+    };
+    write();
+    // No more than three answers of 100 ms each were there in time; the last was waited for in vain, or there was no time.
+    CHECK(std::count(all.begin(), all.end(), answer{4, error::none}) <= 3);
+    CHECK(all.back() == answer{0, error::busy});
+    // Others have their turn, and then so has this client.
+    CHECK(eventually([&] { return write(), all.front() == answer{4, error::none}; }));
+    over = true;
+}
+
+TEST_CASE("vfio-user DMA by messages: the loop does not wait for a thread that waits for the client") {
+    agreed at{true, {.dma_timeout = 60s, .dma_budget = 50ms}};
+    bytes memory(0x1000);
+    at.map(0, memory);
+    std::atomic<bool> ended{false};
+    answer came;
+    const int socket = at.peer.twin_fd();
+    {
+        const beside thread{[&] {
+            std::array<std::byte, 4> got{};
+            came = at.dma().read(0, got);
+            ended = true;
+        }};
+        auto asked = client::receive(socket); // it has the socket to itself
+        std::array<std::byte, 4> got{};
+        CHECK(at.dma().read(0, got) == answer{0, error::busy});
+        CHECK_FALSE(ended);
+        CHECK(at.dma().read(0, got) == answer{0, error::busy});
+        REQUIRE(asked);
+        REQUIRE(client::send_to(socket, crafted{*asked}.whole()));
+    }
+    CHECK(came == answer{4, error::none});
+}
+
 TEST_CASE("vfio-user DMA by messages: nothing is allocated") {
     const bool twin = GENERATE(false, true);
     agreed at{twin};

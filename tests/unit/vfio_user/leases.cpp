@@ -156,3 +156,46 @@ TEST_CASE("vfio-user leases: a policy is told, and lets go") {
     CHECK((reply->header.flags & wire::error_flag) == 0);
     CHECK(told == 1);
 }
+
+TEST_CASE("vfio-user leases: who waits for one keeps no other device waiting") {
+    const bool spinning = GENERATE(false, true);
+    const bool unmaps = GENERATE(false, true); // or goes away
+    CAPTURE(spinning, unmaps);
+    event_loop loop;
+    fake_device slow, other;
+    const endpoint<fake_device> first{loop, slow, {.path = socket_path("slow")}};
+    const endpoint<fake_device> second{loop, other, {.path = socket_path("other")}};
+    slow.host.dma.set_patience(for_ever);
+    std::thread turning{[&] { spinning ? loop.spin() : loop.run(); }};
+    const auto memory = memory_file(0x1000);
+    const auto connected = [](const char* name) {
+        auto made = client::connect(socket_path(name));
+        return made && (*made).set_timeout(std::chrono::seconds{20}) && (*made).negotiate() ? std::move(*made) : client{};
+    };
+    client one = connected("slow"), two = connected("other"), next;
+    result<void> unmapped = error::again;
+    bool served = true, again = false;
+    if (one.map_dma(0x1000, 0x1000, 3, memory.get())) {
+        holder lease{slow.host.dma, 0x1000, for_ever};
+        std::thread waiting;
+        if (unmaps)
+            waiting = std::thread{[&] { unmapped = one.unmap_dma(0x1000, 0x1000); }};
+        else
+            one.disconnect();
+        // The region is closed as soon as the server tries.
+        eventually([&] { return !slow.host.dma.lease(0x1000, 1, direction::read); });
+        for (int i = 0; i < 20; ++i) served = served && two.reset();
+        again = !lease.ended() && slow.releases == 0; // no earlier than that
+        lease.stop();
+        if (waiting.joinable()) waiting.join();
+        next = unmaps ? std::move(one) : connected("slow");
+        served = served && next.reset();
+    }
+    loop.stop();
+    turning.join();
+    CHECK(served);
+    CHECK(again);
+    CHECK((!unmaps || unmapped));
+    CHECK(slow.resets == 1);
+    CHECK(other.resets == 20);
+}

@@ -105,6 +105,51 @@ std::uint32_t state_now(hand& at) {
 
 } // namespace
 
+TEST_CASE("vfio-user migration: VERSION says that a device migrates, and its dirty pages' size") {
+    const auto said = [](auto& at) {
+        const auto all = at.exchange(version(R"({"capabilities":{"migration":{"pgsize":65536}}})"));
+        REQUIRE(all.size() == 1);
+        REQUIRE(all[0].flags == wire::type_reply);
+        const auto ours = parse_capabilities(std::span{all[0].payload}.subspan(sizeof(wire::version)));
+        REQUIRE(ours);
+        return ours->migration_pgsize;
+    };
+    hand able;
+    CHECK(said(able) == 4096u);
+    hand not_now;
+    not_now.device.flags = 0;
+    CHECK(said(not_now) == std::nullopt);
+    by_hand plain;
+    CHECK(said(plain) == std::nullopt);
+}
+
+TEST_CASE("vfio-user migration: what the other side says of it") {
+    const auto of = [](const std::string& text) {
+        const auto found = parse_capabilities(std::as_bytes(std::span{text.c_str(), text.size() + 1}));
+        REQUIRE(found);
+        return found->migration_pgsize;
+    };
+    CHECK(of("{}") == std::nullopt);
+    CHECK(of(R"({"capabilities":{}})") == std::nullopt);
+    CHECK(of(R"({"capabilities":{"migration":{"max_bitmap_size":268435456}}})") == 4096u);
+    CHECK(of(R"({"capabilities":{"migration":{"pgsize":65536},"other":{"migration":{"pgsize":8192}}}})") == 65536u);
+    CHECK(of(R"({"migration":{"pgsize":8192}})") == std::nullopt);
+    std::array<char, capabilities_room> text{};
+    const capabilities most{.max_msg_fds = 1024,
+                            .max_data_xfer_size = ~0ull,
+                            .max_dma_maps = ~0u,
+                            .pgsizes = ~0ull,
+                            .write_multiple = true,
+                            .twin_socket = true,
+                            .twin_fd_index = 1023,
+                            .migration_pgsize = 1ull << 63};
+    const auto size = write_capabilities(text, most);
+    CHECK(size < text.size()); // all of it has room
+    const auto read = parse_capabilities(std::as_bytes(std::span{text}.first(size)));
+    REQUIRE(read);
+    CHECK(*read == most);
+}
+
 TEST_CASE("vfio-user migration: a device that has none of it says so") {
     by_hand plain;
     plain.negotiate();

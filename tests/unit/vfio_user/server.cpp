@@ -102,6 +102,42 @@ TEST_CASE("vfio-user server: its socket file comes and goes") {
     CHECK(open_files() == before);
 }
 
+TEST_CASE("vfio-user server: whoever may write in the folder cannot have the rights of another file changed") {
+    std::array<char, 32> folder{"/tmp/mediant-shared-XXXXXX"};
+    REQUIRE(::mkdtemp(folder.data()) != nullptr);
+    const std::string at = folder.data();
+    const auto victim = at + "/victim";
+    REQUIRE(unique_fd{::open(victim.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600)});
+    std::atomic<bool> over{false};
+    std::atomic<int> replaced{0};
+    std::thread attacker{[&] {
+        // The names that a listener binds to first.
+        std::vector<std::string> names;
+        for (int i = 3; i < 64; ++i)
+            names.push_back(at + "/.mediant-" + std::to_string(::getpid()) + "-" + std::to_string(i));
+        while (!over)
+            for (const auto& each : names)
+                if (::unlink(each.c_str()) == 0 && ::symlink(victim.c_str(), each.c_str()) == 0) ++replaced;
+    }};
+    for (int i = 0; i < 3000 && (i < 300 || replaced < 20); ++i)
+        (void)listener::open({.path = at + "/socket", .mode = 0666});
+    over = true;
+    attacker.join();
+    CHECK(replaced > 0);
+    struct stat there {};
+    REQUIRE(::stat(victim.c_str(), &there) == 0);
+    CHECK((there.st_mode & 0777) == 0600);
+    // And the socket's own are as they are to be, whatever umask says.
+    const mode_t mask = ::umask(0077);
+    const auto path = at + "/own";
+    const auto made = listener::open({.path = path, .mode = 0666});
+    ::umask(mask);
+    REQUIRE(made);
+    REQUIRE(::stat(path.c_str(), &there) == 0);
+    CHECK((there.st_mode & 0777) == 0666);
+    CHECK(std::system(("rm -r " + at).c_str()) == 0);
+}
+
 TEST_CASE("vfio-user server: a client that is gone, at any byte, leaves nothing behind") {
     fake_device device;
     const auto path = socket_path("gone");
