@@ -13,6 +13,7 @@
 #include <mediant/vfio_user/region_commands.hpp>
 #include <mediant/vfio_user/replies.hpp>
 #include <mediant/vfio_user/servable.hpp>
+#include <mediant/vfio_user/signal_set.hpp>
 #include <mediant/vfio_user/socket.hpp>
 #include <mediant/vfio_user/version.hpp>
 #include <mediant/vfio_user/wire.hpp>
@@ -49,7 +50,7 @@ public:
           in_{access_size + max_data_, std::clamp<std::uint32_t>(options.max_queued, 64 * 1024, 1u << 30)},
           out_{access_size + max_data_ + 64 * 1024},
           remote_{in_, next_, out_, socket_.get(), options.dma_timeout, closing_}, regions_{device, out_, max_data_},
-          dma_{device, out_, options.max_dma_maps, options.max_dma_bytes}, whole_{device, out_},
+          dma_{device, out_, options.max_dma_maps, options.max_dma_bytes}, whole_{device, out_, signals_},
           migration_{device, out_, max_data_} {}
     session(const session&) = delete;
     session& operator=(const session&) = delete;
@@ -84,7 +85,19 @@ public:
         process();
     }
 
+    /// What the client told by eventfds, as much as one turn allows.
+    void signalled() {
+        remote_.own();
+        signals_.take([this](std::uint64_t which) {
+            if (open_ && !closing_) whole_.irq_signal(which);
+        });
+        if (closing_) return end();
+        process();
+    }
+
     [[nodiscard]] int fd() const noexcept { return socket_.get(); }
+    /// Readable where signalled() has something to do; -1 as long as the client has given no eventfd of that kind.
+    [[nodiscard]] int signals_fd() const noexcept { return signals_.fd(); }
     /// The connection is over: device released, maps gone. The destructor closes the socket.
     [[nodiscard]] bool closed() const noexcept { return closed_ || dma_.lost() || remote_.broken(); }
     /// VERSION was accepted and the device is open.
@@ -284,6 +297,7 @@ private:
     replies out_;
     dma_messages remote_;
     unique_fd twin_end_; // the client's, until it was sent
+    signal_set signals_;
     region_commands<Device> regions_;
     dma_commands<Device> dma_;
     device_commands<Device> whole_;

@@ -112,6 +112,10 @@ std::vector<fault> all_faults() {
         if (it.command() == dma_unmap && !it.failed()) it.whole[16 + 8] ^= 1;
         return verdict::pass;
     }));
+    all.push_back(of_requests("deaf-to-unmask", "irqs/unmask-by-eventfd", [](passing& it) {
+        if (it.command() == set_irqs && (at<std::uint32_t>(it.whole, 20) & unmask) != 0) it.fds.clear();
+        return verdict::pass;
+    }));
     all.push_back(of_requests("posted-is-answered", "header/no-reply/success",
                               [](passing& it) { return it.whole[8] &= 0xef, verdict::pass; }));
     all.push_back(of_requests("unknown-is-ignored", "header/unknown-command/100", [](passing& it) {
