@@ -49,7 +49,7 @@ public:
           max_fds_{std::min(options.max_msg_fds, most_fds)},
           in_{access_size + max_data_, std::clamp<std::uint32_t>(options.max_queued, 64 * 1024, 1u << 30)},
           out_{access_size + max_data_ + 64 * 1024},
-          remote_{in_, next_, out_, socket_.get(), options.dma_timeout, closing_}, regions_{device, out_, max_data_},
+          remote_{in_, next_, out_, socket_.get(), options.dma_timeout, closing_}, regions_{device, out_, max_data_, signals_},
           dma_{device, out_, options.max_dma_maps, options.max_dma_bytes}, whole_{device, out_, signals_},
           migration_{device, out_, max_data_} {}
     session(const session&) = delete;
@@ -89,7 +89,9 @@ public:
     void signalled() {
         remote_.own();
         signals_.take([this](std::uint64_t which) {
-            if (open_ && !closing_) whole_.irq_signal(which);
+            if (!open_ || closing_) return;
+            (which & doorbells<Device>::source) != 0 ? regions_.rung(which & ~doorbells<Device>::source)
+                                                     : whole_.irq_signal(which);
         });
         if (closing_) return end();
         process();
@@ -117,6 +119,7 @@ public:
         if (open_) {
             open_ = false;
             dma_.unmap_all();
+            regions_.close();
             whole_.disable_irqs();
             device_.release();
         }
@@ -209,7 +212,7 @@ private:
         case wire::command::device_reset: whole_.reset(what); return true;
         case wire::command::region_write_multi: regions_.write_multi(what); return true;
         case wire::command::device_feature: return whole_.feature(what);
-        case wire::command::device_get_region_io_fds: regions_.io_fds(what); return true;
+        case wire::command::device_get_region_io_fds: return regions_.io_fds(what);
         case wire::command::mig_data_read: return migration_.read(what);
         case wire::command::mig_data_write: migration_.write(what); return true;
         case wire::command::region_read: // those two are served already
