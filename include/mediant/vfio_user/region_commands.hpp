@@ -51,19 +51,22 @@ public:
             out_.reply_error(what, EINVAL);
             return true;
         }
-        if (!out_.has_room(small_reply + access.count)) [[unlikely]]
+        replies& out = out_;
+        if (!out.has_room(small_reply + access.count)) [[unlikely]]
             return false;
         if (access.count == 0) [[unlikely]]
-            return out_.commit_reply(what, 0), true;
-        if (access.count >= least_bulk && read_bulk(device_, out_, what, access)) [[unlikely]]
+            return out.commit_reply(what, 0), true;
+        if (access.count >= least_bulk && read_bulk(device_, out, what, access)) [[unlikely]]
             return true;
-        const auto came = device_.read(read_access{
-            region_index{access.region}, access.offset, {out_.tail() + header_size + sizeof access, access.count}});
+        // Kept, since the compiler must think that what is stored there changes where it is.
+        std::byte* const at = out.tail();
+        const auto came = device_.read(
+            read_access{region_index{access.region}, access.offset, {at + header_size + sizeof access, access.count}});
         if (came.count == 0 && came.error != error::none) [[unlikely]]
-            return out_.reply_error(what, came.error), true;
+            return out.reply_error(what, came.error), true;
         access.count = static_cast<std::uint32_t>(std::min<std::uint64_t>(came.count, access.count));
-        wire::store(out_.tail() + header_size, access);
-        out_.commit_reply(what, sizeof access + access.count);
+        out.commit_reply_at(at, what, sizeof access + access.count);
+        wire::store(at + header_size, access);
         return true;
     }
 

@@ -140,14 +140,12 @@ private:
         int turns = 0;
         while (in_.next(next_)) {
             if (!handle(next_)) [[unlikely]] {
+                next_.taken = 0; // it will be shown again
                 const bool room = make_room();
-                const bool enough = room && ++turns > share;
-                if (enough || !room || !handle(next_)) {
-                    next_.taken = 0; // it will be shown again
-                    runnable_ = enough;
-                    stalled_ = !enough && !closed_;
-                    return;
-                }
+                if (room && ++turns <= share) continue;
+                runnable_ = room;
+                stalled_ = !room && !closed_;
+                return;
             }
             in_.pop(next_);
             if (closing_) [[unlikely]] {
@@ -156,7 +154,7 @@ private:
                 return end();
             }
         }
-        if (!blocked_) (void)flush();
+        if (!blocked_) (void)flush_here();
         if (dma_.lost()) [[unlikely]]
             end();
     }
@@ -165,7 +163,8 @@ private:
     [[nodiscard]] bool make_room() { return !blocked_ && flush(); }
 
     /// True when all is sent; false when some waits (blocked_) or the connection is closed.
-    bool flush() {
+    [[gnu::noinline]] bool flush() { return flush_here(); }
+    [[gnu::always_inline]] bool flush_here() {
         switch (out_.flush(socket_.get())) {
         case outbox::status::sent: return true;
         case outbox::status::blocked: blocked_ = true; return false;
@@ -175,7 +174,7 @@ private:
     }
 
     /// False: there is no room for the reply, and nothing was done. With an empty outbox there always is.
-    [[nodiscard]] bool handle(message& what) {
+    [[nodiscard, gnu::always_inline]] bool handle(message& what) {
         const auto& header = what.header;
         if (!open_ || !what.plain || (header.flags & wire::type_mask) != wire::type_command) [[unlikely]] {
             if (remote_.takes(header)) return true;
