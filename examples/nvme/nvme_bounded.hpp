@@ -10,9 +10,10 @@ namespace acme {
 
 namespace nvme_map {
 /// Behind the doorbells the page is the vendor's (3.1): how many were rung, and how many of them in vain.
+/// Of what is rung several times at once the last value is what counts: a guest may ring by KVM alone.
 inline constexpr auto trapped_doorbells = map_part{
-    repeat{"QUEUE", 65, 8, reg{"SQTDBL", 0x1000, wo, whole({.hook = on::write})},
-                           reg{"CQHDBL", 0x1004, wo, whole({.hook = on::write})}},
+    repeat{"QUEUE", 65, 8, reg{"SQTDBL", 0x1000, wo, whole({.hook = on::write, .doorbell = doorbell::valued})},
+                           reg{"CQHDBL", 0x1004, wo, whole({.hook = on::write, .doorbell = doorbell::valued})}},
     reserved_bytes("RESERVED_1208", 0x1208, 0x1f00),
     reg{"RUNG",    0x1f00, ro, whole({.backing = from::shadow})},
     reg{"DROPPED", 0x1f04, ro, whole({.backing = from::shadow})},

@@ -9,6 +9,7 @@
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <concepts>
 #include <cstdint>
 #include <string>
@@ -73,6 +74,19 @@ const events queues_and_enable{store(0x24, 4, 0x001f'001f), store(0x28, 4, 0x001
                                store(0x30, 4, 0x0011'0000), store(0x34, 4, 1), store(0x14, 4, 0x0046'0001)};
 
 } // namespace
+
+TEST_CASE("nvme: trapped doorbells may be rung without an access", "[nvme]") {
+    bounded at;
+    std::vector<std::uint64_t> where;
+    at.front.each_doorbell(bar{0}, [&](const doorbell_write& one) {
+        where.push_back(one.where.offset);
+        CHECK(one.where.size == 4);
+        CHECK(one.how == doorbell::valued);
+    });
+    std::sort(where.begin(), where.end());
+    REQUIRE(where.size() == 2 * 65);
+    for (std::size_t i = 0; i < where.size(); ++i) CHECK(where[i] == 0x1000 + 4 * i);
+}
 
 TEST_CASE("nvme: CAP has fewer entries and no feature that leads around the provider", "[nvme]") {
     plain b;

@@ -149,6 +149,20 @@ public:
         return mine;
     }
 
+    /// `each(doorbell_write)` for the doorbells of a region: of this layer's maps, and those below that it leaves alone.
+    template <class F>
+    constexpr void each_doorbell(region_index region, F each) const {
+        detail::visit_map<Policy>(region, [&]<const auto& Map>() {
+            if constexpr (!is_config<Map>) each_doorbell_of<Map>(each);
+        });
+        if constexpr (requires { below_.each_doorbell(region, each); })
+            below_.each_doorbell(region, [&](const doorbell_write& one) {
+                const traps mine = own_run(region, one.where.offset, one.where.size, ~std::uint64_t{0},
+                                           [this]<const auto& Map>() { return this->template trapped_dynamics<Map>(); });
+                if (!mine.trapped && mine.size == one.where.size) each(one);
+            });
+    }
+
     /// The first stretch of whole pages at or after `from` that no layer traps; empty where there is none. At open,
     /// and now.
     [[nodiscard]] static constexpr range next_area(region_index region, std::uint64_t region_size,

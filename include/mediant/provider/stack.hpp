@@ -104,6 +104,15 @@ public:
         return area.contains(where.offset) && where.end() <= area.end();
     }
 
+    /// `each(doorbell_write)` for what of a region may be written without an access.
+    template <class F>
+    constexpr void each_doorbell(region_index region, F each) const {
+        if constexpr (requires { layers_.each_doorbell(region, each); })
+            layers_.each_doorbell(region, [&](const doorbell_write& one) {
+                if (fits(one.where.offset, one.where.size, size_of(region))) each(one);
+            });
+    }
+
     /// The bytes of a region that a client may map and read without a call, where the lower has them.
     [[nodiscard]] constexpr std::span<std::byte> memory(region_index region) const {
         if constexpr (requires { device_->memory(region); }) {

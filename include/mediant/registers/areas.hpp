@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <mediant/core/doorbell.hpp>
 #include <mediant/registers/trap_table.hpp>
 
 #include <cstdint>
 
-/// What of a region can be mapped: derived from the trapped ranges alone.
+/// What of a region can be mapped, and rung: derived from the map alone.
 namespace mediant {
 
 /// How a region goes on: `size` bytes that are all trapped, or none of them.
@@ -34,6 +35,15 @@ template <const auto& Map>
     const std::uint64_t passed = trap_table<Map>::untrapped(offset, count);
     if (passed != 0) return {passed, false};
     return {trap_table<Map>::trapped(offset, count), true};
+}
+
+/// `each(doorbell_write)` for the doorbells of a map, in its order.
+template <const auto& Map, class F>
+constexpr void each_doorbell_of(F& each) {
+    for (const auto& e : Map.entries) {
+        if (e.doorbell == doorbell::none) continue;
+        for (std::uint32_t i = 0; i < e.count; ++i) each(doorbell_write{e.where(i), e.doorbell, e.rung_by});
+    }
 }
 
 /// The first stretch of whole pages at or after `from` without a trapped byte, as long as it goes; empty where

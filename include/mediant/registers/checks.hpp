@@ -85,6 +85,12 @@ struct check_hooks_of_registers {
                       "any is the argument of check_hooks_of_registers");
 };
 template <bool Ok, text Name>
+struct check_doorbell {
+    static_assert(Ok, "mediant: a doorbell is a register with a write hook that takes its whole width, and a value that "
+                      "rings it fits it and is stated for doorbell::matched alone; its name is the argument of "
+                      "check_doorbell");
+};
+template <bool Ok, text Name>
 struct check_alias {
     static_assert(Ok, "mediant: an alias stands for one register of the map, no array and no alias; its name is the "
                       "argument of check_alias");
@@ -344,6 +350,12 @@ template <const auto& Map>
     })>();
     ok &= report<check_hooks_of_registers, Map, first_bad<Map>([](const entry& e) {
         return !e.is_register() && e.hook != on::nothing;
+    })>();
+    ok &= report<check_doorbell, Map, first_bad<Map>([](const entry& e) {
+        if (e.doorbell == doorbell::none) return e.rung_by != 0;
+        return !has(e.hook, on::write | on::written) ||
+               (e.widths != width::any && (static_cast<unsigned>(e.widths) & e.size) == 0) ||
+               (e.doorbell == doorbell::matched ? e.size < 8 && e.rung_by >> (8 * e.size) != 0 : e.rung_by != 0);
     })>();
     ok &= report<check_alias, Map, first_bad<Map>([](const entry& e) {
         if (e.what != shape::alias) return false;

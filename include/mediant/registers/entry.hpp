@@ -2,6 +2,7 @@
 #pragma once
 
 #include <mediant/core/access.hpp>
+#include <mediant/core/doorbell.hpp>
 #include <mediant/registers/kinds.hpp>
 
 #include <cstddef>
@@ -100,6 +101,8 @@ struct entry {
     width widths = width::any;
     otherwise on_other_width = otherwise::refuse;
     bool read_has_effect = false; ///< the device's register; it is never read but for the user
+    mediant::doorbell doorbell = mediant::doorbell::none;
+    std::uint64_t rung_by = 0;    ///< the value of a matched doorbell
     std::string_view target{};    ///< of an alias
     std::uint16_t first_field = 0;
     std::uint16_t field_count = 0;

@@ -28,6 +28,8 @@ struct reg_options {
     width widths = width::any;            ///< which widths it takes
     mediant::otherwise otherwise = otherwise::refuse; ///< what happens at others
     bool read_has_effect = false;         ///< the device's: it is never read but for the user
+    mediant::doorbell doorbell = mediant::doorbell::none; ///< how a write may come besides
+    std::uint64_t rung_by = 0;            ///< of doorbell::matched: the value that rings
 };
 
 namespace detail {
@@ -112,7 +114,9 @@ struct reg : map_item<1, Fields> {
                                     .stride = facts.stride == 0 ? facts.bits / 8 : facts.stride,
                                     .widths = facts.widths,
                                     .on_other_width = facts.otherwise,
-                                    .read_has_effect = facts.read_has_effect}} {}
+                                    .read_has_effect = facts.read_has_effect,
+                                    .doorbell = facts.doorbell,
+                                    .rung_by = facts.rung_by}} {}
 
     consteval reg(std::string_view the_name, std::uint64_t the_offset, const mediant::fields<Fields>& parts,
                   reg_options facts = {})

@@ -86,6 +86,8 @@ template <const auto& Map>
     }
     if (e.field_count == 0 && e.backing != from::device)
         out.reset_bits = e.is_register() ? low_bytes(static_cast<std::size_t>(e.size)) : 0xff;
+    if (e.doorbell != doorbell::none)
+        out.more.push_back(e.doorbell == doorbell::matched ? "a doorbell, rung by one value" : "a doorbell");
     out.reset = detail::reset_value<Map>(e) & out.reset_bits;
     out.what = look_of(out);
     return out;

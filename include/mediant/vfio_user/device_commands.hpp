@@ -6,8 +6,10 @@
 #include <mediant/vfio_user/features.hpp>
 #include <mediant/vfio_user/inbox.hpp>
 #include <mediant/vfio_user/irq_set.hpp>
+#include <mediant/vfio_user/irq_signals.hpp>
 #include <mediant/vfio_user/replies.hpp>
 #include <mediant/vfio_user/servable.hpp>
+#include <mediant/vfio_user/signal_set.hpp>
 #include <mediant/vfio_user/wire.hpp>
 
 #include <linux/vfio.h>
@@ -25,13 +27,15 @@ namespace mediant::vfio_user {
 template <servable Device>
 class device_commands {
 public:
-    device_commands(Device& device, replies& out) noexcept : device_{device}, out_{out} {}
+    device_commands(Device& device, replies& out, signal_set& signals) noexcept
+        : device_{device}, out_{out}, irq_signals_{signals} {}
 
     /// The device is open.
     void open(const get_device_info::answer& info) noexcept { info_ = info; }
 
     /// Takes all eventfds away from the device, which is still open.
     void disable_irqs() noexcept {
+        irq_signals_.clear();
         for (std::uint32_t i = 0; i < info_.irqs; ++i) {
             try {
                 (void)device_.ioctl(disabled(i));
@@ -65,6 +69,8 @@ public:
     }
 
     void irqs(const message& what) { out_.reply_result(what, irq_set(what)); }
+    /// One of the client's eventfds for MASK and UNMASK was signalled.
+    void irq_signal(std::uint64_t which) { static_cast<void>(device_.ioctl(irq_signals_.taken(which))); }
 
     [[nodiscard]] bool feature(const message& what) {
         if (what.payload.size() < sizeof(wire::device_feature)) return out_.reply_error(what, EINVAL), true;
@@ -88,12 +94,17 @@ private:
         const auto info = device_.ioctl(get_irq_info{mediant::irq_index{request.index}});
         if (!info) return info.error();
         const auto set = checked_irq_set(request, what.payload.subspan(sizeof request), what.fds, *info);
-        return set ? device_.ioctl(*set) : set.error();
+        if (!set) return set.error();
+        const bool trigger = set->what == set_irqs::action::trigger;
+        if (!trigger && set->how == set_irqs::data::eventfds) return irq_signals_.set(*set, info->count);
+        if (trigger && set->count == 0) irq_signals_.disable(set->index);
+        return device_.ioctl(*set);
     }
 
     Device& device_;
     replies& out_;
     get_device_info::answer info_{};
+    irq_signals irq_signals_;
 };
 
 } // namespace mediant::vfio_user

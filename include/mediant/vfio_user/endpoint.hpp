@@ -59,6 +59,10 @@ private:
         if (!session_ || session_->waits()) return; // an event of a connection that another event has changed
         // Where it took its share of time the connection is as ready in the next turn.
         if (advance() || session_->closed() || session_->waits()) return settle();
+        if (&which == &signals_) {
+            session_->signalled();
+            return settle();
+        }
         // Where it does not read, the client's end shows when it is written to.
         if ((events & EPOLLOUT) != 0 || !session_->wants_to_read())
             session_->resume();
@@ -92,17 +96,18 @@ private:
         if (!session_) return;
         if (session_->wants_to_read()) {
             session_->receive();
-            if (session_->idle() && !has_due()) [[likely]]
+            if (session_->idle() && !has_due() && !has_signals()) [[likely]]
                 return;
+            if (has_signals() && !session_->closed() && !session_->waits()) session_->signalled();
         }
         settle();
     }
 
     [[nodiscard]] bool wait() override {
-        if (!session_ || !session_->idle() || has_due()) return false;
+        if (!session_ || !can_wait()) return false;
         connection_.store(session_->fd());
         // Looked at only now: who stops us later finds the connection.
-        while (!loop().stopping() && session_->idle() && !has_due()) session_->receive(true);
+        while (!loop().stopping() && can_wait()) session_->receive(true);
         connection_.store(-1);
         return true;
     }
@@ -155,9 +160,23 @@ private:
         loop().watch(connected_, session_->fd(),
                      (session_->wants_to_read() ? static_cast<std::uint32_t>(EPOLLIN) : 0u) |
                          (session_->wants_to_write() ? static_cast<std::uint32_t>(EPOLLOUT) : 0u));
+        if (has_signals() && !watch_signals()) return drop();
         if (session_->runnable()) loop().call_again(*this);
         arm();
     }
+
+    [[nodiscard]] bool has_signals() const noexcept { return session_->signals_fd() >= 0; }
+    /// False: descriptors can be watched no more, which is this client's loss.
+    [[nodiscard]] bool watch_signals() {
+        try {
+            loop().watch(signals_, session_->signals_fd(), EPOLLIN);
+        } catch (const std::system_error&) {
+            return false;
+        }
+        return true;
+    }
+    /// There is nothing to wait for but the client's messages.
+    [[nodiscard]] bool can_wait() const { return session_->idle() && !has_due() && !has_signals(); }
 
     /// Ends the connection, if there is one, and lets the next client in.
     void drop() {
@@ -170,6 +189,7 @@ private:
     void hang_up() noexcept {
         if (session_ && session_->opened()) ++served_;
         event_loop::forget(connected_);
+        event_loop::forget(signals_);
         session_.reset(); // closing the socket takes it out of the epoll set
         handshake_ = again_ = never;
     }
@@ -208,6 +228,7 @@ private:
     listener listener_;
     watched listening_{this};
     watched connected_{this};
+    watched signals_{this}; // the session's
     std::optional<session<Device>> session_;
     std::uint64_t handshake_ = never; // when a client's patience ends, ours with it
     std::uint64_t retry_ = never;     // when to accept again

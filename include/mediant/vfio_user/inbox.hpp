@@ -73,12 +73,8 @@ public:
             return got < 0 && (errno == EAGAIN || errno == EINTR) ? status::none : status::closed;
         }
         end_ += static_cast<std::size_t>(got);
-        if (parts_[0].iov_len != 0) [[unlikely]]
-            take_placed(static_cast<std::size_t>(got));
-        if (how_.msg_controllen != 0 || (how_.msg_flags & MSG_CTRUNC) != 0) [[unlikely]]
-            take_fds();
-        if (to_drop_ != 0) [[unlikely]]
-            drop();
+        if (special_ || how_.msg_controllen != 0 || (how_.msg_flags & MSG_CTRUNC) != 0) [[unlikely]]
+            take_more(static_cast<std::size_t>(got));
         return status::some;
     }
 
@@ -100,6 +96,7 @@ public:
         end_ -= here;
         base_ += here;
         placed_ = to.size();
+        special_ = true;
         parts_[0] = {to.data() + here, to.size() - here};
         how_.msg_iov = parts_;
         how_.msg_iovlen = 2;
@@ -110,25 +107,14 @@ public:
     [[nodiscard]] bool next(message& to) noexcept {
         const std::size_t available = end_ - begin_;
         if (available < sizeof(wire::header)) return false;
-        if (!to.plain) [[unlikely]]
-            to = message{};
-        to.header = wire::load<wire::header>({buffer_.get() + begin_, sizeof(wire::header)});
+        const std::byte* const at = buffer_.get() + begin_;
+        to.header = wire::load<wire::header>({at, sizeof(wire::header)});
         const std::size_t size = to.header.size;
-        if (size < sizeof(wire::header) || size > max_message_) [[unlikely]] {
-            refuse(to, available);
-        } else if (placed_ != 0) [[unlikely]] {
-            if (parts_[0].iov_len != 0) return false;
-            to.plain = false;
-            to.payload = {buffer_.get() + begin_ + sizeof(wire::header), fixed_ - sizeof(wire::header)};
-            to.taken = fixed_;
-            to.placed = placed_;
-        } else {
-            if (available < size) return false;
-            to.payload = {buffer_.get() + begin_ + sizeof(wire::header), size - sizeof(wire::header)};
-            to.taken = size;
-        }
-        if (has_fds_) [[unlikely]]
-            show_fds(to);
+        if (special_ || size < sizeof(wire::header) || size > max_message_) [[unlikely]]
+            return next_unusual(to, available);
+        if (available < size) return false;
+        to.payload = {at + sizeof(wire::header), size - sizeof(wire::header)};
+        to.taken = size;
         return true;
     }
 
@@ -157,6 +143,7 @@ public:
         held_ = shown.fds.size();
         placed_ = 0;
         shown.taken = 0;
+        note_special();
         return true;
     }
 
@@ -211,7 +198,7 @@ public:
         }
         fd_count_ = kept;
         if (lost_ != 0 && lost_at_ >= place) lost_at_ = lost_at_ < place + size ? place : lost_at_ - size;
-        has_fds_ = fd_count_ != 0 || lost_ != 0;
+        note_special();
     }
 
 private:
@@ -230,7 +217,40 @@ private:
         end_ = pending;
     }
 
-    [[gnu::noinline]] void refuse(message& to, std::size_t available) const noexcept {
+    /// What makes the next message, or receive, more than bytes that are there: one look tells.
+    void note_special() noexcept {
+        has_fds_ = fd_count_ != 0 || lost_ != 0;
+        special_ = has_fds_ || placed_ != 0 || to_drop_ != 0;
+    }
+
+    [[gnu::noinline]] void take_more(std::size_t got) noexcept {
+        if (parts_[0].iov_len != 0) take_placed(got);
+        if (how_.msg_controllen != 0 || (how_.msg_flags & MSG_CTRUNC) != 0) take_fds();
+        if (to_drop_ != 0) drop();
+    }
+
+    /// The rest of next(), where `to` has its header alone, and maybe what it was when it was shown before.
+    [[gnu::noinline]] bool next_unusual(message& to, std::size_t available) noexcept {
+        to = message{to.header};
+        const std::size_t size = to.header.size;
+        if (size < sizeof(wire::header) || size > max_message_) {
+            refuse(to, available);
+        } else if (placed_ != 0) {
+            if (parts_[0].iov_len != 0) return false;
+            to.plain = false;
+            to.payload = {buffer_.get() + begin_ + sizeof(wire::header), fixed_ - sizeof(wire::header)};
+            to.taken = fixed_;
+            to.placed = placed_;
+        } else {
+            if (available < size) return false;
+            to.payload = {buffer_.get() + begin_ + sizeof(wire::header), size - sizeof(wire::header)};
+            to.taken = size;
+        }
+        if (has_fds_) show_fds(to);
+        return true;
+    }
+
+    void refuse(message& to, std::size_t available) const noexcept {
         to.plain = false;
         to.error = EINVAL;
         to.payload = {};
@@ -240,7 +260,7 @@ private:
     }
 
     /// Takes from what was received what went to its place.
-    [[gnu::noinline]] void take_placed(std::size_t got) noexcept {
+    void take_placed(std::size_t got) noexcept {
         const std::size_t there = std::min(got, parts_[0].iov_len);
         parts_[0] = {static_cast<std::byte*>(parts_[0].iov_base) + there, parts_[0].iov_len - there};
         end_ -= there;
@@ -250,16 +270,17 @@ private:
         how_.msg_iovlen = 1;
     }
 
-    [[gnu::noinline]] void pop_rest(const message& done) noexcept {
+    [[gnu::noinline]] void pop_rest(message& done) noexcept {
         to_drop_ = done.left;
         placed_ = 0;
         close_fds(done.fds.size());
         held_ = 0;
         if (lost_at_ < base_ + begin_) lost_ = 0;
-        has_fds_ = fd_count_ != 0 || lost_ != 0;
+        note_special();
+        done = message{};
     }
 
-    [[gnu::noinline]] void take_fds() noexcept {
+    void take_fds() noexcept {
         const std::uint64_t last = base_ + end_ - 1;
         for (auto* each = CMSG_FIRSTHDR(&how_); each != nullptr; each = CMSG_NXTHDR(&how_, each)) {
             if (each->cmsg_level != SOL_SOCKET || each->cmsg_type != SCM_RIGHTS) continue;
@@ -278,7 +299,7 @@ private:
         }
         // The kernel could not install them: this process has too many open files.
         if ((how_.msg_flags & MSG_CTRUNC) != 0) lose(EMFILE, last);
-        has_fds_ = fd_count_ != 0 || lost_ != 0;
+        note_special();
     }
 
     void lose(int why, std::uint64_t at) noexcept {
@@ -286,7 +307,7 @@ private:
         lost_at_ = at;
     }
 
-    [[gnu::noinline]] void show_fds(message& to) noexcept {
+    void show_fds(message& to) noexcept {
         const auto end = base_ + begin_ + to.taken;
         std::size_t count = 0;
         while (count < fd_count_ && places_[count] < end) ++count;
@@ -308,7 +329,7 @@ private:
     }
 
     /// Throws away what belongs to a message that was refused, and the descriptors that came with it.
-    [[gnu::noinline]] void drop() noexcept {
+    void drop() noexcept {
         const auto now = static_cast<std::size_t>(std::min<std::uint64_t>(to_drop_, end_ - begin_));
         begin_ += now;
         to_drop_ -= now;
@@ -316,7 +337,7 @@ private:
         while (gone < fd_count_ && places_[gone] < base_ + begin_) ++gone;
         close_fds(gone);
         if (lost_at_ < base_ + begin_) lost_ = 0;
-        has_fds_ = fd_count_ != 0 || lost_ != 0;
+        note_special();
     }
 
     std::size_t max_message_;
@@ -334,6 +355,7 @@ private:
     std::size_t placed_ = 0;    // bytes of the message at the front that go elsewhere, or went
     std::size_t fixed_ = 0;     // and those before them
     bool has_fds_ = false;      // or lost some
+    bool special_ = false;      // has_fds_, or something is placed or to be dropped
 
     // Descriptors, and the place in the stream of the last byte of the receive that brought each.
     std::size_t fd_count_ = 0;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <mediant/vfio_user/options.hpp>
+
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -16,12 +18,14 @@
 
 namespace mediant::vfio_user {
 
-/// Replies that wait to be sent, in order, in one buffer that is taken once. A descriptor goes with a send of its
+/// Replies that wait to be sent, in order, in one buffer that is taken once. Descriptors go with a send of their
 /// own, and bytes from elsewhere go out from where they are: while one of these waits nothing is added behind it.
 class outbox {
 public:
     explicit outbox(std::size_t capacity)
         : capacity_{capacity}, buffer_{std::make_unique_for_overwrite<std::byte[]>(capacity)} {}
+    outbox(const outbox&) = delete;
+    outbox& operator=(const outbox&) = delete;
 
     /// All its room is free.
     [[nodiscard]] bool empty() const noexcept { return end_ == 0; }
@@ -35,6 +39,11 @@ public:
     /// Sends `fd`, which stays the caller's, with what waits: one reply.
     void attach(int fd) noexcept {
         fd_ = fd;
+        attach(std::span<const int>{&fd_, 1});
+    }
+    /// Likewise several, at most most_fds; the list must be there until they are sent.
+    void attach(std::span<const int> fds) noexcept {
+        fds_ = fds;
         last_ = true;
     }
     /// Sends these bytes behind what waits. They stay the caller's, and must be there until all is sent.
@@ -104,25 +113,26 @@ private:
     [[nodiscard, gnu::noinline]] ssize_t send_last(int socket) noexcept {
         // Only sendmsg's declaration wants to write to them.
         iovec parts[]{{buffer_.get() + begin_, end_ - begin_}, {const_cast<std::byte*>(block_.data()), block_.size()}};
-        alignas(cmsghdr) std::byte control[CMSG_SPACE(sizeof(int))] = {};
+        alignas(cmsghdr) std::byte control[CMSG_SPACE(sizeof(int) * most_fds)];
         msghdr how{};
         how.msg_iov = parts;
         how.msg_iovlen = block_.empty() ? 1 : 2;
-        if (fd_ >= 0) {
+        if (!fds_.empty()) {
             how.msg_control = control;
-            how.msg_controllen = sizeof control;
+            how.msg_controllen = CMSG_SPACE(fds_.size_bytes());
+            std::memset(control, 0, how.msg_controllen);
             auto* const head = CMSG_FIRSTHDR(&how);
             head->cmsg_level = SOL_SOCKET;
             head->cmsg_type = SCM_RIGHTS;
-            head->cmsg_len = CMSG_LEN(sizeof(int));
-            std::memcpy(CMSG_DATA(head), &fd_, sizeof fd_);
+            head->cmsg_len = CMSG_LEN(fds_.size_bytes());
+            std::memcpy(CMSG_DATA(head), fds_.data(), fds_.size_bytes());
         }
         return ::sendmsg(socket, &how, MSG_NOSIGNAL | MSG_DONTWAIT);
     }
 
-    /// What went beyond the buffer was of the block; a descriptor went with the first byte.
+    /// What went beyond the buffer was of the block; descriptors went with the first byte.
     [[gnu::noinline]] void sent_last() noexcept {
-        fd_ = -1;
+        fds_ = {};
         if (begin_ > end_) block_ = block_.subspan(std::exchange(begin_, end_) - end_);
         last_ = !block_.empty();
     }
@@ -132,6 +142,7 @@ private:
     std::size_t begin_ = 0;
     std::size_t end_ = 0;
     int fd_ = -1;
+    std::span<const int> fds_{};
     std::span<const std::byte> block_{};
     bool last_ = false; // one of those waits: nothing more before it is sent
 };

@@ -5,10 +5,12 @@
 #include <mediant/core/requests.hpp>
 #include <mediant/core/result.hpp>
 #include <mediant/vfio_user/bulk.hpp>
+#include <mediant/vfio_user/doorbells.hpp>
 #include <mediant/vfio_user/inbox.hpp>
 #include <mediant/vfio_user/region_table.hpp>
 #include <mediant/vfio_user/replies.hpp>
 #include <mediant/vfio_user/servable.hpp>
+#include <mediant/vfio_user/signal_set.hpp>
 #include <mediant/vfio_user/wire.hpp>
 
 #include <algorithm>
@@ -27,8 +29,8 @@ template <servable Device>
 class region_commands {
 public:
     /// `max_data`: bytes in one access at most.
-    region_commands(Device& device, replies& out, std::uint32_t max_data) noexcept
-        : device_{device}, out_{out}, max_data_{max_data} {}
+    region_commands(Device& device, replies& out, std::uint32_t max_data, signal_set& signals) noexcept
+        : device_{device}, out_{out}, max_data_{max_data}, doorbells_{device, signals} {}
 
     /// The device is open and has so many regions; what this connection agreed on.
     void open(std::uint32_t regions, std::uint32_t peer_fds, bool write_multi) {
@@ -49,19 +51,22 @@ public:
             out_.reply_error(what, EINVAL);
             return true;
         }
-        if (!out_.has_room(small_reply + access.count)) [[unlikely]]
+        replies& out = out_;
+        if (!out.has_room(small_reply + access.count)) [[unlikely]]
             return false;
         if (access.count == 0) [[unlikely]]
-            return out_.commit_reply(what, 0), true;
-        if (access.count >= least_bulk && read_bulk(device_, out_, what, access)) [[unlikely]]
+            return out.commit_reply(what, 0), true;
+        if (access.count >= least_bulk && read_bulk(device_, out, what, access)) [[unlikely]]
             return true;
-        const auto came = device_.read(read_access{
-            region_index{access.region}, access.offset, {out_.tail() + header_size + sizeof access, access.count}});
+        // Kept, since the compiler must think that what is stored there changes where it is.
+        std::byte* const at = out.tail();
+        const auto came = device_.read(
+            read_access{region_index{access.region}, access.offset, {at + header_size + sizeof access, access.count}});
         if (came.count == 0 && came.error != error::none) [[unlikely]]
-            return out_.reply_error(what, came.error), true;
+            return out.reply_error(what, came.error), true;
         access.count = static_cast<std::uint32_t>(std::min<std::uint64_t>(came.count, access.count));
-        wire::store(out_.tail() + header_size, access);
-        out_.commit_reply(what, sizeof access + access.count);
+        out.commit_reply_at(at, what, sizeof access + access.count);
+        wire::store(at + header_size, access);
         return true;
     }
 
@@ -126,14 +131,32 @@ public:
         return true;
     }
 
-    /// Sub-regions whose writes are told by descriptors: a device has none of them.
-    void io_fds(const message& what) {
-        if (what.payload.size() < sizeof(wire::io_fds)) return out_.reply_error(what, EINVAL);
+    /// Sub-regions whose writes are told by descriptors.
+    [[nodiscard]] bool io_fds(const message& what) {
+        if (what.payload.size() < sizeof(wire::io_fds)) return out_.reply_error(what, EINVAL), true;
         const auto request = wire::load<wire::io_fds>(what.payload);
-        if (request.argsz < sizeof request || request.flags != 0 || request.index >= regions_.size())
-            return out_.reply_error(what, EINVAL);
-        out_.reply(what, wire::io_fds{sizeof request, 0, request.index, 0});
+        if (request.argsz < sizeof request || request.flags != 0 || request.count != 0 ||
+            request.index >= regions_.size())
+            return out_.reply_error(what, EINVAL), true;
+        const auto found = doorbells_.of(request.index, peer_fds_);
+        if (!found) return out_.reply_error(what, found.error()), true;
+        const auto& list = **found;
+        const wire::io_fds reply{static_cast<std::uint32_t>(sizeof request + list.entries.size()), 0, request.index,
+                                 list.count};
+        // As with region info: who has too little room asks again.
+        if (list.count == 0 || request.argsz < reply.argsz) return out_.reply(what, reply), true;
+        if ((what.header.flags & wire::no_reply) != 0) return true;
+        if (!out_.empty()) return false;
+        std::ranges::copy(list.entries, wire::store(out_.tail() + header_size, reply));
+        out_.commit_reply(what, reply.argsz);
+        out_.attach(list.fds);
+        return true;
     }
+
+    /// One of them was told of.
+    void rung(std::uint64_t which) { doorbells_.rung(which); }
+    /// The device is about to be released.
+    void close() noexcept { doorbells_.clear(); }
 
 private:
     static constexpr std::size_t header_size = sizeof(wire::header);
@@ -144,6 +167,7 @@ private:
     std::uint32_t peer_fds_ = 1;
     bool write_multi_ = false; // the client may send it
     region_table<Device> regions_;
+    doorbells<Device> doorbells_;
 };
 
 } // namespace mediant::vfio_user

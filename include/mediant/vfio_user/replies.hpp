@@ -23,12 +23,14 @@ public:
     using outbox::outbox;
 
     /// Fills the header for a payload of `size` bytes that lies behind it at the tail, and queues both.
-    void commit_reply(const message& to, std::size_t size) noexcept {
+    void commit_reply(const message& to, std::size_t size) noexcept { commit_reply_at(tail(), to, size); }
+    /// The same for who knows the tail.
+    void commit_reply_at(std::byte* tail, const message& to, std::size_t size) noexcept {
         if ((to.header.flags & wire::no_reply) != 0) return;
         constexpr std::size_t header = sizeof(wire::header);
-        wire::store(tail(), wire::header{to.header.id, to.header.command, static_cast<std::uint32_t>(header + size),
-                                         wire::type_reply, 0});
         commit(header + size);
+        wire::store(tail, wire::header{to.header.id, to.header.command, static_cast<std::uint32_t>(header + size),
+                                    wire::type_reply, 0});
     }
 
     /// The same for a payload of `size` bytes at the tail and those of `block`, which are sent from where they are.

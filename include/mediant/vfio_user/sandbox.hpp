@@ -141,6 +141,7 @@ private:
             __NR_setsockopt,
             __NR_ppoll,
             __NR_readv,
+            __NR_preadv2, // of eventfds, without waiting
             __NR_writev,
             __NR_pread64,
             __NR_pwrite64,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <mediant/core/access.hpp>
+#include <mediant/core/doorbell.hpp>
 #include <mediant/core/requests.hpp>
 #include <mediant/core/result.hpp>
 #include <mediant/migration/state.hpp>
@@ -53,6 +54,12 @@ template <class D> concept has_memory_fd = requires(D& device, region_index regi
 /// stays there until release().
 template <class D> concept has_block = requires(D& device, region_index region, std::uint64_t offset) {
     { device.block(region, offset, offset) } -> std::same_as<std::span<std::byte>>;
+};
+
+/// Says which writes may be told by eventfds (core/doorbell.hpp), as long as it is open. They come as write(), of a whole
+/// register.
+template <class D> concept has_doorbells = requires(const D& device, region_index region) {
+    device.each_doorbell(region, [](const doorbell_write&) {});
 };
 
 /// Can be migrated, as VFIO has it (version 2 in linux/vfio.h). migration_flags() says which states there are, 0 where

@@ -13,6 +13,7 @@
 #include <mediant/vfio_user/region_commands.hpp>
 #include <mediant/vfio_user/replies.hpp>
 #include <mediant/vfio_user/servable.hpp>
+#include <mediant/vfio_user/signal_set.hpp>
 #include <mediant/vfio_user/socket.hpp>
 #include <mediant/vfio_user/version.hpp>
 #include <mediant/vfio_user/wire.hpp>
@@ -54,8 +55,8 @@ public:
           max_fds_{std::min(options.max_msg_fds, most_fds)},
           in_{access_size + max_data_, std::clamp<std::uint32_t>(options.max_queued, 64 * 1024, 1u << 30)},
           out_{access_size + max_data_ + 64 * 1024},
-          remote_{in_, next_, out_, socket_.get(), options.dma_timeout, options.dma_budget, closing_}, regions_{device, out_, max_data_},
-          dma_{device, out_, options}, whole_{device, out_},
+          remote_{in_, next_, out_, socket_.get(), options.dma_timeout, options.dma_budget, closing_},
+          regions_{device, out_, max_data_, signals_}, dma_{device, out_, options}, whole_{device, out_, signals_},
           migration_{device, out_, max_data_} {}
     session(const session&) = delete;
     session& operator=(const session&) = delete;
@@ -105,7 +106,23 @@ public:
         return remote_.used();
     }
 
+    /// What the client told by eventfds, as much as one turn allows.
+    void signalled() {
+        remote_.own();
+        signals_.take([this](std::uint64_t which) {
+            if (!open_ || closing_) return;
+            try {
+                (which & doorbells<Device>::source) != 0 ? regions_.rung(which & ~doorbells<Device>::source)
+                                                         : whole_.irq_signal(which);
+            } catch (...) {} // nobody waits for an answer
+        });
+        if (closing_) return end();
+        process();
+    }
+
     [[nodiscard]] int fd() const noexcept { return socket_.get(); }
+    /// Readable where signalled() has something to do; -1 as long as the client has given no eventfd of that kind.
+    [[nodiscard]] int signals_fd() const noexcept { return signals_.fd(); }
     /// The connection is over: device released, maps gone. The destructor closes the socket.
     [[nodiscard]] bool closed() const noexcept { return closed_ || dma_.lost() || remote_.broken(); }
     /// VERSION was accepted and the device is open.
@@ -131,6 +148,7 @@ public:
         if (taken_) {
             if (!dma_.unmap_all(patient)) return;
             taken_ = false;
+            regions_.close();
             whole_.disable_irqs();
             device_.release();
         }
@@ -176,15 +194,12 @@ private:
         while (in_.next(next_)) {
             if (!handle(next_)) [[unlikely]] {
                 if (dma_.waits()) return wait();
+                next_.taken = 0; // it will be shown again
                 const bool room = make_room();
-                const bool enough = room && ++turns > share;
-                if (enough || !room || !handle(next_)) {
-                    if (dma_.waits()) return wait();
-                    next_.taken = 0; // it will be shown again
-                    runnable_ = enough;
-                    stalled_ = !enough && !closed_;
-                    return;
-                }
+                if (room && ++turns <= share) continue;
+                runnable_ = room;
+                stalled_ = !room && !closed_;
+                return;
             }
             in_.pop(next_);
             if (closing_) [[unlikely]] {
@@ -193,7 +208,7 @@ private:
                 return end();
             }
         }
-        if (!blocked_) (void)flush();
+        if (!blocked_) (void)flush_here();
         if (dma_.lost()) [[unlikely]]
             end();
     }
@@ -213,7 +228,8 @@ private:
     [[nodiscard]] bool make_room() { return !blocked_ && flush(); }
 
     /// True when all is sent; false when some waits (blocked_) or the connection is closed.
-    bool flush() {
+    [[gnu::noinline]] bool flush() { return flush_here(); }
+    [[gnu::always_inline]] bool flush_here() {
         switch (out_.flush(socket_.get())) {
         case outbox::status::sent: return true;
         case outbox::status::blocked: blocked_ = true; return false;
@@ -223,7 +239,7 @@ private:
     }
 
     /// False: there is no room for the reply, and nothing was done. With an empty outbox there always is.
-    [[nodiscard]] bool handle(message& what) {
+    [[nodiscard, gnu::always_inline]] bool handle(message& what) {
         const auto& header = what.header;
         if (!open_ || !what.plain || (header.flags & wire::type_mask) != wire::type_command) [[unlikely]] {
             if (remote_.takes(header)) return true;
@@ -260,7 +276,7 @@ private:
         case wire::command::device_reset: whole_.reset(what); return true;
         case wire::command::region_write_multi: regions_.write_multi(what); return true;
         case wire::command::device_feature: return whole_.feature(what);
-        case wire::command::device_get_region_io_fds: regions_.io_fds(what); return true;
+        case wire::command::device_get_region_io_fds: return regions_.io_fds(what);
         case wire::command::mig_data_read: return migration_.read(what);
         case wire::command::mig_data_write: migration_.write(what); return true;
         case wire::command::region_read: // those two are served already
@@ -349,6 +365,7 @@ private:
     replies out_;
     dma_messages remote_;
     unique_fd twin_end_; // the client's, until it was sent
+    signal_set signals_;
     region_commands<Device> regions_;
     dma_commands<Device> dma_;
     device_commands<Device> whole_;

@@ -164,6 +164,34 @@ struct io_fds {
     std::uint32_t count;
 };
 
+/// Sub-regions of that. Of an entry it is the array's size by the count that says how long it is; its type is one of
+/// these. io_type_shadow is no part of the specification: it is libvfio-user's (docs/ioregionfd.md there), for writes
+/// whose value is needed.
+inline constexpr std::uint32_t io_type_eventfd = 0;
+inline constexpr std::uint32_t io_type_ioregionfd = 1;
+inline constexpr std::uint32_t io_type_shadow = 2;
+inline constexpr std::uint32_t io_matches = 1u << 0;  ///< KVM_IOEVENTFD_FLAG_DATAMATCH
+inline constexpr std::uint32_t io_in_ports = 1u << 1; ///< KVM_IOEVENTFD_FLAG_PIO
+struct io_event {
+    std::uint64_t offset; ///< within the region
+    std::uint64_t size;
+    std::uint32_t fd_index; ///< among the descriptors that come along
+    std::uint32_t type;
+    std::uint32_t flags; ///< io_matches, io_in_ports
+    std::uint32_t padding;
+    std::uint64_t datamatch;
+};
+struct io_event_shadow {
+    std::uint64_t offset;
+    std::uint64_t size;
+    std::uint32_t fd_index;
+    std::uint32_t type;
+    std::uint32_t flags;
+    std::uint32_t shadow_fd_index; ///< of a file in which the value is left before the eventfd is signalled
+    std::uint64_t shadow_offset;   ///< where in it
+    std::uint64_t datamatch;
+};
+
 /// REGION_WRITE_MULTI: a count of 64 bits, then so many of these; the reply is the count of writes done.
 struct region_write {
     std::uint64_t offset;
@@ -237,6 +265,8 @@ static_assert(layout<irq_set> && sizeof(irq_set) == 20 && sizeof(irq_set) == siz
 static_assert(layout<region_access> && sizeof(region_access) == 16);
 static_assert(layout<dma_access> && sizeof(dma_access) == 16);
 static_assert(layout<io_fds> && sizeof(io_fds) == 16);
+static_assert(layout<io_event> && sizeof(io_event) == 40);
+static_assert(layout<io_event_shadow> && sizeof(io_event_shadow) == 48);
 static_assert(layout<region_write> && sizeof(region_write) == 24);
 static_assert(layout<device_feature> && sizeof(device_feature) == 8);
 static_assert(layout<logging_start> && sizeof(logging_start) == 16);

@@ -7,6 +7,7 @@
 
 #include <mediant/device/memory_device.hpp>
 #include <mediant/device/unique_fd.hpp>
+#include <mediant/mediant.hpp>
 #include <mediant/provider/stack.hpp>
 #include <mediant/vfio_user/client.hpp>
 #include <mediant/vfio_user/server.hpp>
@@ -96,6 +97,10 @@ std::vector<fault> all_faults() {
         if (it.command() == get_region_info) it.fds.clear();
         return verdict::pass;
     }));
+    all.push_back(of_replies("io-fds-of-nothing", "io-fds/sub-regions", [](passing& it) {
+        if (it.command() == get_region_io_fds && it.whole.size() > 48) it.whole[32 + 16] = 100;
+        return verdict::pass;
+    }));
     all.push_back(of_replies("wrong-argsz", "info/plain", [](passing& it) {
         if (it.command() == get_info) it.whole[16] = 32;
         return verdict::pass;
@@ -110,6 +115,10 @@ std::vector<fault> all_faults() {
     }));
     all.push_back(of_replies("another-entry", "unmap/exact", [](passing& it) {
         if (it.command() == dma_unmap && !it.failed()) it.whole[16 + 8] ^= 1;
+        return verdict::pass;
+    }));
+    all.push_back(of_requests("deaf-to-unmask", "irqs/unmask-by-eventfd", [](passing& it) {
+        if (it.command() == set_irqs && (at<std::uint32_t>(it.whole, 20) & unmask) != 0) it.fds.clear();
         return verdict::pass;
     }));
     all.push_back(of_requests("posted-is-answered", "header/no-reply/success",
@@ -218,6 +227,16 @@ void between(const fault& what, int client, int server) {
 
 } // namespace
 
+/// Something to be told of by an eventfd.
+struct rung {
+    static constexpr auto bar1 = mediant::region_map{
+        mediant::bar{1}, 4096,
+        mediant::reg{"RING", 0, mediant::wo, {.hook = mediant::on::write, .doorbell = mediant::doorbell::any}}};
+    static constexpr auto regions = mediant::regions<bar1>{};
+    mediant::result<void> write(mediant::at<bar1, "RING">, std::uint32_t, auto&) noexcept { return {}; }
+};
+static_assert(mediant::valid<rung>);
+
 int main(int argc, char** argv) {
     const auto all = all_faults();
     const std::string name = argc > 1 ? argv[1] : "";
@@ -230,8 +249,8 @@ int main(int argc, char** argv) {
         try {
             using namespace mediant;
             const std::string path = argv[2];
-            device::memory_device lower{{0x1234, 0x5678, 0, 0, 0xff0000}, {4_MiB, 0, 0, 0, 0, 0}};
-            stack<device::memory_device> front{lower};
+            device::memory_device lower{{0x1234, 0x5678, 0, 0, 0xff0000}, {4_MiB, 4_KiB, 0, 0, 0, 0}};
+            stack<device::memory_device, rung> front{lower};
             vfio_user::server server{front, {.path = path + ".real", .backlog = 64}};
             std::thread{[&server] { server.run(); }}.detach();
             auto listening = vfio_user::listener::open({.path = path, .backlog = 64});

@@ -3,6 +3,7 @@
 #include "suite.hpp"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <array>
 #include <cstdint>
@@ -66,6 +67,19 @@ void look_at(conversation& with, std::uint32_t index) {
         require(there != MAP_FAILED, "has an area that cannot be mapped");
         ::munmap(there, length);
     }
+}
+
+/// `each(region, reply)` for what has sub-regions that are told by descriptors.
+template <class F>
+void for_io_fds(conversation& with, F each) {
+    bool any = false;
+    for (std::uint32_t i = 0; i < with.device().regions.size(); ++i) {
+        const auto came = with.ask(io_fds_of(i));
+        if (came.failed || came.payload.size() < 16 || at<std::uint32_t>(came.payload, 12) == 0) continue;
+        any = true;
+        within("region " + std::to_string(i), [&] { each(i, came); });
+    }
+    if (!any) throw not_offered{"no sub-regions with descriptors"};
 }
 
 } // namespace
@@ -154,6 +168,70 @@ void add_information_cases(test_cases& to) {
             }
             with.works();
         });
+    add("io-fds/room-for-a-part", sizes, "the fixed part alone, with the size that all need", [](conversation& with) {
+        for_io_fds(with, [&](std::uint32_t index, const reply& all) {
+            const auto needed = u32(all.payload.size());
+            for (const std::uint32_t argsz : {16u, needed - 1}) {
+                const auto came = with.expect(io_fds_of(index, argsz), 16);
+                require(at<std::uint32_t>(came.payload, 0) == needed, "needs another size than it sends");
+                require(came.fds.empty(), "sends descriptors without saying what for");
+            }
+            require(with.expect(io_fds_of(index, needed), needed).payload == all.payload,
+                    "answers differently each time");
+        });
+    });
+    add("io-fds/sub-regions", io_fds, "within the region, of a type that there is, with descriptors that came along",
+        [](conversation& with) {
+            for_io_fds(with, [&](std::uint32_t index, const reply& all) {
+                const auto count = at<std::uint32_t>(all.payload, 12);
+                const std::size_t size = (all.payload.size() - 16) / count;
+                require(size >= 40 && (all.payload.size() - 16) % count == 0, "sends entries of odd sizes");
+                for (std::size_t i = 0, from = 16; i < count; ++i, from += size) {
+                    const auto offset = at<std::uint64_t>(all.payload, from);
+                    const auto length = at<std::uint64_t>(all.payload, from + 8);
+                    const auto limit = with.device().regions[index].size;
+                    require(offset <= limit && length <= limit - offset, "has a sub-region outside of the region");
+                    require(at<std::uint32_t>(all.payload, from + 16) < all.fds.size(),
+                            "names a descriptor that is not there");
+                    const auto type = at<std::uint32_t>(all.payload, from + 20);
+                    require(type <= 2, "has an unknown type");
+                    require(type != 0 || (at<std::uint32_t>(all.payload, from + 24) & ~7u) == 0, "has unknown flags");
+                    if (type != 2) continue;
+                    require(size >= 48 && at<std::uint32_t>(all.payload, from + 28) < all.fds.size(),
+                            "names memory that is not there");
+                }
+            });
+        });
+    add("io-fds/signalled", io_fds, "each eventfd, many times; the next command works", [](conversation& with) {
+        for_io_fds(with, [&](std::uint32_t, const reply& all) {
+            const auto count = at<std::uint32_t>(all.payload, 12);
+            const std::size_t size = (all.payload.size() - 16) / count;
+            for (int round = 0; round < 100; ++round) {
+                for (std::size_t i = 0, from = 16; i < count; ++i, from += size) {
+                    const std::uint64_t one = 1;
+                    if (at<std::uint32_t>(all.payload, from + 20) == 1) continue; // ioregionfd has messages
+                    require(::write(all.fds[at<std::uint32_t>(all.payload, from + 16)].get(), &one, sizeof one) ==
+                                sizeof one,
+                            "sends no eventfd");
+                }
+                with.works();
+            }
+        });
+    });
+    add("io-fds/gone-with-the-client", "Client Disconnection", "the server keeps no descriptor", [](conversation& with) {
+        with.hang_up();
+        with.connect();
+        const auto before = with.server_files();
+        for_io_fds(with, [](std::uint32_t, const reply&) {});
+        with.hang_up();
+        with.connect();
+        require(with.server_files() <= before, "keeps descriptors");
+    });
+    add("io-fds/count", io_fds, "an error: all other fields must be zero", [](conversation& with) {
+        auto whole = io_fds_of(0);
+        whole[header_size + 12] = 1;
+        with.refused(whole);
+    });
     add("io-fds/flags", io_fds, "an error: they must be zero",
         [](conversation& with) { with.refused(io_fds_of(0, 4096, 1)); });
     add("io-fds/argsz-too-small", sizes, "an error: less than the reply's fixed part",

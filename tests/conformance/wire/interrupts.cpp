@@ -3,6 +3,7 @@
 #include "suite.hpp"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <array>
@@ -21,6 +22,29 @@ void assign(conversation& with, std::uint32_t kind, int fd, std::uint32_t vector
 }
 void fire(conversation& with, std::uint32_t kind, std::uint32_t vector = 0) {
     (void)with.expect(irqs_of(none | trigger, kind, vector, 1), 0);
+}
+
+/// A kind that has eventfds, and can be masked.
+std::uint32_t maskable_irq(const device_facts& device) {
+    for (std::uint32_t kind = 0; kind < device.irqs.size(); ++kind)
+        if ((device.irqs[kind].flags & 3) == 3 && device.irqs[kind].count != 0) return kind;
+    throw not_offered{"no kind that can be masked"};
+}
+void ring(int fd) {
+    const std::uint64_t one = 1;
+    require(::write(fd, &one, sizeof one) == sizeof one, "cannot be signalled here");
+}
+bool waits_for(int fd) {
+    pollfd what{fd, POLLIN, 0};
+    return ::poll(&what, 1, 3000) == 1;
+}
+template <class F>
+bool eventually(F what) {
+    for (int i = 0; i < 1000; ++i) {
+        if (what()) return true;
+        ::poll(nullptr, 0, 1);
+    }
+    return false;
 }
 
 } // namespace
@@ -208,6 +232,56 @@ void add_interrupt_cases(test_cases& to) {
             }
         },
         "VFIO_USER_DEVICE_GET_IRQ_INFO");
+    // "In typical operation" reads as if the server signalled these; KVM and linux/vfio.h have it the other way round.
+    for (const auto& [name, action] : {std::pair{"mask-by-eventfd", mask}, std::pair{"unmask-by-eventfd", unmask}})
+        add(name, "the client signals it, and the interrupt is masked or unmasked; none takes it away",
+            [action](conversation& with) {
+                const auto kind = maskable_irq(with.device());
+                const auto fired = event_file();
+                const auto asks = event_file();
+                assign(with, kind, fired.get());
+                (void)with.expect(irqs_of(eventfds | action, kind, 0, 1), 0, std::array{asks.get()});
+                if (action == unmask) {
+                    (void)with.expect(irqs_of(none | mask, kind, 0, 1), 0);
+                    fire(with, kind);
+                    require(drain(fired.get()) == 0, "signals what is masked");
+                    ring(asks.get());
+                    require(waits_for(fired.get()), "is not unmasked");
+                } else {
+                    ring(asks.get());
+                    // It may be told after messages that were sent later.
+                    require(eventually([&] {
+                                fire(with, kind);
+                                const bool masked = drain(fired.get()) == 0;
+                                if (!masked) (void)with.expect(irqs_of(none | unmask, kind, 0, 1), 0);
+                                if (!masked) ring(asks.get());
+                                return masked;
+                            }),
+                            "is not masked");
+                }
+                (void)with.expect(irqs_of(none | trigger, kind, 0, 0), 0);
+                assign(with, kind, fired.get());
+                (void)drain(fired.get());
+                (void)with.expect(irqs_of(none | (action == mask ? unmask : mask), kind, 0, 1), 0);
+                (void)drain(fired.get());
+                ring(asks.get());
+                with.works();
+                fire(with, kind);
+                require((drain(fired.get()) == 1) == (action == mask), "is told by an eventfd that was taken away");
+            });
+    add("unmask-by-no-eventfd", "an error: a file is none, and a kind that is not maskable has none",
+        [](conversation& with) {
+            const auto file = memory_file(4096);
+            with.refused(irqs_of(eventfds | unmask, maskable_irq(with.device()), 0, 1), 0, std::array{file.get()});
+            const auto event = event_file();
+            for (std::uint32_t kind = 0; kind < with.device().irqs.size(); ++kind) {
+                const auto& irq = with.device().irqs[kind];
+                if (irq.count == 0 || (irq.flags & 2) != 0) continue;
+                within("kind " + std::to_string(kind), [&] {
+                    with.refused(irqs_of(eventfds | unmask, kind, 0, 1), 0, std::array{event.get()});
+                });
+            }
+        });
 }
 
 } // namespace wire_conformance

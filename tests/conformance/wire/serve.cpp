@@ -3,7 +3,7 @@
 //
 //   serve edu SOCKET       QEMU's edu device
 //   serve mediated SOCKET  the same through its provider
-//   serve memory SOCKET    a device of memory, with message interrupts; of BAR 2 one page cannot be mapped
+//   serve memory SOCKET    a device of memory, with message interrupts; of BAR 2 one page is mediated, with doorbells
 #include "edu/edu.hpp"
 
 #include <mediant/device/edu.hpp>
@@ -18,12 +18,17 @@
 
 using namespace mediant;
 
-/// One register that is mediated: what is around it can be mapped.
+/// A register that is mediated and doorbells beside it: what is around them can be mapped.
 struct spotted {
     static constexpr auto info = provider{"spotted", {pci_id{0x1234, 0x5678}}};
     static constexpr auto bar2 = region_map{bar{2}, 64_KiB,
-                                            reg{"SPOT", 0x4000, ro, {.backing = from::constant, .value = 7}}};
+                                            reg{"SPOT", 0x4000, ro, {.backing = from::constant, .value = 7}},
+                                            reg{"RING", 0x4008, wo, {.hook = on::write, .doorbell = doorbell::any}},
+                                            reg{"TAIL", 0x4010, wo, {.hook = on::write, .count = 4, .stride = 8,
+                                                                     .doorbell = doorbell::valued}}};
     static constexpr auto regions = mediant::regions<bar2>{};
+    result<void> write(at<bar2, "RING">, std::uint32_t, auto&) noexcept { return {}; }
+    result<void> write(at<bar2, "TAIL">, std::size_t, std::uint32_t, auto&) noexcept { return {}; }
 };
 static_assert(valid<spotted>);
 
