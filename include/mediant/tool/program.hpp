@@ -46,6 +46,7 @@ struct serve_options {
     bool once = false; ///< ends after one client
     std::string user;    ///< USER or USER:GROUP, that it becomes
     std::string sandbox; ///< on, off, or where it can be: auto
+    std::string backend; ///< what serves: native (or empty), or libvfio-user
 
     /// Whether it is a device that is there, no model.
     [[nodiscard]] bool names_device() const noexcept { return !device.empty() || !behind.empty(); }
