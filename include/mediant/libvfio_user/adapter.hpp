@@ -59,8 +59,8 @@ inline constexpr std::string_view uncarried =
 /// vfu_attach_ctx, run() after each vfu_run_ctx and when fd() is readable. The device is released when the connection
 /// is lost.
 ///
-/// vfu_get_private() of the context is the adapter, or what a class of the owner's that derives from it converts to. Both
-/// outlive the context. All calls are of the thread that calls the library.
+/// vfu_get_private() of the context is the adapter, or what a class of the owner's that derives from it converts to.
+/// Both outlive the context. All calls are of the thread that calls the library.
 template <servable Device>
 class adapter {
     static_assert(!detail::mediates_irqs<Device>,
@@ -80,7 +80,8 @@ public:
     /// device says where it cannot be opened; std::system_error: what the library says.
     void attach(vfu_ctx_t* context) {
         if (::vfu_get_private(context) != this)
-            throw std::system_error{EINVAL, std::generic_category(), "the context's private pointer is not the adapter"};
+            throw std::system_error{EINVAL, std::generic_category(),
+                                    "the context's private pointer is not the adapter"};
         context_ = context;
         memory_.open(context);
         if (const auto opened = device_.open(); !opened)
@@ -96,8 +97,8 @@ public:
         set_up();
     }
 
-    /// vfu_attach_ctx returned 0: opens the device for the client. Where it cannot be opened, or has become another, all
-    /// that the client does fails. Without this call the client's first access, map, reset or mask opens it; and that
+    /// vfu_attach_ctx returned 0: opens the device for the client. Where it cannot be opened, or has become another,
+    /// all that the client does fails. Without this call the client's first access, map, reset or mask opens it; and that
     /// fails where clients map files that are new at each open.
     void connected() noexcept {
         own();
@@ -111,7 +112,7 @@ public:
     /// What the device has to do by itself; and what it raised goes to the client.
     void run() noexcept {
         own();
-        const bool between = calls_ == seen_; // the client said something that the device is not told: eventfds, perhaps
+        const bool between = calls_ == seen_; // the client said what the device is not told: eventfds, perhaps
         seen_ = calls_;
         if (open_) {
             advance();
@@ -163,8 +164,11 @@ private:
         // Of ERR and REQ the library would put the client's eventfds in the place of vector 0's, and has no way to send
         // them (told_otherwise).
         for (const auto& [kind, index] :
-             {std::pair{VFU_DEV_INTX_IRQ, irq_index::intx}, {VFU_DEV_MSI_IRQ, irq_index::msi},
-              {VFU_DEV_MSIX_IRQ, irq_index::msix}, {VFU_DEV_ERR_IRQ, irq_index::err}, {VFU_DEV_REQ_IRQ, irq_index::req}})
+             {std::pair{VFU_DEV_INTX_IRQ, irq_index::intx},
+              {VFU_DEV_MSI_IRQ, irq_index::msi},
+              {VFU_DEV_MSIX_IRQ, irq_index::msix},
+              {VFU_DEV_ERR_IRQ, irq_index::err},
+              {VFU_DEV_REQ_IRQ, irq_index::req}})
             check(::vfu_setup_device_nr_irqs(context_, kind, index >= irq_index::err ? 0 : shape_[index].count),
                   "vfu_setup_device_nr_irqs");
         check(::vfu_setup_irq_state_callback(context_, VFU_DEV_INTX_IRQ, mask<irq_index::intx>), "vfu_setup_irq_state");
@@ -195,8 +199,9 @@ private:
             files_[index] = unique_fd::duplicate(region.file);
             if (!files_[index]) throw std::system_error{errno, std::generic_category(), "the file of a region"};
         }
-        check(::vfu_setup_region(context_, static_cast<int>(index), static_cast<std::size_t>(region.size), callback, flags,
-                                 areas.empty() ? nullptr : areas.data(), static_cast<std::uint32_t>(areas.size()),
+        check(::vfu_setup_region(context_, static_cast<int>(index), static_cast<std::size_t>(region.size), callback,
+                                 flags, areas.empty() ? nullptr : areas.data(),
+                                 static_cast<std::uint32_t>(areas.size()),
                                  files_[index].get(), region.file_offset),
               "vfu_setup_region");
     }
@@ -283,8 +288,8 @@ private:
         }
     }
 
-    /// Messages that the client enables or disables take the line's place, and give it back. What it set by SET_IRQS the
-    /// library does not tell.
+    /// Messages that the client enables or disables take the line's place, and give it back. What it set by SET_IRQS
+    /// the library does not tell.
     void follow(const interrupt_mode& mode) {
         const bool msix = mode.msix && shape_[irq_index::msix].count != 0;
         const std::uint32_t msi = msix ? 0 : std::min(mode.msi_vectors, shape_[irq_index::msi].count);
@@ -306,9 +311,11 @@ private:
     }
 
     /// The library takes a short count for EINVAL: what stopped it is told instead.
-    ssize_t access_of(region_index region, std::byte* bytes, std::size_t count, std::uint64_t offset, bool writes) noexcept {
+    ssize_t access_of(region_index region, std::byte* bytes, std::size_t count, std::uint64_t offset,
+                      bool writes) noexcept {
         if (const error why = ready(); why != error::none) return failed(why);
-        if (!has(shape_[region].flags, writes ? region_flags::write : region_flags::read)) return failed(error::invalid);
+        if (!has(shape_[region].flags, writes ? region_flags::write : region_flags::read))
+            return failed(error::invalid);
         advance();
         const answer came = writes ? device_.write(write_access{region, offset, {bytes, count}})
                                    : device_.read(read_access{region, offset, {bytes, count}});
@@ -328,8 +335,9 @@ private:
                       static_cast<unsigned>(Index));
             return;
         }
-        const result<void> done = self.device_.ioctl(set_irqs{
-            Index, masks ? set_irqs::action::mask : set_irqs::action::unmask, set_irqs::data::none, start, count, {}, {}});
+        const auto action = masks ? set_irqs::action::mask : set_irqs::action::unmask;
+        const result<void> done =
+            self.device_.ioctl(set_irqs{Index, action, set_irqs::data::none, start, count, {}, {}});
         if (!done) ::vfu_log(context, LOG_ERR, "MASK or UNMASK: %s", std::strerror(to_errno(done.error())));
         self.settle();
     }

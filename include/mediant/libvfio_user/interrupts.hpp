@@ -87,7 +87,7 @@ public:
                 if (vector >= kinds_[index].size() ||
                     ::read(kinds_[index][vector].get(), &times, sizeof times) != sizeof times)
                     continue;
-                if (::vfu_irq_trigger(context, vector) != 0 && irq_index{static_cast<std::uint32_t>(index)} == irq_index::intx)
+                if (::vfu_irq_trigger(context, vector) != 0 && index == static_cast<std::size_t>(irq_index::intx))
                     line_waits_ = true;
             }
         } while (count == static_cast<int>(events.size()));
@@ -97,7 +97,6 @@ public:
     void retry(vfu_ctx_t* context) noexcept {
         if (line_waits_ && ::vfu_irq_trigger(context, 0) == 0) line_waits_ = false;
     }
-    [[nodiscard]] bool line_waits() const noexcept { return line_waits_; }
 
 private:
     unique_fd ready_;

@@ -38,8 +38,8 @@ public:
     /// A device is being called: what ends meanwhile is told to it afterwards.
     [[nodiscard]] bool asking() const noexcept { return asking_; }
 
-    /// From vfu_dma_register_cb_t. The library has told the client that it worked: of what the device refuses, refused()
-    /// tells. A range of no bytes, or past the end of all addresses, is nothing that it could reach.
+    /// From vfu_dma_register_cb_t. The library has told the client that it worked: of what the device refuses,
+    /// refused() tells. A range of no bytes, or past the end of all addresses, is nothing that it could reach.
     template <servable Device>
     void add(Device& device, const vfu_dma_info_t& what) {
         const auto iova = reinterpret_cast<std::uintptr_t>(what.iova.iov_base);

@@ -110,7 +110,8 @@ template <servable Device>
     if (info->regions > fixed_regions)
         throw refusal{"it has " + std::to_string(info->regions) + " regions; the API has the nine of every PCI device"};
     if (info->irqs > fixed_irqs)
-        throw refusal{"it has " + std::to_string(info->irqs) + " kinds of interrupts; the API has the five of every one"};
+        throw refusal{"it has " + std::to_string(info->irqs) +
+                      " kinds of interrupts; the API has the five of every one"};
     found.can_reset = info->can_reset;
     for (std::uint32_t i = 0; i < info->regions; ++i) {
         auto& region = found.regions[i];

@@ -32,7 +32,9 @@ struct altered : plain {
         if (what.region == region_index::config && config_size) (*told).size = *config_size;
         return told;
     }
-    result<void> ioctl(const map_dma& what) { return takes_memory ? plain::ioctl(what) : result<void>{error::no_space}; }
+    result<void> ioctl(const map_dma& what) {
+        return takes_memory ? plain::ioctl(what) : result<void>{error::no_space};
+    }
     result<void> open() { return declines ? result<void>{error::no_device} : plain::open(); }
 
     // Migration, which it only says that it has.
