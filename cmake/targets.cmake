@@ -5,8 +5,10 @@
 #   mediant::mediant    core, pci, provider, registers, device, kernel, migration, plugin   no dependency
 #   mediant::vfio_user  vfio_user                                                           nlohmann_json
 #   mediant::tool       tool                                                                fmt, CLI11, mediant::vfio_user
+#   mediant::libvfio_user  libvfio_user                                               libvfio-user, mediant::vfio_user
 #
-# The last two are defined where their dependencies are found.
+# The last three are defined where their dependencies are found. A program of mediant::tool that is linked with
+# mediant::libvfio_user, too, can serve by libvfio-user.
 
 set(mediant_include ${CMAKE_CURRENT_SOURCE_DIR}/include)
 
@@ -54,5 +56,21 @@ if(TARGET mediant::vfio_user)
         mediant_library(tool FOLDERS tool LINK mediant::vfio_user fmt::fmt CLI11::CLI11)
     else()
         message(STATUS "mediant: no mediant::tool: it needs fmt (found: ${fmt_FOUND}) and CLI11 (found: ${CLI11_FOUND})")
+    endif()
+endif()
+
+set(MEDIANT_LIBVFIO_USER "" CACHE PATH "What cmake/setup/libvfio-user made; if empty, libvfio-user is looked for")
+if(TARGET mediant::vfio_user)
+    if(MEDIANT_LIBVFIO_USER AND NOT LibvfioUser_ROOT)
+        set(LibvfioUser_ROOT ${MEDIANT_LIBVFIO_USER})
+    endif()
+    list(PREPEND CMAKE_MODULE_PATH ${CMAKE_CURRENT_LIST_DIR})
+    find_package(LibvfioUser QUIET)
+    list(POP_FRONT CMAKE_MODULE_PATH)
+    if(LibvfioUser_FOUND)
+        mediant_library(libvfio_user FOLDERS libvfio_user LINK mediant::vfio_user LibvfioUser::LibvfioUser)
+        target_compile_definitions(mediant_libvfio_user INTERFACE MEDIANT_HAS_LIBVFIO_USER)
+    else()
+        message(STATUS "mediant: no mediant::libvfio_user: libvfio-user is missing (cmake/setup/libvfio-user builds it)")
     endif()
 endif()

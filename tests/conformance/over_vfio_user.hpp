@@ -47,12 +47,18 @@ private:
     std::filesystem::path path_;
 };
 
+/// Where mediant's own server listens.
+template <class Server>
+struct listens {
+    [[nodiscard]] static vfio_user::server_options at(std::string path) { return {.path = std::move(path)}; }
+};
+
 /// A device behind a server on a thread of its own.
-template <class Device>
+template <class Device, template <class> class Server = vfio_user::server>
 class served {
 public:
     explicit served(Device& device)
-        : server_{device, vfio_user::server_options{.path = folder_.socket()}}, thread_{[this] { server_.run(); }} {}
+        : server_{device, listens<Server<Device>>::at(folder_.socket())}, thread_{[this] { server_.run(); }} {}
     served(const served&) = delete;
     served& operator=(const served&) = delete;
     ~served() {
@@ -65,12 +71,12 @@ public:
 
 private:
     folder folder_;
-    vfio_user::server<Device> server_;
+    Server<Device> server_;
     std::thread thread_;
 };
 
 /// A device behind a server, seen through a client.
-template <class Device>
+template <class Device, template <class> class Server = vfio_user::server>
 class over_vfio_user {
 public:
     explicit over_vfio_user(Device& device) : served_{device} {
@@ -96,7 +102,7 @@ public:
     [[nodiscard]] std::string socket() const { return served_.socket(); }
 
 private:
-    served<Device> served_;
+    served<Device, Server> served_;
     vfio_user::client client_;
 };
 

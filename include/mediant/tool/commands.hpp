@@ -162,6 +162,9 @@ private:
             ->excludes(&path)
             ->option_text("NUMBER");
         command.add_flag("--once", serve_.once, "end after one client");
+        command.add_option("--backend", serve_.backend, "what serves: native (the default), libvfio-user")
+            ->check(CLI::IsMember({"native", "libvfio-user"}))
+            ->option_text("NAME");
         command.add_option("--user", serve_.user, "be this user when the socket is there")->option_text("USER[:GROUP]");
         command.add_option("--sandbox", serve_.sandbox, "no files, no programs for models: on, off, auto")
             ->check(CLI::IsMember({"auto", "on", "off"}))

@@ -47,6 +47,7 @@ struct serve_options {
     std::string user;    ///< USER or USER:GROUP, that it becomes
     std::string sandbox; ///< on, off, or where it can be: auto
     bool any_file = false; ///< clients may share memory by files of any kind
+    std::string backend; ///< what serves: native (or empty), or libvfio-user
 
     /// Whether it is a device that is there, no model.
     [[nodiscard]] bool names_device() const noexcept { return !device.empty() || !behind.empty(); }

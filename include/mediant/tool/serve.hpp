@@ -7,6 +7,7 @@
 #include <mediant/device/vfio_device.hpp>
 #include <mediant/plugin/loaded.hpp>
 #include <mediant/provider/stack.hpp>
+#include <mediant/tool/back_end.hpp>
 #include <mediant/tool/confinement.hpp>
 #include <mediant/tool/identity.hpp>
 #include <mediant/tool/program.hpp>
@@ -38,6 +39,10 @@ template <class Front>
     }
     front.release();
 
+    if (by_libvfio_user(options)) {
+        serve_by_libvfio_user(front, name, options, out);
+        return true;
+    }
     stop_on_signal signals;
     const confinement confined{options};
     vfio_user::server<Front> server{front, confined.where()};

@@ -346,6 +346,14 @@ TEST_CASE("serve and client talk to each other") {
     CHECK_FALSE(std::filesystem::exists(socket));
 }
 
+TEST_CASE("serve: a back end that this program was not built with, and one that there is not") {
+    const outcome without = run({"serve", "8086:10d3", "--socket", "s", "--backend", "libvfio-user"});
+    CHECK(without.code == 1);
+    CHECK(without.err == "acme-nics: error: serve: this program is built without libvfio-user "
+                         "(mediant::libvfio_user in CMake)\n");
+    CHECK(run({"serve", "8086:10d3", "--socket", "s", "--backend", "other"}).code == 2);
+}
+
 TEST_CASE("serve stands before another server") {
     mediant::test::temporary_folder at;
     const std::string behind = (at / "behind.sock").string();

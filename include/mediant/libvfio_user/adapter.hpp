@@ -1,0 +1,395 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <mediant/core/access.hpp>
+#include <mediant/core/requests.hpp>
+#include <mediant/core/result.hpp>
+#include <mediant/libvfio_user/api.hpp>
+#include <mediant/libvfio_user/config.hpp>
+#include <mediant/libvfio_user/interrupts.hpp>
+#include <mediant/libvfio_user/memory.hpp>
+#include <mediant/libvfio_user/shape.hpp>
+#include <mediant/libvfio_user/timer.hpp>
+#include <mediant/provider/stack.hpp>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+namespace mediant::libvfio_user {
+
+namespace detail {
+
+/// Whether one of a stack's policies mediates a request.
+template <class Device, class R>
+inline constexpr bool policy_mediates = false;
+template <class Lower, class... Policies, class R>
+inline constexpr bool policy_mediates<stack<Lower, Policies...>, R> =
+    (mediant::detail::has_ioctl<Policies, R, next_of<layer<Policies, bottom<mediant::detail::probe_lower>>>> || ...);
+
+template <class Device>
+inline constexpr bool mediates_irqs = policy_mediates<Device, set_irqs>;
+template <class Device>
+inline constexpr bool mediates_dma_log =
+    policy_mediates<Device, start_dma_logging> || policy_mediates<Device, stop_dma_logging> ||
+    policy_mediates<Device, report_dma_logging>;
+
+} // namespace detail
+
+/// Why libvfio-user cannot carry a device, as far as its type tells; empty where it can. adapter does not compile then.
+template <class Device>
+inline constexpr std::string_view uncarried =
+    detail::mediates_irqs<Device>      ? "a policy mediates set_irqs, and the library answers SET_IRQS itself"
+    : detail::mediates_dma_log<Device> ? "a policy mediates the DMA log, and the library keeps its own"
+                                       : "";
+
+/// Puts a device behind a context of libvfio-user, whose loop is its owner's: attach() once, connected() after each
+/// vfu_attach_ctx, run() after each vfu_run_ctx and when fd() is readable. The device is released when the connection
+/// is lost.
+///
+/// vfu_get_private() of the context is the adapter, or what a class of the owner's that derives from it converts to.
+/// Both outlive the context. All calls are of the thread that calls the library.
+template <servable Device>
+class adapter {
+    static_assert(!detail::mediates_irqs<Device>,
+                  "mediant: libvfio-user cannot carry a policy that mediates set_irqs: the library answers SET_IRQS "
+                  "itself and keeps the client's eventfds");
+    static_assert(!detail::mediates_dma_log<Device>,
+                  "mediant: libvfio-user cannot carry a policy that mediates the DMA log: the library keeps its own");
+
+public:
+    explicit adapter(Device& device) : device_{device} {}
+    adapter(const adapter&) = delete;
+    adapter& operator=(const adapter&) = delete;
+    ~adapter() { end(); }
+
+    /// Sets up everything in a context that vfu_create_ctx has just made for VFU_DEV_TYPE_PCI, and realises it. The
+    /// device is opened for a moment, to look at it. Throws refusal: something that the API cannot carry, or what the
+    /// device says where it cannot be opened; std::system_error: what the library says.
+    void attach(vfu_ctx_t* context) {
+        if (::vfu_get_private(context) != this)
+            throw std::system_error{EINVAL, std::generic_category(),
+                                    "the context's private pointer is not the adapter"};
+        context_ = context;
+        memory_.open(context);
+        if (const auto opened = device_.open(); !opened)
+            throw refusal{std::string{"it cannot be opened: "} + std::strerror(to_errno(opened.error()))};
+        const released at_end{device_};
+        if constexpr (vfio_user::migratable<Device>) {
+            if (device_.migration_flags() != 0)
+                throw refusal{"it can be migrated; the API of this libvfio-user (VFU_MIGR_CALLBACKS_VERS " +
+                              std::to_string(VFU_MIGR_CALLBACKS_VERS) + ") is not what VFIO has now"};
+        }
+        shape_ = measure(device_);
+        config_.find(device_);
+        set_up();
+    }
+
+    /// vfu_attach_ctx returned 0: opens the device for the client. Where it cannot be opened, or has become another,
+    /// all that the client does fails. Without this call the client's first access, map, reset or mask opens it; and that
+    /// fails where clients map files that are new at each open.
+    void connected() noexcept {
+        own();
+        if (!open_) refused_ = begin(true);
+        settle();
+    }
+
+    /// Readable when run() has something to do: interrupts of the device's own threads, and its deadlines.
+    [[nodiscard]] int fd() const noexcept { return both_.fd(); }
+
+    /// What the device has to do by itself; and what it raised goes to the client.
+    void run() noexcept {
+        own();
+        const bool between = calls_ == seen_; // the client said what the device is not told: eventfds, perhaps
+        seen_ = calls_;
+        if (open_) {
+            advance();
+            if (between) interrupts_.retry(context_);
+        }
+        settle();
+    }
+
+    /// Whether a client has opened the device.
+    [[nodiscard]] bool open() const noexcept { return open_; }
+    /// What clients are told otherwise than the device says, a line each (told_otherwise()); after attach().
+    [[nodiscard]] std::vector<std::string> remarks() const { return told_otherwise(shape_); }
+
+private:
+    struct released {
+        Device& device;
+        explicit released(Device& which) noexcept : device{which} {}
+        released(const released&) = delete;
+        released& operator=(const released&) = delete;
+        ~released() { device.release(); }
+    };
+
+    [[nodiscard]] static adapter& of(vfu_ctx_t* context) noexcept {
+        return *static_cast<adapter*>(::vfu_get_private(context));
+    }
+    static int failed(error why) noexcept {
+        errno = to_errno(why);
+        return -1;
+    }
+    static void check(int returned, const char* call) {
+        if (returned != 0) throw std::system_error{errno, std::generic_category(), call};
+    }
+
+    // Setting up.
+
+    template <std::uint32_t... Index>
+    static constexpr auto region_callbacks(std::integer_sequence<std::uint32_t, Index...>) noexcept {
+        return std::array<vfu_region_access_cb_t*, sizeof...(Index)>{access<region_index{Index}>...};
+    }
+
+    void set_up() {
+        const auto config_size = shape_[region_index::config].size;
+        check(::vfu_pci_init(context_,
+                             config_size == PCI_CFG_SPACE_SIZE ? VFU_PCI_TYPE_CONVENTIONAL : VFU_PCI_TYPE_EXPRESS,
+                             PCI_HEADER_TYPE_NORMAL, 0),
+              "vfu_pci_init");
+        constexpr auto callbacks = region_callbacks(std::make_integer_sequence<std::uint32_t, fixed_regions>{});
+        for (std::uint32_t i = 0; i < fixed_regions; ++i) set_up(i, callbacks[i]);
+        // Of ERR and REQ the library would put the client's eventfds in the place of vector 0's, and has no way to send
+        // them (told_otherwise).
+        for (const auto& [kind, index] :
+             {std::pair{VFU_DEV_INTX_IRQ, irq_index::intx},
+              {VFU_DEV_MSI_IRQ, irq_index::msi},
+              {VFU_DEV_MSIX_IRQ, irq_index::msix},
+              {VFU_DEV_ERR_IRQ, irq_index::err},
+              {VFU_DEV_REQ_IRQ, irq_index::req}})
+            check(::vfu_setup_device_nr_irqs(context_, kind, index >= irq_index::err ? 0 : shape_[index].count),
+                  "vfu_setup_device_nr_irqs");
+        check(::vfu_setup_irq_state_callback(context_, VFU_DEV_INTX_IRQ, mask<irq_index::intx>), "vfu_setup_irq_state");
+        check(::vfu_setup_irq_state_callback(context_, VFU_DEV_MSI_IRQ, mask<irq_index::msi>), "vfu_setup_irq_state");
+        check(::vfu_setup_irq_state_callback(context_, VFU_DEV_MSIX_IRQ, mask<irq_index::msix>), "vfu_setup_irq_state");
+        check(::vfu_setup_device_reset_cb(context_, reset), "vfu_setup_device_reset_cb");
+        check(::vfu_setup_device_dma(context_, map, unmap), "vfu_setup_device_dma");
+        // Between two calls a device does nothing to memory but what unmap waits for: it is quiet at once.
+        ::vfu_setup_device_quiesce_cb(context_, [](vfu_ctx_t*) { return 0; });
+        check(::vfu_realize_ctx(context_), "vfu_realize_ctx");
+        // What vfu_pci_get_config_space() and vfu_pci_find_capability() show; accesses never come to it.
+        config_.copy(device_, ::vfu_pci_get_config_space(context_), config_size);
+    }
+
+    void set_up(std::uint32_t index, vfu_region_access_cb_t* callback) {
+        auto& region = shape_.regions[index];
+        if (region.size == 0) return;
+        int flags = has(region.flags, region_flags::read) ? VFU_REGION_FLAG_READ : 0;
+        if (has(region.flags, region_flags::write)) flags |= VFU_REGION_FLAG_WRITE;
+        const bool config = region_index{index} == region_index::config;
+        if (config) flags = VFU_REGION_FLAG_RW | VFU_REGION_FLAG_ALWAYS_CB;
+        if (flags == 0) throw refusal{"region " + std::to_string(index) + " can be neither read nor written"};
+        if (!config && config_.is_memory(device_, index)) flags |= VFU_REGION_FLAG_MEM;
+        std::vector<iovec> areas;
+        // Offsets are pointers in this API.
+        for (const range& each : region.areas) areas.push_back({reinterpret_cast<void*>(each.offset), each.size});
+        if (region.file >= 0) {
+            files_[index] = unique_fd::duplicate(region.file);
+            if (!files_[index]) throw std::system_error{errno, std::generic_category(), "the file of a region"};
+        }
+        check(::vfu_setup_region(context_, static_cast<int>(index), static_cast<std::size_t>(region.size), callback,
+                                 flags, areas.empty() ? nullptr : areas.data(),
+                                 static_cast<std::uint32_t>(areas.size()),
+                                 files_[index].get(), region.file_offset),
+              "vfu_setup_region");
+    }
+
+    // The client that is served.
+
+    void own() noexcept { memory_.own(); }
+
+    /// error::none: the device is open for this client, and what it does is seen by it.
+    [[nodiscard]] error ready() noexcept {
+        ++calls_;
+        own();
+        if (!open_ && refused_ == error::none) refused_ = begin(false);
+        if (refused_ != error::none) return refused_;
+        return memory_.refused() || memory_.lost() ? error::io : error::none;
+    }
+
+    /// `unseen`: the client has been told nothing yet.
+    [[nodiscard]] error begin(bool unseen) {
+        if (const auto opened = device_.open(); !opened) return opened.error();
+        open_ = true;
+        bool same = false;
+        try {
+            const shape now = measure(device_);
+            same = now == shape_ && take_files(now, unseen);
+        } catch (const refusal&) {
+        }
+        if (!same) {
+            ::vfu_log(context_, LOG_ERR, "the device has another shape than when it was set up");
+            end();
+            return error::no_device;
+        }
+        config_.restart(device_);
+        use_line();
+        // A device that takes messages beside the line sends them also to a client that never enables them in config
+        // space; others are given them when it does.
+        (void)interrupts_.bind(device_, irq_index::msix, shape_[irq_index::msix].count);
+        return error::none;
+    }
+
+    /// The library keeps the number of a region's descriptor: another file takes its place.
+    [[nodiscard]] bool take_files(const shape& now, bool unseen) noexcept {
+        for (std::uint32_t i = 0; i < fixed_regions; ++i) {
+            auto& known = shape_.regions[i];
+            const auto& found = now.regions[i];
+            if (found.file < 0 || (found.same_file(known) && !unseen)) continue;
+            if (!unseen || ::dup3(found.file, files_[i].get(), O_CLOEXEC) < 0) return false;
+            known.file_system = found.file_system;
+            known.inode = found.inode;
+        }
+        return true;
+    }
+
+    void use_line() { (void)interrupts_.bind(device_, irq_index::intx, shape_[irq_index::intx].count); }
+
+    void end() noexcept {
+        if (open_) {
+            open_ = false;
+            for (const irq_index each : {irq_index::intx, irq_index::msi, irq_index::msix})
+                (void)interrupts_.bind(device_, each, 0);
+            device_.release();
+        }
+        interrupts_.clear();
+        memory_.clear();
+        refused_ = error::none;
+        gone_ = false;
+    }
+
+    /// After each call that the device was given.
+    void settle() noexcept {
+        if (open_) {
+            interrupts_.deliver(context_);
+            memory_.settle(device_);
+        }
+        if (gone_) end();
+        if constexpr (vfio_user::has_deadline<Device>) both_.arm(open_ ? device_.deadline() : std::nullopt);
+    }
+
+    void advance() noexcept {
+        if constexpr (vfio_user::has_deadline<Device>) {
+            if (const auto due = device_.deadline()) {
+                if (const auto now = timer::now(); *due <= now) device_.advance(now);
+            }
+        }
+    }
+
+    /// Messages that the client enables or disables take the line's place, and give it back. What it set by SET_IRQS
+    /// the library does not tell.
+    void follow(const interrupt_mode& mode) {
+        const bool msix = mode.msix && shape_[irq_index::msix].count != 0;
+        const std::uint32_t msi = msix ? 0 : std::min(mode.msi_vectors, shape_[irq_index::msi].count);
+        if (msi != 0 || msix) (void)interrupts_.bind(device_, irq_index::intx, 0);
+        if (msi != 0 && interrupts_.bound(irq_index::msix)) (void)interrupts_.bind(device_, irq_index::msix, 0);
+        (void)interrupts_.bind(device_, irq_index::msi, 0);
+        if (msi != 0) (void)interrupts_.bind(device_, irq_index::msi, msi);
+        if (msi == 0 && !interrupts_.bound(irq_index::msix))
+            (void)interrupts_.bind(device_, irq_index::msix, shape_[irq_index::msix].count);
+        if (msi == 0 && !msix && !interrupts_.bound(irq_index::intx)) use_line();
+    }
+
+    // The library's callbacks.
+
+    template <region_index Region>
+    static ssize_t access(vfu_ctx_t* context, char* bytes, std::size_t count, loff_t offset, bool is_write) noexcept {
+        return of(context).access_of(Region, reinterpret_cast<std::byte*>(bytes), count,
+                                     static_cast<std::uint64_t>(offset), is_write);
+    }
+
+    /// The library takes a short count for EINVAL: what stopped it is told instead.
+    ssize_t access_of(region_index region, std::byte* bytes, std::size_t count, std::uint64_t offset,
+                      bool writes) noexcept {
+        if (const error why = ready(); why != error::none) return failed(why);
+        if (!has(shape_[region].flags, writes ? region_flags::write : region_flags::read))
+            return failed(error::invalid);
+        advance();
+        const answer came = writes ? device_.write(write_access{region, offset, {bytes, count}})
+                                   : device_.read(read_access{region, offset, {bytes, count}});
+        if (writes && region == region_index::config && open_ && !gone_ &&
+            config_.written(offset, {bytes, static_cast<std::size_t>(came.count)}))
+            follow(config_.mode());
+        settle();
+        return came.count == count ? static_cast<ssize_t>(count) : failed(shortfall(came));
+    }
+
+    template <irq_index Index>
+    static void mask(vfu_ctx_t* context, std::uint32_t start, std::uint32_t count, bool masks) noexcept {
+        adapter& self = of(context);
+        if (self.ready() != error::none) return;
+        if (!detail::able(self.shape_[Index].flags, irq_flags::maskable)) {
+            ::vfu_log(context, LOG_WARNING, "MASK or UNMASK of interrupts that cannot be masked: kind %u",
+                      static_cast<unsigned>(Index));
+            return;
+        }
+        const auto action = masks ? set_irqs::action::mask : set_irqs::action::unmask;
+        const result<void> done =
+            self.device_.ioctl(set_irqs{Index, action, set_irqs::data::none, start, count, {}, {}});
+        if (!done) ::vfu_log(context, LOG_ERR, "MASK or UNMASK: %s", std::strerror(to_errno(done.error())));
+        self.settle();
+    }
+
+    static int reset(vfu_ctx_t* context, vfu_reset_type_t how) noexcept {
+        adapter& self = of(context);
+        if (how == VFU_RESET_LOST_CONN) {
+            if (self.memory_.asking())
+                self.gone_ = true; // the device is in a call
+            else
+                self.end();
+            return 0;
+        }
+        if (const error why = self.ready(); why != error::none) return failed(why);
+        const result<void> done = self.device_.ioctl(reset_device{});
+        self.settle();
+        return done ? 0 : failed(done.error());
+    }
+
+    static void map(vfu_ctx_t* context, vfu_dma_info_t* what) noexcept {
+        adapter& self = of(context);
+        if (const error why = self.ready(); !self.open_) {
+            ::vfu_log(context, LOG_ERR, "the device cannot be opened: %s", std::strerror(to_errno(why)));
+            return;
+        }
+        self.memory_.add(self.device_, *what);
+        if (self.memory_.refused())
+            ::vfu_log(context, LOG_ERR, "the device refuses memory, and all accesses from now on");
+        self.settle();
+    }
+
+    static void unmap(vfu_ctx_t* context, vfu_dma_info_t* what) noexcept {
+        adapter& self = of(context);
+        if (!self.open_) return;
+        ++self.calls_;
+        self.memory_.remove(self.device_, *what);
+        if (!self.memory_.asking()) self.settle();
+    }
+
+    Device& device_;
+    vfu_ctx_t* context_ = nullptr;
+    shape shape_{};
+    config_watch config_;
+    interrupts interrupts_;
+    timer both_{interrupts_.fd()};
+    client_memory memory_;
+    std::array<unique_fd, fixed_regions> files_{}; // the library keeps their numbers
+    std::uint64_t calls_ = 0;             // of the library's callbacks
+    std::uint64_t seen_ = 0;              // at the last run()
+    error refused_ = error::none;         // why the device is not open, for this client
+    bool open_ = false;
+    bool gone_ = false;                   // the client, while the device was in a call
+};
+
+} // namespace mediant::libvfio_user

@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The adapter to libvfio-user by itself: what it refuses, what it tells the library, and clients that misbehave.
+#include "served.hpp"
+
+#include <mediant/migration/state.hpp>
+
+#include <atomic>
+#include <cerrno>
+#include <optional>
+
+using namespace libvfio_user_test;
+using Catch::Matchers::Contains;
+
+namespace {
+
+using plain = stack<edu>;
+
+/// The device, but for some answers.
+struct altered : plain {
+    using plain::ioctl;
+    using plain::plain;
+
+    result<get_device_info::answer> ioctl(const get_device_info& what) {
+        auto told = plain::ioctl(what);
+        if (regions) (*told).regions = *regions;
+        if (irqs) (*told).irqs = *irqs;
+        return told;
+    }
+    result<get_region_info::answer> ioctl(const get_region_info& what) {
+        auto told = plain::ioctl(what);
+        if (what.region == bar{0} && size) (*told).size = *size;
+        if (what.region == region_index::config && config_size) (*told).size = *config_size;
+        return told;
+    }
+    result<void> ioctl(const map_dma& what) {
+        return takes_memory ? plain::ioctl(what) : result<void>{error::no_space};
+    }
+    result<void> open() { return declines ? result<void>{error::no_device} : plain::open(); }
+
+    // Migration, which it only says that it has.
+    [[nodiscard]] std::uint64_t migration_flags() const { return migrates ? migrates_by_stop_copy : 0; }
+    [[nodiscard]] migration_state migration() const { return migration_state::running; }
+    result<void> migrate(migration_state) { return {}; }
+    result<std::size_t> read_migration(std::span<std::byte>) { return std::size_t{0}; }
+    result<void> write_migration(std::span<const std::byte>) { return {}; }
+    result<std::uint64_t> migration_size() { return std::uint64_t{0}; }
+
+    std::optional<std::uint32_t> regions{};
+    std::optional<std::uint32_t> irqs{};
+    std::optional<std::uint64_t> size{};
+    std::optional<std::uint64_t> config_size{};
+    bool takes_memory = true;
+    bool declines = false;
+    bool migrates = false;
+};
+static_assert(vfio_user::migratable<altered>);
+
+/// Two pages of its BAR trap.
+struct with_holes {
+    static constexpr auto bar0 =
+        region_map{bar{0}, 32_KiB, reg{"FIRST", 0x10, ro, {.backing = from::shadow}},
+                   reg{"SECOND", 0x3ff0, rw, {.backing = from::shadow}}};
+    static constexpr auto regions = mediant::regions<bar0>{};
+};
+static_assert(valid<with_holes>);
+
+/// Why it is not served.
+std::string refused(altered& device) {
+    try {
+        const by_library<altered> made{device, vfio_user_test::socket_path("refused")};
+        return "";
+    } catch (const libvfio_user::refusal& what) {
+        return what.what();
+    }
+}
+
+/// A context as a vendor makes it, and the adapter in it.
+struct context {
+    explicit context(plain& device) : adapter{device} {
+        made = vfu_create_ctx(VFU_TRANS_SOCK, path.c_str(), LIBVFIO_USER_FLAG_ATTACH_NB, &adapter, VFU_DEV_TYPE_PCI);
+        REQUIRE(made != nullptr);
+    }
+    ~context() {
+        vfu_destroy_ctx(made);
+        ::unlink(path.c_str());
+    }
+
+    std::string path = vfio_user_test::socket_path("context");
+    libvfio_user::adapter<plain> adapter;
+    vfu_ctx_t* made = nullptr;
+};
+
+} // namespace
+
+TEST_CASE("libvfio-user: what it cannot carry is refused by name, before there is a client") {
+    edu device;
+    altered front{device};
+    CHECK(refused(front).empty());
+    SECTION("a large region") {
+        front.size = std::uint64_t{1} << 32;
+        CHECK_THAT(refused(front), Contains("region 0 has 4294967296 bytes"));
+        front.size = (std::uint64_t{1} << 32) - 4096;
+        CHECK(refused(front).empty());
+    }
+    SECTION("device regions") {
+        front.regions = 10;
+        CHECK_THAT(refused(front), Contains("it has 10 regions"));
+    }
+    SECTION("more kinds of interrupts") {
+        front.irqs = 6;
+        CHECK_THAT(refused(front), Contains("6 kinds of interrupts"));
+    }
+    SECTION("an odd config space") {
+        front.config_size = 512;
+        CHECK_THAT(refused(front), Contains("config space has 512 bytes"));
+    }
+    SECTION("migration") {
+        front.migrates = true;
+        CHECK_THAT(refused(front), Contains("it can be migrated"));
+    }
+    SECTION("a provider that declines") {
+        front.declines = true;
+        CHECK_THAT(refused(front), Contains("it cannot be opened: No such device"));
+    }
+}
+
+TEST_CASE("libvfio-user: what clients are told otherwise is said") {
+    edu device;
+    plain front{device};
+    const by_library<plain> made{front, vfio_user_test::socket_path("remarks")};
+    CHECK(made.remarks() == std::vector<std::string>{
+                                "INTx: clients are not told that it is MASKABLE AUTOMASKED",
+                                "MSI: clients are not told that it is NORESIZE",
+                                "REQ: the library cannot send it; clients are told that there is none"});
+}
+
+TEST_CASE("libvfio-user: a context of the vendor's own") {
+    edu device;
+    plain front{device};
+    SECTION("has the device's config space and capabilities") {
+        context own{front};
+        own.adapter.attach(own.made);
+        const auto* const there = reinterpret_cast<const std::byte*>(vfu_pci_get_config_space(own.made));
+        CHECK(front.open());
+        for (std::uint64_t at = 0; at < 256; at += 4) {
+            std::array<std::byte, 4> bytes{};
+            CHECK(front.read({region_index::config, at, bytes}) == answer{4});
+            CHECK(std::memcmp(bytes.data(), there + at, 4) == 0);
+        }
+        front.release();
+        CHECK(vfu_pci_find_capability(own.made, false, PCI_CAP_ID_MSI) == 0x40);
+        CHECK(vfu_pci_find_capability(own.made, false, PCI_CAP_ID_MSIX) == 0);
+    }
+    SECTION("serves without connected(), for a device that is the same at each open") {
+        context own{front};
+        own.adapter.attach(own.made);
+        std::atomic<bool> stopping{false};
+        std::thread loop{[&] {
+            while (!stopping && vfu_attach_ctx(own.made) != 0) std::this_thread::sleep_for(1ms);
+            while (!stopping && (vfu_run_ctx(own.made) >= 0 || errno == EAGAIN)) own.adapter.run();
+        }};
+        auto client = vfio_user::client::connect(own.path);
+        REQUIRE(client);
+        REQUIRE((*client).set_timeout(5s));
+        REQUIRE((*client).negotiate());
+        CHECK((*client).device_info()->can_reset);
+        CHECK_FALSE(own.adapter.open());
+        CHECK(get(*client, edu::ident) == edu::ident_value);
+        CHECK(own.adapter.open());
+        stopping = true;
+        loop.join();
+    }
+    SECTION("must know the adapter") {
+        const context own{front};
+        libvfio_user::adapter<plain> other{front};
+        CHECK_THROWS_WITH(other.attach(own.made), Contains("private pointer"));
+    }
+}
+
+TEST_CASE("libvfio-user: what can be mapped, and its file") {
+    device::memory_device memory{{.vendor = 0x1b36, .device = 0x0010}, {32_KiB}};
+    using mediated = stack<device::memory_device, with_holes>;
+    mediated front{memory};
+    std::vector<std::vector<range>> areas;
+    std::vector<std::uint64_t> sizes;
+    const auto look = [&]<class Server>(const char* name) {
+        const running<Server> there{front, name};
+        auto client = there.connected();
+        auto told = client.region_info(bar{0});
+        REQUIRE(told);
+        REQUIRE((*told).fd);
+        areas.push_back(told->areas);
+        sizes.push_back(told->info.size);
+        REQUIRE_FALSE(told->areas.empty());
+        const range area = told->areas[0];
+        auto* const mapped = static_cast<char*>(::mmap(nullptr, area.size, PROT_READ | PROT_WRITE, MAP_SHARED,
+                                                       told->fd.get(),
+                                                       static_cast<off_t>(told->fd_offset + area.offset)));
+        REQUIRE(mapped != MAP_FAILED);
+        mapped[8] = 0x5a;
+        CHECK((get(client, area.offset + 8) & 0xff) == 0x5a);
+        ::munmap(mapped, area.size);
+    };
+    look.operator()<native<mediated>>("areas-native");
+    look.operator()<by_library<mediated>>("areas-library");
+    CHECK(areas[0] == std::vector<range>{{0x1000, 0x2000}, {0x4000, 0x4000}});
+    CHECK(areas[1] == areas[0]);
+    CHECK(sizes[0] == sizes[1]);
+}
+
+TEST_CASE("libvfio-user: a device that refuses memory refuses all, since the client was told that it worked") {
+    edu device;
+    altered front{device};
+    front.takes_memory = false;
+    const running<by_library<altered>> there{front, "refuses"};
+    {
+        auto client = there.connected();
+        CHECK(get(client, edu::ident) == edu::ident_value);
+        const auto file = memory_file(4096);
+        CHECK(client.map_dma(0x1000, 4096, 3, file.get()));
+        CHECK(get_fails(client, edu::ident) == error::io);
+        CHECK(to_errno(client.reset().error()) == EIO);
+        CHECK(client.unmap_dma(0x1000, 4096));
+        CHECK(get(client, edu::ident) == edu::ident_value);
+    }
+    auto client = there.connected();
+    CHECK(get(client, edu::ident) == edu::ident_value);
+}
+
+TEST_CASE("libvfio-user: a device that is not what it was, or declines, is served to nobody until it is again") {
+    edu device;
+    altered front{device};
+    const running<by_library<altered>> there{front, "changes"};
+    {
+        front.size = 8192;
+        auto client = there.connected();
+        CHECK(get_fails(client, edu::ident) == error::no_device);
+        CHECK(get_fails(client, edu::ident) == error::no_device);
+        front.size.reset();
+    }
+    {
+        front.declines = true;
+        auto client = there.connected();
+        CHECK(get_fails(client, edu::ident) == error::no_device);
+        front.declines = false;
+    }
+    auto client = there.connected();
+    CHECK(get(client, edu::ident) == edu::ident_value);
+}
+
+TEST_CASE("libvfio-user: memory that its client cuts short fails the client, and nobody else") {
+    edu device;
+    plain front{device};
+    const running<by_library<plain>> there{front, "cut"};
+    {
+        auto client = there.connected();
+        const auto file = memory_file(8192);
+        REQUIRE(client.map_dma(0x1000, 8192, 3, file.get()));
+        set_command(client, memory_and_master);
+        REQUIRE(::ftruncate(file.get(), 0) == 0);
+        start_dma(client, edu::buffer.offset, 0x1000, 64, edu::dma_to_memory);
+        CHECK(soon([&] {
+            std::array<std::byte, 4> bytes{};
+            return client.read({bar{0}, edu::ident, bytes}).error == error::io;
+        }));
+    }
+    auto client = there.connected();
+    CHECK(get(client, edu::ident) == edu::ident_value);
+}
+
+TEST_CASE("libvfio-user: a client that goes while it is asked for memory") {
+    edu device;
+    plain front{device};
+    const running<by_library<plain>> there{front, "goes"};
+    for (int round = 0; round < 3; ++round) {
+        auto client = there.connected();
+        const auto file = memory_file(8192);
+        std::array<std::byte, 4096> kept{};
+        REQUIRE(client.map_dma(0x1000, kept));
+        REQUIRE(client.map_dma(0x2000, 8192, 3, file.get()));
+        set_command(client, memory_and_master);
+        // Two pages: the first is asked for, the second is shared, and is touched when its mapping has gone.
+        start_dma(client, 0x1800, edu::buffer.offset, 0x1000, 0);
+        const auto asked = client.receive();
+        REQUIRE(asked);
+        CHECK(asked->header.command == static_cast<std::uint16_t>(vfio_user::wire::command::dma_read));
+    }
+    auto client = there.connected();
+    CHECK(get(client, edu::ident) == edu::ident_value);
+    CHECK(dma_ends(client));
+}
+
+TEST_CASE("libvfio-user: a client that has no word for VERSION holds up nobody for ever") {
+    edu device;
+    plain front{device};
+    const running<by_library<plain>> there{front, "mute"};
+    { CHECK(vfio_user::client::connect(there.path)); }
+    auto client = there.connected();
+    CHECK(get(client, edu::ident) == edu::ident_value);
+}
+
+TEST_CASE("libvfio-user: its socket file, and a stale one") {
+    edu device;
+    plain front{device};
+    const auto path = vfio_user_test::socket_path("stale");
+    {
+        const by_library<plain> made{front, path};
+        CHECK(::access(path.c_str(), F_OK) == 0);
+        plain second{device};
+        CHECK_THROWS_AS((by_library<plain>{second, path}), std::system_error);
+        CHECK(::access(path.c_str(), F_OK) == 0);
+    }
+    CHECK(::access(path.c_str(), F_OK) != 0);
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+    {
+        const vfio_user::unique_fd left{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+        REQUIRE(::bind(left.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+    }
+    { const by_library<plain> made{front, path}; }
+    CHECK(::access(path.c_str(), F_OK) != 0);
+}
