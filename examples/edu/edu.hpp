@@ -50,6 +50,9 @@ struct edu {
 
     void reset() noexcept { reads = 0; }
 
+    /// What a migration takes along of this policy.
+    static constexpr auto migration() { return saved_state{1, saved{"reads", &edu::reads}, saved_registers<bar0>{}}; }
+
 private:
     std::uint32_t reads = 0;
 };

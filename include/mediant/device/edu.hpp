@@ -2,6 +2,7 @@
 #pragma once
 
 #include <mediant/device/simulated.hpp>
+#include <mediant/migration/saved_state.hpp>
 
 #include <algorithm>
 #include <array>
@@ -102,6 +103,21 @@ public:
             dma_done_at_ = now_ns + dma_nanoseconds;
         else if (now_ns >= *dma_done_at_)
             finish_dma();
+    }
+
+    /// A transfer that was running begins again when the device runs again.
+    static constexpr auto migration() {
+        return saved_state{1, saved{"live", &edu::live_}, saved{"factorial", &edu::factorial_},
+            saved{"status", &edu::status_, {.most = status_busy | status_interrupt}},
+            saved{"irq_status", &edu::irq_status_}, saved{"dma_source", &edu::dma_source_},
+            saved{"dma_target", &edu::dma_target_}, saved{"dma_count", &edu::dma_count_},
+            saved{"dma_command", &edu::dma_command_}, saved{"buffer", &edu::buffer_}};
+    }
+    /// An interrupt that was raised and not acknowledged is pending here, too.
+    result<void> restored() {
+        dma_done_at_.reset();
+        set_intx(irq_status_ != 0 && !msi_active());
+        return {};
     }
 
 private:

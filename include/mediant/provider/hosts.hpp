@@ -30,7 +30,7 @@ struct map_host {
         return Layer::write_below(self, region, offset, bytes, size);
     }
     constexpr std::byte* shadow() const noexcept { return self.template shadow_of<Map>(); }
-    constexpr std::uint8_t trapped_dynamics() const noexcept { return self.template trapped_dynamics<Map>(); }
+    constexpr std::uint8_t trapped_dynamics() const noexcept { return self.template dynamics<Map>(); }
 
     template <std::size_t Index>
     static constexpr result<std::uint64_t> read_hook(map_host host, std::size_t element) {

@@ -3,6 +3,7 @@
 
 #include <mediant/pci/capability_list.hpp>
 #include <mediant/provider/config_layer.hpp>
+#include <mediant/provider/dynamic_state.hpp>
 #include <mediant/provider/fit.hpp>
 #include <mediant/provider/hosts.hpp>
 #include <mediant/provider/next.hpp>
@@ -29,7 +30,6 @@ public:
     using next_type = next_of<layer>;
 
     constexpr explicit layer(Below below) noexcept : below_{below} {
-        for (std::uint8_t& each : trapped_dynamics_) each = 0xff;
         reset_shadows();
     }
 
@@ -69,8 +69,7 @@ public:
     /// Touches no device.
     constexpr void reset() noexcept {
         if constexpr (requires { below_.reset(); }) below_.reset();
-        reset_shadows();
-        config_.reset();
+        reset_maps();
         if constexpr (detail::has_reset<Policy>) policy_.reset();
     }
 
@@ -142,7 +141,7 @@ public:
         std::uint64_t reach = ~std::uint64_t{0};
         if constexpr (shapes_bars) reach = config_.reach(region);
         const traps mine = own_run(region, offset, count, reach,
-                                   [this]<const auto& Map>() { return this->template trapped_dynamics<Map>(); });
+                                   [this]<const auto& Map>() { return this->template dynamics<Map>(); });
         if constexpr (requires { below_.run_now(region, offset, count); }) {
             if (!mine.trapped) return below_.run_now(region, offset, mine.size);
         }
@@ -275,24 +274,43 @@ public:
     constexpr result<void> switch_dynamic(entry_tag<Map, Index>, bool trapped) {
         static_assert(Map.entries[Index].what == entry::shape::dynamic,
                       "mediant: only a dynamic range can be trapped and untrapped");
-        if constexpr (requires { device().revoke(Map.region, range{}); }) {
-            constexpr std::uint8_t bit = detail::dynamic_bit<Map, Index>;
-            const std::uint8_t before = trapped_dynamics<Map>();
-            if (((before & bit) != 0) == trapped) return {};
-            // Trapped first, so that no new mapping comes while the old ones are taken back.
-            set_dynamics<Map>(static_cast<std::uint8_t>(before ^ bit));
-            if (trapped) {
-                const result<void> revoked = device().revoke(Map.region, Map.entries[Index].where());
-                if (!revoked) {
-                    set_dynamics<Map>(before);
-                    return error::busy;
-                }
-            }
-            device().regions_changed();
-            return {};
-        } else {
-            static_assert(detail::never<Policy>, "mediant: this world cannot switch dynamic ranges");
+        static_assert(detail::revokes<std::remove_cvref_t<decltype(device())>>,
+                      "mediant: this world cannot switch dynamic ranges");
+        return dynamics_.change(device(), Map.region, map_place<Map>, detail::dynamic_bit<Map, Index>,
+                                Map.entries[Index].where(), trapped);
+    }
+
+    // What a migration takes of a layer's own state, and gives back.
+
+    constexpr void reset_maps() noexcept {
+        reset_shadows();
+        config_.reset();
+    }
+
+    template <const auto& Map>
+    [[nodiscard]] constexpr std::span<std::byte> shadows() noexcept {
+        return {shadow_of<Map>(), detail::shadow_bytes<Map>};
+    }
+    /// Which dynamic ranges are trapped, a bit each.
+    template <const auto& Map>
+    [[nodiscard]] constexpr std::uint8_t dynamics() const noexcept {
+        return dynamics_.at(map_place<Map>);
+    }
+    template <const auto& Map>
+    constexpr result<void> switch_dynamics(std::uint8_t trapped) {
+        constexpr auto& ranges = detail::dynamic_ranges<Map>;
+        for (std::size_t i = 0; i < ranges.size(); ++i) {
+            const auto bit = static_cast<std::uint8_t>(1u << i);
+            const result<void> done =
+                dynamics_.change(device(), Map.region, map_place<Map>, bit, ranges[i], (trapped & bit) != 0);
+            if (!done) return done;
         }
+        return {};
+    }
+    [[nodiscard]] constexpr auto& config_now() noexcept
+        requires(detail::has_config_map<Policy>)
+    {
+        return config_;
     }
 
 private:
@@ -474,19 +492,6 @@ private:
     static constexpr std::size_t map_place = detail::place_of<Map>(detail::maps_of<Policy>());
 
     template <const auto& Map>
-    [[nodiscard]] constexpr std::uint8_t trapped_dynamics() const noexcept {
-        if (std::is_constant_evaluated()) return trapped_dynamics_[map_place<Map>];
-        return __atomic_load_n(&trapped_dynamics_[map_place<Map>], __ATOMIC_ACQUIRE);
-    }
-    template <const auto& Map>
-    constexpr void set_dynamics(std::uint8_t trapped) noexcept {
-        if (std::is_constant_evaluated())
-            trapped_dynamics_[map_place<Map>] = trapped;
-        else
-            __atomic_store_n(&trapped_dynamics_[map_place<Map>], trapped, __ATOMIC_RELEASE);
-    }
-
-    template <const auto& Map>
     constexpr auto engine_of() noexcept {
         using host = detail::map_host<layer, Map>;
         return detail::engine<Map, host>{host{*this}};
@@ -501,7 +506,7 @@ private:
     Below below_;
     Policy policy_{};
     alignas(8) std::byte shadows_[shadow_size == 0 ? 1 : shadow_size]{};
-    std::uint8_t trapped_dynamics_[detail::map_count(detail::maps_of<Policy>()) + 1]; ///< a byte a map
+    detail::dynamic_state<detail::map_count(detail::maps_of<Policy>())> dynamics_;
     [[no_unique_address]] config_type config_{};
 };
 

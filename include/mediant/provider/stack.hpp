@@ -3,6 +3,7 @@
 
 #include <mediant/pci/capability_list.hpp>
 #include <mediant/provider/layer.hpp>
+#include <mediant/provider/migration.hpp>
 #include <mediant/provider/valid.hpp>
 
 #include <algorithm>
@@ -47,6 +48,7 @@ public:
     constexpr result<void> open() {
         sizes_ = {};
         msix_ = {};
+        if constexpr (migrates) migration_.reset();
         const result<void> opened = layers_.open();
         if (!opened) return opened;
         for (std::uint32_t i = 0; i < fixed_regions; ++i) {
@@ -63,11 +65,15 @@ public:
         if constexpr (requires { device_->withhold(region_index{}, range{}); }) withhold_trapped();
         return opened;
     }
-    constexpr void release() { layers_.release(); }
+    constexpr void release() {
+        if constexpr (migrates) migration_.reset();
+        layers_.release();
+    }
 
     /// Tells the policies that the device was reset. To reset the device itself: ioctl(reset_device{}).
     constexpr void reset() noexcept {
         if constexpr (requires { layers_.reset(); }) layers_.reset();
+        if constexpr (migrates) migration_.reset();
     }
 
     [[gnu::always_inline]] constexpr answer read(const read_access& a) {
@@ -156,21 +162,71 @@ public:
             return 0;
     }
 
-    /// When the lower next has something to do by itself, in nanoseconds of the monotonic clock.
+    /// When the lower next has something to do by itself, in nanoseconds of the monotonic clock; never while a
+    /// migration has it stopped.
     [[nodiscard]] constexpr std::optional<std::uint64_t> deadline() const {
         if constexpr (requires { device_->deadline(); })
-            return device_->deadline();
-        else
-            return std::nullopt;
+            if (!stopped()) return device_->deadline();
+        return std::nullopt;
     }
     constexpr void advance(std::uint64_t now_ns) {
-        if constexpr (requires { device_->advance(now_ns); }) device_->advance(now_ns);
+        if constexpr (requires { device_->advance(now_ns); })
+            if (!stopped()) device_->advance(now_ns);
+    }
+
+    // Migration (vfio_user's `migratable`), where every policy and the device say what their state is.
+
+    using progress = mediant::migration<Layers, Lower>;
+    static constexpr bool migrates = progress::possible;
+
+    [[nodiscard]] static constexpr std::uint64_t migration_flags() noexcept
+        requires migrates
+    {
+        return progress::flags;
+    }
+    [[nodiscard]] constexpr migration_state migration() const noexcept
+        requires migrates
+    {
+        return migration_.state();
+    }
+    constexpr result<void> migrate(migration_state to)
+        requires migrates
+    {
+        return migration_.go(layers_, *device_, to);
+    }
+    constexpr result<std::size_t> read_migration(std::span<std::byte> to)
+        requires migrates
+    {
+        return migration_.read(layers_, *device_, to);
+    }
+    constexpr result<void> write_migration(std::span<const std::byte> from)
+        requires migrates
+    {
+        return migration_.write(layers_, *device_, from);
+    }
+    [[nodiscard]] static constexpr result<std::uint64_t> migration_size() noexcept
+        requires migrates
+    {
+        return progress::stream_size;
+    }
+    /// What was wrong with the last stream.
+    [[nodiscard]] constexpr const stream_report& migration_report() const noexcept
+        requires migrates
+    {
+        return migration_.report();
     }
 
 protected:
     constexpr void renew(Layers layers) noexcept { layers_ = std::move(layers); }
 
 private:
+    [[nodiscard]] constexpr bool stopped() const noexcept {
+        if constexpr (migrates)
+            return migration_.stopped();
+        else
+            return false;
+    }
+
     static constexpr bool mediates = !std::is_same_v<Layers, bottom<Lower>>;
 
     /// One function a direction, given plain values, so that they stay in registers.
@@ -263,6 +319,8 @@ private:
     Lower* device_;
     std::array<std::uint64_t, fixed_regions> sizes_{};
     msix_structures msix_{};
+    struct nothing {};
+    [[no_unique_address]] std::conditional_t<migrates, progress, nothing> migration_{};
 };
 
 /// `stack<Lower, Outermost, …, Innermost>`: with fresh policies at each open().

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <mediant/provider/migration_checks.hpp>
 #include <mediant/provider/traits.hpp>
 #include <mediant/registers/checks.hpp>
 #include <mediant/registers/config_checks.hpp>
@@ -349,7 +350,7 @@ template <class P>
         ok = ok && check_config_map<Map>() && check_config_hooks<P, Map, next>();
         return false;
     });
-    return ok;
+    return ok && check_migration<P, next>();
 }
 
 } // namespace detail

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// expect: mediant: quiesce and resume come together
+#include <mediant/mediant.hpp>
+
+namespace acme {
+using namespace mediant;
+
+struct edu {
+    static constexpr auto bar0 = region_map{bar{0}, 1_MiB, reg{"MINE", 0x40, rw, {.backing = from::shadow}}};
+    static constexpr auto regions = mediant::regions<bar0>{};
+#ifndef MEDIANT_CORRECT
+    static constexpr auto migration() { return saved_state{1, saved{"count", &edu::count}, saved_registers<bar0>{}}; }
+    result<void> quiesce(auto&) noexcept { return {}; }
+#else
+    static constexpr auto migration() { return saved_state{1, saved{"count", &edu::count}, saved_registers<bar0>{}}; }
+    result<void> quiesce(auto&) noexcept { return {}; }
+    result<void> resume(auto&) noexcept { return {}; }
+#endif
+    std::uint32_t count = 0;
+};
+static_assert(valid<edu>);
+
+} // namespace acme

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// expect: mediant: a saved field is there since a version from 2 to its state's own
+#include <mediant/mediant.hpp>
+
+namespace acme {
+using namespace mediant;
+
+struct edu {
+    static constexpr auto bar0 = region_map{bar{0}, 1_MiB, reg{"MINE", 0x40, rw, {.backing = from::shadow}}};
+    static constexpr auto regions = mediant::regions<bar0>{};
+#ifndef MEDIANT_CORRECT
+    static constexpr auto migration() {
+        return saved_state{2, saved{"count", &edu::count, {.since = 3}}, saved_registers<bar0>{}};
+    }
+#else
+    static constexpr auto migration() {
+        return saved_state{3, saved{"count", &edu::count, {.since = 3}}, saved_registers<bar0>{}};
+    }
+#endif
+    std::uint32_t count = 0;
+};
+static_assert(valid<edu>);
+
+} // namespace acme
