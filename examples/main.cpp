@@ -4,6 +4,7 @@
 /// The program of the bundled examples: `list`, `lookup`, `map`, `shim`, `serve`; see --help.
 
 #include "edu/edu.hpp"
+#include "gpio_idio_16/gpio_idio_16.hpp"
 #include "nvme/nvme.hpp"
 #include "nvme/nvme_bounded.hpp"
 #include "nvme/nvme_device.hpp"
@@ -15,7 +16,7 @@
 #include <mediant/device/edu.hpp>
 #include <mediant/tool/tool.hpp>
 
-using devices = mediant::registry<acme::edu, acme::nvme, acme::nvme_bounded, acme::vf_half_bar,
+using devices = mediant::registry<acme::edu, acme::gpio_idio_16, acme::nvme, acme::nvme_bounded, acme::vf_half_bar,
                                   acme::virtio_net_transitional>;
 
 int main(int argc, char** argv) {

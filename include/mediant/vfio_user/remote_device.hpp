@@ -170,6 +170,10 @@ private:
                 regions_.emplace_back(); // a region that there is not
             std::ranges::sort(regions_.back().areas, {}, &range::offset);
         }
+        // Every PCI device's can be; libvfio-user says so of no device that leaves its config space to it.
+        constexpr auto config = static_cast<std::size_t>(region_index::config);
+        if (config < regions_.size() && regions_[config].info.size != 0)
+            regions_[config].info.flags = regions_[config].info.flags | region_flags::read | region_flags::write;
         return {};
     }
 
