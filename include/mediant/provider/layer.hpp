@@ -157,7 +157,7 @@ public:
         if constexpr (requires { below_.each_doorbell(region, each); })
             below_.each_doorbell(region, [&](const doorbell_write& one) {
                 const traps mine = own_run(region, one.where.offset, one.where.size, ~std::uint64_t{0},
-                                           [this]<const auto& Map>() { return this->template trapped_dynamics<Map>(); });
+                                           [this]<const auto& Map>() { return this->template dynamics<Map>(); });
                 if (!mine.trapped && mine.size == one.where.size) each(one);
             });
     }
