@@ -33,14 +33,13 @@ namespace mediant {
 
 /// A migration in progress. It holds one chunk of the stream at a time and allocates nothing.
 template <class Layers, class Lower>
+    requires(detail::can_migrate<Layers, Lower>())
 class migration {
     using parties = detail::migration_parties<Layers, Lower>;
 
 public:
-    /// Whether every policy, and the device itself, is in a stream.
-    static constexpr bool possible = parties::all_save && parties::device_saves;
     static constexpr std::uint64_t flags =
-        possible ? migrates_by_stop_copy | migrates_with_pre_copy | (parties::has_p2p ? migrates_with_p2p : 0) : 0;
+        migrates_by_stop_copy | migrates_with_pre_copy | (parties::has_p2p ? migrates_with_p2p : 0);
 
     [[nodiscard]] constexpr migration_state state() const noexcept { return state_; }
     /// What was wrong with the last stream that was written.

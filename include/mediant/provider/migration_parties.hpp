@@ -49,8 +49,9 @@ template <const auto&... Maps>
 /// Whether all that a policy keeps is in a stream: what it says, or there is nothing.
 template <class Policy>
 inline constexpr bool policy_saves =
-    has_saved_state<Policy> || (std::is_empty_v<Policy> && keep_nothing(maps_of<Policy>()) &&
-                                keep_nothing(config_maps_of<Policy>()));
+    requires { Policy::info.name; } &&
+    (has_saved_state<Policy> || (std::is_empty_v<Policy> && keep_nothing(maps_of<Policy>()) &&
+                                keep_nothing(config_maps_of<Policy>())));
 
 template <class P, class Next>
 concept has_quiesce = requires(P& p, Next& next) { { p.quiesce(next) } -> std::same_as<result<void>>; };
@@ -90,6 +91,32 @@ public:
 private:
     Device* device_;
 };
+
+template <class Lower>
+inline constexpr bool device_saves = has_saved_state<Lower> || has_save<device_hooks<Lower>, no_next>;
+
+template <class L, class Lower>
+[[nodiscard]] consteval bool all_layers_save() {
+    if constexpr (is_layer<L>)
+        return policy_saves<typename L::policy_type> && all_layers_save<typename L::below_type, Lower>();
+    else
+        return std::is_same_v<L, bottom<Lower>>; // what finds its policies when it is opened does not say
+}
+template <class L>
+[[nodiscard]] consteval bool a_layer_fetches() {
+    if constexpr (is_layer<L>)
+        return has_save<typename L::policy_type, typename L::next_type> || a_layer_fetches<typename L::below_type>();
+    else
+        return false;
+}
+/// Whether every policy is in a stream, and the device: by itself, or through a policy that fetches its state.
+template <class Layers, class Lower>
+[[nodiscard]] consteval bool can_migrate() {
+    if constexpr (all_layers_save<Layers, Lower>())
+        return device_saves<Lower> || a_layer_fetches<Layers>();
+    else
+        return false;
+}
 
 template <class Layers, class Lower>
 class migration_parties {
@@ -131,14 +158,6 @@ class migration_parties {
         }
     }
 
-    template <class L>
-    [[nodiscard]] static consteval bool all_layers_save() {
-        if constexpr (is_layer<L>)
-            return policy_saves<typename L::policy_type> && all_layers_save<typename L::below_type>();
-        else
-            return std::is_same_v<L, bottom<Lower>>; // what finds its policies when it is opened does not say
-    }
-
     /// Calls f(owner, hooks, next, state) for one party.
     template <class L, class F>
     static constexpr auto with(L& at, Lower& lower, std::size_t party, const F& f) {
@@ -159,9 +178,8 @@ class migration_parties {
     static constexpr bool is_party = !std::is_same_v<std::remove_cvref_t<State>, no_next>;
 
 public:
-    static constexpr bool has_device = has_saved_state<Lower> || has_save<device_hooks<Lower>, no_next>;
+    static constexpr bool has_device = device_saves<Lower>;
     static constexpr std::size_t count = count_of<Layers>();
-    static constexpr bool all_save = all_layers_save<Layers>();
 
     static constexpr auto names = collected<std::string_view>([]<class Traits>(std::string_view name) { return name; });
     static constexpr auto versions =
@@ -173,8 +191,6 @@ public:
         std::ranges::count(collected<bool>([]<class Traits>(std::string_view) { return Traits::p2p; }), true) != 0;
     static constexpr bool has_device_bytes =
         std::ranges::count(collected<bool>([]<class Traits>(std::string_view) { return Traits::own_bytes; }), true) != 0;
-    /// Somebody fetches the device's state: the device itself, or a policy through its registers.
-    static constexpr bool device_saves = has_device || has_device_bytes;
     static constexpr std::size_t begin_size = [] {
         std::size_t total = stream_magic.size() + 4 + 8 + 4;
         for (const std::string_view name : names) total += 1 + name.size() + 4;

@@ -33,12 +33,23 @@ template <class T, class Lower>
     else
         return T{nest_over<typename T::below_type>(device)};
 }
+struct no_migration {};
+template <class Layers, class Lower, bool>
+struct progress_of {
+    using type = no_migration;
+};
+template <class Layers, class Lower>
+struct progress_of<Layers, Lower, true> {
+    using type = migration<Layers, Lower>;
+};
 } // namespace detail
 
 /// Layers over a lower, opened as a whole. Clamps accesses at a region's end as read(2) on vfio-pci does; a front with
 /// another rule checks before it calls. Layers are what a stack nests, or what finds its policy when it is opened.
 template <lower Lower, class Layers>
 class front {
+    using progress = typename detail::progress_of<Layers, Lower, detail::can_migrate<Layers, Lower>()>::type;
+
 public:
     constexpr front(Lower& device, Layers layers) noexcept : layers_{std::move(layers)}, device_{&device} {}
 
@@ -176,8 +187,7 @@ public:
 
     // Migration (vfio_user's `migratable`), where every policy and the device say what their state is.
 
-    using progress = mediant::migration<Layers, Lower>;
-    static constexpr bool migrates = progress::possible;
+    static constexpr bool migrates = detail::can_migrate<Layers, Lower>();
 
     [[nodiscard]] static constexpr std::uint64_t migration_flags() noexcept
         requires migrates
@@ -319,8 +329,7 @@ private:
     Lower* device_;
     std::array<std::uint64_t, fixed_regions> sizes_{};
     msix_structures msix_{};
-    struct nothing {};
-    [[no_unique_address]] std::conditional_t<migrates, progress, nothing> migration_{};
+    [[no_unique_address]] progress migration_{};
 };
 
 /// `stack<Lower, Outermost, …, Innermost>`: with fresh policies at each open().

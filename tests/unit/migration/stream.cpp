@@ -44,7 +44,7 @@ TEST_CASE("migration: a device is the same in another place, however its stream 
     const auto before = looks(source.device);
     const auto stream = save(source.device);
     CHECK(looks(source.device) == before); // and still in the first
-    CHECK(stream.size() == device_stack::progress::stream_size);
+    CHECK(stream.size() == *device_stack::migration_size());
     for (const std::size_t piece : {std::size_t{1}, std::size_t{2}, std::size_t{13}, std::size_t{4096}, stream.size()}) {
         machine target;
         use(target.device, 1000);
