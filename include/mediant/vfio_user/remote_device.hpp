@@ -26,8 +26,10 @@ namespace mediant::vfio_user {
 
 struct remote_options {
     std::string path; ///< the other server's socket
-    /// How long the other server may take for an answer. One that takes longer has lost the connection: what is open
-    /// answers error::io from then on.
+    /// How long the other server may take for an answer, and for all of open(). One that takes longer has lost the
+    /// connection: what is open answers error::io from then on, at once, and costs its patience no second time. It is
+    /// waited for where the device is called: in a loop of several devices all wait along, and for each access of one
+    /// whose server answers slowly again and again. Where that server is not trusted: a loop of its own, and little.
     std::chrono::milliseconds patience{5000};
     /// Clients may map what no policy traps, where the other server lets its clients: they are given its files. Who
     /// holds one reaches all that lies in it, past every policy: for clients that are trusted as the server is.
@@ -71,10 +73,11 @@ public:
 
     /// Connects. error::io where that server stops to answer; else what connect(2) or it says.
     result<void> open() {
-        auto connected = client::connect(options_.path);
-        if (!connected) return connected.error();
-        client_ = std::move(*connected);
-        if (const auto done = learn(); !done) {
+        const auto until = std::chrono::steady_clock::now() + options_.patience;
+        auto connected = connect_to(options_.path, options_.patience);
+        if (!connected) return connected.error() == error::again ? error::io : connected.error();
+        client_ = client{std::move(*connected)};
+        if (const auto done = learn(until); !done) {
             release();
             return done;
         }
@@ -156,12 +159,18 @@ public:
     void set_log(device::log_sink sink) { log_.set_sink(std::move(sink)); }
 
 private:
-    result<void> learn() {
-        if (const auto set = client_.set_timeout(options_.patience); !set) return set;
+    result<void> learn(std::chrono::steady_clock::time_point until) {
+        const auto wait_until = [&] {
+            const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
+            return left.count() > 0 ? client_.set_timeout(left) : error::io;
+        };
+        if (const auto set = wait_until(); !set) return set;
         if (const auto agreed = client_.negotiate(); !agreed) return settled(agreed.error());
+        if (const auto set = wait_until(); !set) return set;
         const auto all = client_.device_info();
         if (!all) return settled(all.error());
         for (std::uint32_t i = 0; i < all->regions && i < most_regions; ++i) {
+            if (const auto set = wait_until(); !set) return set;
             auto each = client_.region_info(region_index{i});
             if (client_.fd() < 0) return error::io;
             if (each)
@@ -170,7 +179,7 @@ private:
                 regions_.emplace_back(); // a region that there is not
             std::ranges::sort(regions_.back().areas, {}, &range::offset);
         }
-        return {};
+        return client_.set_timeout(options_.patience);
     }
 
     [[nodiscard]] bool inside(region_index region, std::uint64_t offset, unsigned width) const noexcept {

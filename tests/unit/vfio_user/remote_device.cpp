@@ -193,6 +193,50 @@ TEST_CASE("another server that is silent costs its patience once") {
     CHECK(remote.load(bar{0}, 0, 4).error() == error::invalid); // there are no regions
 }
 
+TEST_CASE("another server that accepts nobody, or answers just in time, costs the patience of one answer") {
+    const bool accepts = GENERATE(false, true);
+    const conformance::folder where;
+    const auto listening = vfio_user::unique_fd{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+    sockaddr_un name{};
+    name.sun_family = AF_UNIX;
+    where.socket().copy(name.sun_path, sizeof name.sun_path - 1);
+    REQUIRE(::bind(listening.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name) == 0);
+    REQUIRE(::listen(listening.get(), 0) == 0);
+    remote_device remote{{.path = where.socket(), .patience = std::chrono::milliseconds{200}}};
+    std::vector<vfio_user::unique_fd> others;
+    std::thread server;
+    int answered = 0;
+    if (!accepts) {
+        for (int i = 0; i < 8; ++i) { // more than may wait
+            others.emplace_back(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+            static_cast<void>(::connect(others.back().get(), reinterpret_cast<const sockaddr*>(&name), sizeof name));
+        }
+    } else {
+        server = std::thread{[&] {
+            namespace wire = vfio_user::wire;
+            const vfio_user::unique_fd peer{::accept4(listening.get(), nullptr, nullptr, SOCK_CLOEXEC)};
+            for (;;) {
+                const auto asked = vfio_user::client::receive(peer.get());
+                if (!asked) return;
+                std::this_thread::sleep_for(std::chrono::milliseconds{60});
+                auto head = (*asked).header;
+                head.flags = wire::type_reply;
+                head.size = 0;
+                const auto command = wire::command{head.command};
+                const auto reply = command == wire::command::version
+                                       ? vfio_user::client::compose(head, wire::version{0, 1})
+                                   : command == wire::command::device_get_info
+                                       ? vfio_user::client::compose(head, wire::device_info{16, 2, 9, 5})
+                                       : vfio_user::client::compose(head, wire::region_info{32, 3, 0, 0, 64, 0});
+                if (vfio_user::client::send_to(peer.get(), reply)) ++answered;
+            }
+        }};
+    }
+    CHECK(remote.open().error() == error::io);
+    if (server.joinable()) server.join();
+    CHECK(answered <= 4); // each of 60 ms; of eleven that would all have come
+}
+
 namespace {
 
 /// A server by hand, which answers the VERSION of the one that connects and then misbehaves.
