@@ -146,6 +146,44 @@ TEST_CASE("DMA and interrupts go past the server between") {
     transfer(0x40000, iova + 4096, 0x3); // into nothing
 }
 
+TEST_CASE("memory that no client shares goes past the server between, by messages") {
+    const bool twin = GENERATE(false, true);
+    CAPTURE(twin);
+    device::edu edu;
+    stack<device::edu> bare{edu};
+    const served back{bare};
+    remote_device remote{{.path = back.socket()}};
+    stack<remote_device> between{remote};
+    const served front{between};
+    vfio_user::client client = must(vfio_user::client::connect(front.socket()), "connect");
+    must(client.set_timeout(std::chrono::seconds{10}), "a limit");
+    static_cast<void>(must(client.negotiate({.max_msg_fds = 16, .twin_socket = twin}), "negotiate"));
+    enable(client);
+    std::vector<std::byte> memory(8192), before;
+    for (std::size_t i = 0; i < memory.size(); ++i) memory[i] = static_cast<std::byte>(i * 7);
+    before = memory;
+    constexpr std::uint64_t iova = 0x10'0000;
+    must(client.map_dma(iova, memory), "map");
+    const auto transfer = [&](std::uint32_t source, std::uint32_t target, std::uint32_t command) {
+        write(client, 0x80, source);
+        write(client, 0x88, target);
+        write(client, 0x90, 64);
+        const auto asked = client.memory().reads() + client.memory().writes();
+        write(client, 0x98, command);
+        must(client.serve_dma(std::chrono::seconds{10},
+                              [&] { return client.memory().reads() + client.memory().writes() != asked; }),
+             "serve");
+    };
+    transfer(iova + 16, 0x40000, 0x1);
+    transfer(0x40000, iova + 4096, 0x3);
+    CHECK(client.memory().reads() == 1);
+    CHECK(client.memory().writes() == 1);
+    CHECK(std::equal(before.begin() + 16, before.begin() + 80, memory.begin() + 4096));
+    CHECK(memory[4096 + 64] == before[4096 + 64]);
+    must(client.unmap_dma(iova, memory.size()), "unmap");
+    must(client.reset(), "and all goes on");
+}
+
 TEST_CASE("a map that the other server refuses is refused") {
     device::edu edu;
     stack<device::edu> bare{edu};
