@@ -7,6 +7,7 @@
 #include <mediant/core/requests.hpp>
 #include <mediant/core/result.hpp>
 #include <mediant/device/dma_map.hpp>
+#include <mediant/device/iommu_maps.hpp>
 #include <mediant/device/log.hpp>
 #include <mediant/device/pci_address.hpp>
 #include <mediant/device/unique_fd.hpp>
@@ -54,7 +55,7 @@ class vfio_device {
 public:
     /// Throws std::system_error, which says what is missing: the device, a VFIO driver, an IOMMU, rights.
     explicit vfio_device(pci_address where, vfio_options options = {})
-        : id_{where.id()}, options_{options}, iommu_{reach(std::move(where), options.how)} {}
+        : id_{where.id()}, options_{options}, maps_{reach(std::move(where), options.how)} {}
     vfio_device(const vfio_device&) = delete;
     vfio_device& operator=(const vfio_device&) = delete;
 
@@ -87,7 +88,7 @@ public:
 
     /// error::no_address where no driver of VFIO's holds the device any more, and the kernel's other errors.
     result<void> open() {
-        auto opened = std::visit([](const auto& way) { return way.open_device(); }, iommu_);
+        auto opened = maps_.iommu().open_device();
         if (!opened) return opened.error();
         file_ = std::move(*opened);
         if (const auto learnt = learn_regions(); !learnt) {
@@ -99,10 +100,7 @@ public:
     void release() noexcept {
         file_.reset();
         shapes_.clear();
-        // The address space outlives the client: what was not unmapped (a lease that did not end in time), the next one's
-        // device would still reach.
-        std::visit([](const auto& way) { way.unmap_all(); }, iommu_);
-        dma_.clear();
+        maps_.clear(log_);
     }
 
     result<get_device_info::answer> ioctl(const get_device_info&) const {
@@ -147,27 +145,10 @@ public:
     result<void> ioctl(const reset_device&) const { return control(VFIO_DEVICE_RESET, 0ul); }
 
     /// Maps it for the device too, if it is shared. The kernel's errors; error::no_memory beyond RLIMIT_MEMLOCK.
-    result<void> ioctl(const map_dma& what) {
-        if (const auto mapped = dma_.map(what); !mapped) return mapped;
-        if (what.memory.empty()) {
-            log("memory that is not shared is out of the device's reach: I/O address and bytes", what.iova, what.size);
-            return {};
-        }
-        const auto mapped = std::visit([&](const auto& way) { return way.map(what); }, iommu_);
-        if (!mapped) {
-            static_cast<void>(dma_.unmap({what.iova, what.size}));
-            log("cannot be mapped for the device: I/O address, bytes and error", what.iova, what.size,
-                static_cast<std::uint64_t>(to_errno(mapped.error())));
-        }
-        return mapped;
-    }
+    result<void> ioctl(const map_dma& what) { return maps_.map(what, log_); }
 
-    /// The device reaches it no more when this returns.
-    result<void> ioctl(const unmap_dma& what) {
-        if (const auto known = dma_.unmap(what); !known) return known;
-        const auto unmapped = std::visit([&](const auto& way) { return way.unmap(what); }, iommu_);
-        return unmapped.error() == error::not_found ? result<void>{} : unmapped; // it was not shared
-    }
+    /// The device reaches it no more when this succeeds.
+    result<void> ioctl(const unmap_dma& what) { return maps_.unmap(what, log_); }
 
     /// The first stretch at or after `from` that the driver lets a user map; empty where there is none.
     [[nodiscard]] range next_area(region_index region, std::uint64_t from) const noexcept {
@@ -186,7 +167,7 @@ public:
 
     // Services for policies.
 
-    [[nodiscard]] dma_map& dma() noexcept { return dma_; }
+    [[nodiscard]] dma_map& dma() noexcept { return maps_.dma(); }
     /// As if the device had: the kernel signals the eventfd that was set.
     result<void> trigger(irq_index index, std::uint32_t vector) const {
         return ioctl(set_irqs{index, set_irqs::action::trigger, set_irqs::data::none, vector, 1, {}, {}});
@@ -201,7 +182,25 @@ public:
     void set_log(log_sink sink) { log_.set_sink(std::move(sink)); }
 
 private:
-    using iommu = std::variant<vfio_type1, vfio_iommufd>;
+    /// Either of both ways.
+    class iommu : std::variant<vfio_type1, vfio_iommufd> {
+        auto visit(auto what) const { return std::visit(what, static_cast<const variant&>(*this)); }
+
+    public:
+        using variant::variant;
+        [[nodiscard]] result<unique_fd> open_device() const {
+            return visit([](const auto& way) { return way.open_device(); });
+        }
+        [[nodiscard]] result<void> map(const map_dma& what) const {
+            return visit([&](const auto& way) { return way.map(what); });
+        }
+        [[nodiscard]] result<void> unmap(const unmap_dma& what) const {
+            return visit([&](const auto& way) { return way.unmap(what); });
+        }
+        [[nodiscard]] result<void> unmap_all() const noexcept {
+            return visit([](const auto& way) { return way.unmap_all(); });
+        }
+    };
 
     /// A region, as VFIO_DEVICE_GET_REGION_INFO describes it.
     struct shape {
@@ -291,10 +290,9 @@ private:
 
     device_id id_;
     vfio_options options_;
-    iommu iommu_;
+    iommu_maps<iommu> maps_;
     unique_fd file_;
     std::vector<shape> shapes_;
-    dma_map dma_;
     logger log_;
 };
 

@@ -81,14 +81,15 @@ public:
         request.argsz = sizeof request;
         request.iova = what.iova;
         request.size = what.size;
-        return detail::control(container_, VFIO_IOMMU_UNMAP_DMA, &request);
+        if (const auto asked = detail::control(container_, VFIO_IOMMU_UNMAP_DMA, &request); !asked) return asked;
+        return request.size != 0 ? error::none : error::not_found; // how much it was
     }
     /// From kernel 5.12 on.
-    void unmap_all() const noexcept {
+    [[nodiscard]] result<void> unmap_all() const noexcept {
         vfio_iommu_type1_dma_unmap request{};
         request.argsz = sizeof request;
         request.flags = VFIO_DMA_UNMAP_FLAG_ALL;
-        static_cast<void>(detail::control(container_, VFIO_IOMMU_UNMAP_DMA, &request));
+        return detail::control(container_, VFIO_IOMMU_UNMAP_DMA, &request);
     }
 
 private:
@@ -147,11 +148,11 @@ public:
         request.length = what.size;
         return detail::control(iommufd_, iommufd::unmap_ioas, &request);
     }
-    void unmap_all() const noexcept {
+    [[nodiscard]] result<void> unmap_all() const noexcept {
         iommufd::ioas_unmap request;
         request.ioas_id = ioas_;
         request.length = ~std::uint64_t{0};
-        static_cast<void>(detail::control(iommufd_, iommufd::unmap_ioas, &request));
+        return detail::control(iommufd_, iommufd::unmap_ioas, &request);
     }
 
 private:

@@ -228,6 +228,7 @@ public:
 
     /// What the server may ask for.
     [[nodiscard]] const own_memory& memory() const noexcept { return memory_; }
+    [[nodiscard]] own_memory& memory() noexcept { return memory_; }
     /// Answers the server's commands for that long, or until `done()`, which is asked after each. error{EPROTO}: it
     /// sent anything else.
     template <class F>

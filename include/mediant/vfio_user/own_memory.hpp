@@ -2,6 +2,8 @@
 #pragma once
 
 #include <mediant/core/access.hpp>
+#include <mediant/core/result.hpp>
+#include <mediant/device/remote_memory.hpp>
 #include <mediant/vfio_user/wire.hpp>
 
 #include <algorithm>
@@ -13,15 +15,20 @@
 
 namespace mediant::vfio_user {
 
-/// A client's memory that it does not share: a server's DMA_READ and DMA_WRITE are answered from it.
+/// A client's memory that it does not share: a server's DMA_READ and DMA_WRITE are answered from it, or by whoever has
+/// it.
 class own_memory {
 public:
     /// `flags` as of DMA_MAP. The bytes stay the caller's, until remove().
     void add(std::uint64_t iova, std::span<std::byte> memory, std::uint32_t flags) {
-        parts_.push_back({iova, memory, flags});
+        parts_.push_back({iova, memory.size(), memory, nullptr, flags});
+    }
+    /// The same of another, who is asked at the same I/O addresses.
+    void add(std::uint64_t iova, std::uint64_t size, remote_memory& whose, std::uint32_t flags) {
+        parts_.push_back({iova, size, {}, &whose, flags});
     }
     void remove(std::uint64_t iova, std::uint64_t size) {
-        std::erase_if(parts_, [&](const part& each) { return each.iova == iova && each.memory.size() == size; });
+        std::erase_if(parts_, [&](const part& each) { return each.iova == iova && each.size == size; });
     }
     void clear() noexcept { parts_.clear(); }
     [[nodiscard]] bool empty() const noexcept { return parts_.empty(); }
@@ -34,7 +41,8 @@ public:
     [[nodiscard]] std::uint64_t writes() const noexcept { return writes_; }
 
     /// The reply to a server's command; empty where it wants none. Errors: EINVAL for other commands and wrong sizes,
-    /// E2BIG over the limit, EFAULT outside of the memory, EACCES against its flags; then nothing was done.
+    /// E2BIG over the limit, EFAULT outside of the memory, EACCES against its flags; then nothing was done. Else what
+    /// who has the memory says.
     [[nodiscard]] std::vector<std::byte> answer(const wire::header& command, std::span<const std::byte> payload) {
         std::vector<std::byte> reply(sizeof(wire::header));
         const int why = serve(command, payload, reply);
@@ -50,7 +58,9 @@ public:
 private:
     struct part {
         std::uint64_t iova;
+        std::uint64_t size;
         std::span<std::byte> memory;
+        remote_memory* whose; // where it is not here
         std::uint32_t flags;
     };
 
@@ -71,10 +81,15 @@ private:
                 const part* const in = find(what.address + done);
                 if (in == nullptr || what.address + done < what.address) return EFAULT;
                 if ((in->flags & (write ? wire::dma_map_write : wire::dma_map_read)) == 0) return EACCES;
-                const auto from = in->memory.subspan(static_cast<std::size_t>(what.address + done - in->iova));
-                const auto now = static_cast<std::size_t>(std::min<std::uint64_t>(what.count - done, from.size()));
-                if (really) {
-                    const auto at = static_cast<std::size_t>(done);
+                const std::uint64_t begin = what.address + done - in->iova;
+                const auto now = static_cast<std::size_t>(std::min<std::uint64_t>(what.count - done, in->size - begin));
+                const auto at = static_cast<std::size_t>(done);
+                if (really && in->whose != nullptr) {
+                    const auto came = write ? in->whose->write(what.address + done, data.subspan(at, now))
+                                            : in->whose->read(what.address + done, to.subspan(at, now));
+                    if (came.count != now) return came.error == error::none ? EIO : to_errno(came.error);
+                } else if (really) {
+                    const auto from = in->memory.subspan(static_cast<std::size_t>(begin));
                     if (write)
                         std::ranges::copy(data.subspan(at, now), from.begin());
                     else
@@ -90,7 +105,7 @@ private:
 
     [[nodiscard]] const part* find(std::uint64_t iova) const noexcept {
         const auto found = std::ranges::find_if(
-            parts_, [&](const part& each) { return iova >= each.iova && iova - each.iova < each.memory.size(); });
+            parts_, [&](const part& each) { return iova >= each.iova && iova - each.iova < each.size; });
         return found == parts_.end() ? nullptr : &*found;
     }
 

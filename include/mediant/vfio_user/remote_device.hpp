@@ -11,12 +11,15 @@
 #include <mediant/vfio_user/client.hpp>
 #include <mediant/vfio_user/wire.hpp>
 
+#include <poll.h>
+
 #include <algorithm>
 #include <array>
 #include <chrono>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -26,8 +29,10 @@ namespace mediant::vfio_user {
 
 struct remote_options {
     std::string path; ///< the other server's socket
-    /// How long the other server may take for an answer. One that takes longer has lost the connection: what is open
-    /// answers error::io from then on.
+    /// How long the other server may take for an answer, and for all of open(). One that takes longer has lost the
+    /// connection: what is open answers error::io from then on, at once, and costs its patience no second time. It is
+    /// waited for where the device is called: in a loop of several devices all wait along, and for each access of one
+    /// whose server answers slowly again and again. Where that server is not trusted: a loop of its own, and little.
     std::chrono::milliseconds patience{5000};
     /// Clients may map what no policy traps, where the other server lets its clients: they are given its files. Who
     /// holds one reaches all that lies in it, past every policy: for clients that are trusted as the server is.
@@ -37,8 +42,9 @@ struct remote_options {
 /// A device that another vfio-user server offers: a lower that puts policies between that server and a client of ours.
 ///
 /// Each open() connects, and release() disconnects. Memory that the client shares is mapped there too, from the same
-/// files, and interrupts signal the client's eventfds without a detour. Memory that it does not share is out of the
-/// device's reach. Not thread-safe.
+/// files, and interrupts signal the client's eventfds without a detour. What it does not share, that server asks us for
+/// by DMA_READ and DMA_WRITE, on a twin socket if it has one, and we ask the client: while an answer of that server is
+/// waited for, and each millisecond (advance) while there is such memory. Not thread-safe.
 class remote_device {
 public:
     explicit remote_device(remote_options options) : options_{std::move(options)} {}
@@ -71,10 +77,11 @@ public:
 
     /// Connects. error::io where that server stops to answer; else what connect(2) or it says.
     result<void> open() {
-        auto connected = client::connect(options_.path);
-        if (!connected) return connected.error();
-        client_ = std::move(*connected);
-        if (const auto done = learn(); !done) {
+        const auto until = std::chrono::steady_clock::now() + options_.patience;
+        auto connected = connect_to(options_.path, options_.patience);
+        if (!connected) return connected.error() == error::again ? error::io : connected.error();
+        client_ = client{std::move(*connected)};
+        if (const auto done = learn(until); !done) {
             release();
             return done;
         }
@@ -99,16 +106,20 @@ public:
     result<void> ioctl(const set_irqs& what) { return settled(client_.set_irqs(what)); }
     result<void> ioctl(const reset_device&) { return settled(client_.reset()); }
 
-    /// Maps it there too, if it is shared.
+    /// Maps it there too, if it is shared or its owner can be asked.
     result<void> ioctl(const map_dma& what) {
         if (const auto mapped = dma_.map(what); !mapped) return mapped;
-        if (what.file < 0) {
+        if (what.file < 0 && what.remote == nullptr) {
             log("memory that is not shared is out of the device's reach: I/O address and bytes", what.iova, what.size);
             return {};
         }
         const std::uint32_t how = (what.readable ? wire::dma_map_read : 0u) | (what.writable ? wire::dma_map_write : 0u);
+        if (what.file < 0) client_.memory().add(what.iova, what.size, *what.remote, how); // before: it may be used at once
         const auto mapped = settled(client_.map_dma(what.iova, what.size, how, what.file, what.file_offset));
-        if (!mapped) static_cast<void>(dma_.unmap({what.iova, what.size}));
+        if (!mapped) {
+            client_.memory().remove(what.iova, what.size);
+            static_cast<void>(dma_.unmap({what.iova, what.size}));
+        }
         return mapped;
     }
 
@@ -116,6 +127,7 @@ public:
     result<void> ioctl(const unmap_dma& what) {
         if (const auto known = dma_.unmap(what); !known) return known;
         const auto unmapped = settled(client_.unmap_dma(what.iova, what.size));
+        client_.memory().remove(what.iova, what.size); // its owner is not to be asked, whatever that server says
         // It was not shared; or it is out of reach together with the other server.
         if (unmapped.error() == error::not_found || client_.fd() < 0) return {};
         return unmapped;
@@ -139,6 +151,22 @@ public:
         return i < regions_.size() ? regions_[i].fd_offset : 0;
     }
 
+    // Its own work: that server's questions, which come at any time.
+
+    [[nodiscard]] std::optional<std::uint64_t> deadline() const noexcept {
+        return !client_.memory().empty() && client_.fd() >= 0 ? std::optional{next_} : std::nullopt;
+    }
+    void advance(std::uint64_t now) {
+        next_ = now + 1'000'000;
+        for (const int each : {client_.fd(), client_.twin_fd()}) {
+            pollfd what{each, POLLIN, 0};
+            if (each < 0 || ::poll(&what, 1, 0) <= 0) continue;
+            bool once = false; // it is not to be served on and on
+            if (!client_.serve_dma(options_.patience, [&] { return std::exchange(once, true); })) client_.disconnect();
+            return;
+        }
+    }
+
     // Services for policies.
 
     [[nodiscard]] device::dma_map& dma() noexcept { return dma_; }
@@ -156,12 +184,18 @@ public:
     void set_log(device::log_sink sink) { log_.set_sink(std::move(sink)); }
 
 private:
-    result<void> learn() {
-        if (const auto set = client_.set_timeout(options_.patience); !set) return set;
-        if (const auto agreed = client_.negotiate(); !agreed) return settled(agreed.error());
+    result<void> learn(std::chrono::steady_clock::time_point until) {
+        const auto wait_until = [&] {
+            const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
+            return left.count() > 0 ? client_.set_timeout(left) : error::io;
+        };
+        if (const auto set = wait_until(); !set) return set;
+        if (const auto agreed = client_.negotiate({.max_msg_fds = 16, .twin_socket = true}); !agreed) return settled(agreed.error());
+        if (const auto set = wait_until(); !set) return set;
         const auto all = client_.device_info();
         if (!all) return settled(all.error());
         for (std::uint32_t i = 0; i < all->regions && i < most_regions; ++i) {
+            if (const auto set = wait_until(); !set) return set;
             auto each = client_.region_info(region_index{i});
             if (client_.fd() < 0) return error::io;
             if (each)
@@ -174,7 +208,7 @@ private:
         constexpr auto config = static_cast<std::size_t>(region_index::config);
         if (config < regions_.size() && regions_[config].info.size != 0)
             regions_[config].info.flags = regions_[config].info.flags | region_flags::read | region_flags::write;
-        return {};
+        return client_.set_timeout(options_.patience);
     }
 
     [[nodiscard]] bool inside(region_index region, std::uint64_t offset, unsigned width) const noexcept {
@@ -198,6 +232,7 @@ private:
     client client_;
     std::vector<client::region> regions_;
     device::dma_map dma_;
+    std::uint64_t next_ = 0; // when to look for questions
     device::logger log_;
 };
 

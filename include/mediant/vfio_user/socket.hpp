@@ -9,11 +9,13 @@
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/types.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstddef>
 #include <cstring>
 #include <ctime>
@@ -44,12 +46,15 @@ namespace detail {
 
 } // namespace detail
 
-/// A connection to the server that listens at `path`.
-[[nodiscard]] inline result<unique_fd> connect_to(const std::string& path) {
+/// A connection to the server that listens at `path`. One that accepts nobody is waited for no longer than `limit`
+/// (error::again), and sends, later on, too; 0: for ever.
+[[nodiscard]] inline result<unique_fd> connect_to(const std::string& path, std::chrono::milliseconds limit = {}) {
     const auto address = detail::socket_address(path);
     if (!address) return address.error();
     auto fd = detail::stream_socket();
     if (!fd) return error{errno};
+    const timeval time{static_cast<time_t>(limit.count() / 1000), static_cast<suseconds_t>(limit.count() % 1000 * 1000)};
+    if (::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &time, sizeof time) != 0) return error{errno};
     while (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address) != 0) {
         if (errno != EINTR) return error{errno};
     }

@@ -146,6 +146,44 @@ TEST_CASE("DMA and interrupts go past the server between") {
     transfer(0x40000, iova + 4096, 0x3); // into nothing
 }
 
+TEST_CASE("memory that no client shares goes past the server between, by messages") {
+    const bool twin = GENERATE(false, true);
+    CAPTURE(twin);
+    device::edu edu;
+    stack<device::edu> bare{edu};
+    const served back{bare};
+    remote_device remote{{.path = back.socket()}};
+    stack<remote_device> between{remote};
+    const served front{between};
+    vfio_user::client client = must(vfio_user::client::connect(front.socket()), "connect");
+    must(client.set_timeout(std::chrono::seconds{10}), "a limit");
+    static_cast<void>(must(client.negotiate({.max_msg_fds = 16, .twin_socket = twin}), "negotiate"));
+    enable(client);
+    std::vector<std::byte> memory(8192), before;
+    for (std::size_t i = 0; i < memory.size(); ++i) memory[i] = static_cast<std::byte>(i * 7);
+    before = memory;
+    constexpr std::uint64_t iova = 0x10'0000;
+    must(client.map_dma(iova, memory), "map");
+    const auto transfer = [&](std::uint32_t source, std::uint32_t target, std::uint32_t command) {
+        write(client, 0x80, source);
+        write(client, 0x88, target);
+        write(client, 0x90, 64);
+        const auto asked = client.memory().reads() + client.memory().writes();
+        write(client, 0x98, command);
+        must(client.serve_dma(std::chrono::seconds{10},
+                              [&] { return client.memory().reads() + client.memory().writes() != asked; }),
+             "serve");
+    };
+    transfer(iova + 16, 0x40000, 0x1);
+    transfer(0x40000, iova + 4096, 0x3);
+    CHECK(client.memory().reads() == 1);
+    CHECK(client.memory().writes() == 1);
+    CHECK(std::equal(before.begin() + 16, before.begin() + 80, memory.begin() + 4096));
+    CHECK(memory[4096 + 64] == before[4096 + 64]);
+    must(client.unmap_dma(iova, memory.size()), "unmap");
+    must(client.reset(), "and all goes on");
+}
+
 TEST_CASE("a map that the other server refuses is refused") {
     device::edu edu;
     stack<device::edu> bare{edu};
@@ -191,6 +229,50 @@ TEST_CASE("another server that is silent costs its patience once") {
     remote_device remote{{.path = where.socket(), .patience = std::chrono::milliseconds{50}}};
     CHECK(remote.open().error() == error::io);
     CHECK(remote.load(bar{0}, 0, 4).error() == error::invalid); // there are no regions
+}
+
+TEST_CASE("another server that accepts nobody, or answers just in time, costs the patience of one answer") {
+    const bool accepts = GENERATE(false, true);
+    const conformance::folder where;
+    const auto listening = vfio_user::unique_fd{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+    sockaddr_un name{};
+    name.sun_family = AF_UNIX;
+    where.socket().copy(name.sun_path, sizeof name.sun_path - 1);
+    REQUIRE(::bind(listening.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name) == 0);
+    REQUIRE(::listen(listening.get(), 0) == 0);
+    remote_device remote{{.path = where.socket(), .patience = std::chrono::milliseconds{200}}};
+    std::vector<vfio_user::unique_fd> others;
+    std::thread server;
+    int answered = 0;
+    if (!accepts) {
+        for (int i = 0; i < 8; ++i) { // more than may wait
+            others.emplace_back(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+            static_cast<void>(::connect(others.back().get(), reinterpret_cast<const sockaddr*>(&name), sizeof name));
+        }
+    } else {
+        server = std::thread{[&] {
+            namespace wire = vfio_user::wire;
+            const vfio_user::unique_fd peer{::accept4(listening.get(), nullptr, nullptr, SOCK_CLOEXEC)};
+            for (;;) {
+                const auto asked = vfio_user::client::receive(peer.get());
+                if (!asked) return;
+                std::this_thread::sleep_for(std::chrono::milliseconds{60});
+                auto head = (*asked).header;
+                head.flags = wire::type_reply;
+                head.size = 0;
+                const auto command = wire::command{head.command};
+                const auto reply = command == wire::command::version
+                                       ? vfio_user::client::compose(head, wire::version{0, 1})
+                                   : command == wire::command::device_get_info
+                                       ? vfio_user::client::compose(head, wire::device_info{16, 2, 9, 5})
+                                       : vfio_user::client::compose(head, wire::region_info{32, 3, 0, 0, 64, 0});
+                if (vfio_user::client::send_to(peer.get(), reply)) ++answered;
+            }
+        }};
+    }
+    CHECK(remote.open().error() == error::io);
+    if (server.joinable()) server.join();
+    CHECK(answered <= 4); // each of 60 ms; of eleven that would all have come
 }
 
 namespace {
