@@ -6,6 +6,7 @@
 #include <mediant/device/remote_memory.hpp>
 #include <mediant/vfio_user/dma_call.hpp>
 #include <mediant/vfio_user/inbox.hpp>
+#include <mediant/vfio_user/options.hpp>
 #include <mediant/vfio_user/outbox.hpp>
 #include <mediant/vfio_user/socket.hpp>
 #include <mediant/vfio_user/twin_socket.hpp>
@@ -41,9 +42,9 @@ class dma_messages final : public remote_memory {
 public:
     /// Of a session: its inbox and outbox, the message that it is working on, its socket. `ends` is set when it is
     /// broken.
-    dma_messages(inbox& in, message& shown, outbox& out, int socket, std::chrono::milliseconds limit,
+    dma_messages(inbox& in, message& shown, outbox& out, int socket, std::chrono::milliseconds limit, dma_layout layout,
                  bool& ends) noexcept
-        : in_{in}, shown_{shown}, out_{out}, socket_{socket}, limit_{limit}, ends_{ends} {}
+        : in_{in}, shown_{shown}, out_{out}, socket_{socket}, limit_{limit}, layout_{layout}, ends_{ends} {}
     dma_messages(const dma_messages&) = delete;
     dma_messages& operator=(const dma_messages&) = delete;
 
@@ -99,7 +100,7 @@ private:
         for (std::size_t done = 0; done < bytes.size();) {
             if (closed_.load()) return {done, error::no_device};
             const auto part = bytes.subspan(done, std::min(bytes.size() - done, most_));
-            dma_call each{next_++, iova + done, part};
+            dma_call each{next_++, iova + done, part, has_twin_ ? dma_layout::specification : layout_};
             const auto came = has_twin_ ? twin_.call(each, until) : call(each, until);
             if (!came) return {done, came.error()};
             done += static_cast<std::size_t>(*came);
@@ -166,7 +167,7 @@ private:
     [[nodiscard]] result<std::uint64_t> take(const dma_call& what, std::size_t seen, const message& reply) noexcept {
         const auto said = what.judge(reply.header, reply.payload);
         if (said && !what.to().empty())
-            std::copy_n(reply.payload.begin() + sizeof(wire::dma_access), *said, what.to().begin());
+            std::copy_n(reply.payload.data() + what.data_at(), *said, what.to().begin());
         in_.remove(seen, reply);
         late_ = false;
         return said;
@@ -177,6 +178,7 @@ private:
     outbox& out_;
     int socket_;
     std::chrono::milliseconds limit_;
+    dma_layout layout_;
     bool& ends_;
     std::size_t most_ = 0;
     bool has_twin_ = false;
