@@ -2,6 +2,7 @@
 #pragma once
 
 #include <mediant/core/result.hpp>
+#include <mediant/vfio_user/options.hpp>
 #include <mediant/vfio_user/wire.hpp>
 
 #include <poll.h>
@@ -54,15 +55,23 @@ class dma_call {
 public:
     static constexpr std::size_t head_size = sizeof(wire::header) + sizeof(wire::dma_access);
 
-    dma_call(std::uint16_t id, std::uint64_t address, std::span<std::byte> to) noexcept
-        : dma_call{wire::command::dma_read, id, address, to.size(), {}, to} {}
-    dma_call(std::uint16_t id, std::uint64_t address, std::span<const std::byte> from) noexcept
-        : dma_call{wire::command::dma_write, id, address, from.size(), from, {}} {}
+    dma_call(std::uint16_t id, std::uint64_t address, std::span<std::byte> to,
+             dma_layout layout = dma_layout::specification) noexcept
+        : dma_call{wire::command::dma_read, id, address, to.size(), {}, to, layout} {}
+    dma_call(std::uint16_t id, std::uint64_t address, std::span<const std::byte> from,
+             dma_layout layout = dma_layout::specification) noexcept
+        : dma_call{wire::command::dma_write, id, address, from.size(), from, {}, layout} {}
 
-    /// The message, in its parts.
-    [[nodiscard]] std::array<iovec, 2> message() noexcept {
+    /// The message, in its parts: what is before the data, the data, and what is behind it.
+    [[nodiscard]] std::array<iovec, 3> message() noexcept {
+        const std::size_t before = sizeof(wire::header) + data_at();
         // Only sendmsg's declaration wants to write to the data.
-        return {iovec{head_.data(), head_.size()}, iovec{const_cast<std::byte*>(from_.data()), from_.size()}};
+        return {iovec{head_.data(), before}, iovec{const_cast<std::byte*>(from_.data()), from_.size()},
+                iovec{head_.data() + before, head_.size() - before}};
+    }
+    /// Where the data lies behind the header, in the message and in the reply.
+    [[nodiscard]] std::size_t data_at() const noexcept {
+        return layout_ == dma_layout::qemu ? short_reply : sizeof(wire::dma_access);
     }
 
     /// Where the reply's data goes; empty for a write.
@@ -86,6 +95,7 @@ public:
         wire::dma_access said{};
         if (size >= sizeof said) {
             said = wire::load<wire::dma_access>(fixed);
+            if (layout_ == dma_layout::qemu) said.count = static_cast<std::uint32_t>(said.count);
         } else {
             if (!write || size != short_reply) return error{EPROTO};
             said.address = wire::load<std::uint64_t>(fixed);
@@ -100,8 +110,8 @@ private:
     static constexpr std::size_t short_reply = sizeof(std::uint64_t) + sizeof(std::uint32_t);
 
     dma_call(wire::command what, std::uint16_t id, std::uint64_t address, std::uint64_t count,
-             std::span<const std::byte> from, std::span<std::byte> to) noexcept
-        : command_{what}, id_{id}, address_{address}, count_{count}, from_{from}, to_{to} {
+             std::span<const std::byte> from, std::span<std::byte> to, dma_layout layout) noexcept
+        : command_{what}, layout_{layout}, id_{id}, address_{address}, count_{count}, from_{from}, to_{to} {
         wire::store(wire::store(head_.data(),
                                 wire::header{id, command(), static_cast<std::uint32_t>(head_size + from.size()),
                                              wire::type_command, 0}),
@@ -109,6 +119,7 @@ private:
     }
 
     wire::command command_;
+    dma_layout layout_;
     std::uint16_t id_;
     std::uint64_t address_;
     std::uint64_t count_;

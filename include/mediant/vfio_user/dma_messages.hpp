@@ -6,6 +6,7 @@
 #include <mediant/device/remote_memory.hpp>
 #include <mediant/vfio_user/dma_call.hpp>
 #include <mediant/vfio_user/inbox.hpp>
+#include <mediant/vfio_user/options.hpp>
 #include <mediant/vfio_user/outbox.hpp>
 #include <mediant/vfio_user/socket.hpp>
 #include <mediant/vfio_user/twin_socket.hpp>
@@ -43,8 +44,9 @@ public:
     /// Of a session: its inbox and outbox, the message that it is working on, its socket. `ends` is set when it is
     /// broken.
     dma_messages(inbox& in, message& shown, outbox& out, int socket, std::chrono::milliseconds limit,
-                 std::chrono::milliseconds budget, bool& ends) noexcept
-        : in_{in}, shown_{shown}, out_{out}, socket_{socket}, limit_{limit}, budget_{budget}, ends_{ends} {}
+                 std::chrono::milliseconds budget, dma_layout layout, bool& ends) noexcept
+        : in_{in}, shown_{shown}, out_{out}, socket_{socket}, limit_{limit}, budget_{budget}, layout_{layout},
+          ends_{ends} {}
     dma_messages(const dma_messages&) = delete;
     dma_messages& operator=(const dma_messages&) = delete;
 
@@ -116,7 +118,7 @@ private:
         for (std::size_t done = 0; done < bytes.size();) {
             if (closed_.load()) return {done, error::no_device};
             const auto part = bytes.subspan(done, std::min(bytes.size() - done, most_));
-            dma_call each{next_++, iova + done, part};
+            dma_call each{next_++, iova + done, part, has_twin_ ? dma_layout::specification : layout_};
             const auto came = has_twin_ ? twin_.call(each, until) : call(each, until);
             if (!came) return {done, came.error()};
             done += static_cast<std::size_t>(*came);
@@ -183,7 +185,7 @@ private:
     [[nodiscard]] result<std::uint64_t> take(const dma_call& what, std::size_t seen, const message& reply) noexcept {
         const auto said = what.judge(reply.header, reply.payload);
         if (said && !what.to().empty())
-            std::copy_n(reply.payload.begin() + sizeof(wire::dma_access), *said, what.to().begin());
+            std::copy_n(reply.payload.data() + what.data_at(), *said, what.to().begin());
         in_.remove(seen, reply);
         late_ = false;
         return said;
@@ -196,6 +198,7 @@ private:
     std::chrono::milliseconds limit_;
     std::chrono::nanoseconds budget_;
     std::chrono::nanoseconds spent_{}; // of it, by the session's thread
+    dma_layout layout_;
     bool& ends_;
     std::size_t most_ = 0;
     bool has_twin_ = false;

@@ -15,6 +15,14 @@ namespace mediant::vfio_user {
 /// The most descriptors that Linux carries in one send (SCM_MAX_FD).
 inline constexpr std::uint32_t most_fds = 253;
 
+/// How DMA_READ and DMA_WRITE are laid out. Nothing in an agreement tells.
+enum class dma_layout : std::uint8_t {
+    specification, ///< a count of 8 bytes, and data behind it
+    /// As QEMU's VFIOUserDMARW (hw/vfio-user/protocol.h, 11.1): a count of 4 bytes and data right behind it, in a message
+    /// as long as the specification's.
+    qemu,
+};
+
 /// Where a server listens, and the limits that bound what a connection can make it hold or do. Memory a connection:
 /// about 2 * (max_data_xfer + max_queued), touched only as far as it is used, half as much again where the device does
 /// DMA by messages on the main socket, and 100 bytes for each DMA map.
@@ -54,6 +62,8 @@ struct server_options {
     /// timed the answers; what is more fails (error::busy) until the next turn, when others were served. Other threads
     /// of the device have dma_timeout alone.
     std::chrono::milliseconds dma_budget{1000};
+    /// Of those messages on the main socket; clients with a twin socket follow the specification.
+    vfio_user::dma_layout dma_layout = vfio_user::dma_layout::specification;
     /// Gives clients that know of it a socket of its own for those messages.
     bool twin_socket = true;
 

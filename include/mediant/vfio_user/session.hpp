@@ -55,7 +55,7 @@ public:
           max_fds_{std::min(options.max_msg_fds, most_fds)},
           in_{access_size + max_data_, std::clamp<std::uint32_t>(options.max_queued, 64 * 1024, 1u << 30)},
           out_{access_size + max_data_ + 64 * 1024},
-          remote_{in_, next_, out_, socket_.get(), options.dma_timeout, options.dma_budget, closing_},
+          remote_{in_, next_, out_, socket_.get(), options.dma_timeout, options.dma_budget, options.dma_layout, closing_},
           regions_{device, out_, max_data_, signals_}, dma_{device, out_, options}, whole_{device, out_, signals_},
           migration_{device, out_, max_data_} {}
     session(const session&) = delete;

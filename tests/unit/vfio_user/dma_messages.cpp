@@ -793,3 +793,55 @@ TEST_CASE("vfio-user DMA by messages: nothing is allocated") {
     CHECK(written == 200);
     CHECK(at.peer.memory().reads() == 200);
 }
+
+namespace {
+
+/// Answers as QEMU's client does (hw/vfio-user/pci.c): the count has 4 bytes, the data follows it at once, and a message is
+/// as long as if it did not.
+bytes as_qemu(const client::received& asked, std::span<std::byte> memory, std::uint64_t iova) {
+    constexpr std::size_t data_at = 12, all_but_data = 16;
+    const auto address = wire::load<std::uint64_t>(asked.payload);
+    const auto count = wire::load<std::uint32_t>(std::span{asked.payload}.subspan(8));
+    auto head = asked.header;
+    head.flags = wire::type_reply;
+    head.size = 0;
+    const std::span<std::byte> there = memory.subspan(static_cast<std::size_t>(address - iova), count);
+    if (wire::command{head.command} == command::dma_write) {
+        if (asked.payload.size() < all_but_data + count) std::abort();
+        std::copy_n(asked.payload.begin() + data_at, count, there.begin());
+        return client::compose(head);
+    }
+    bytes reply(all_but_data + count - sizeof(std::uint64_t));
+    std::memcpy(reply.data(), &count, sizeof count);
+    std::ranges::copy(there, reply.begin() + sizeof count);
+    return client::compose(head, address, reply);
+}
+
+} // namespace
+
+TEST_CASE("vfio-user DMA by messages: a client whose count has 4 bytes, as QEMU's") {
+    const bool zeros = GENERATE(false, true); // as if the count had 8
+    agreed at{false, {.dma_layout = dma_layout::qemu}};
+    bytes memory = counting(0x2000);
+    if (zeros) std::fill_n(memory.begin() + 0x101, 8, std::byte{0});
+    const bytes before = memory;
+    REQUIRE(at.error_of(map_of(0x10000, 0x2000)) == 0);
+    bytes got(1001);
+    const bytes news = counting(77);
+    {
+        const beside other{[&] {
+            for (int i = 0; i < 2; ++i) {
+                auto asked = at.peer.receive();
+                if (!asked) return;
+                (void)at.peer.send(as_qemu(*asked, memory, 0x10000));
+            }
+        }};
+        CHECK(at.dma().read(0x10101, got) == answer{1001, error::none});
+        CHECK(at.dma().write(0x11003, news) == answer{77, error::none});
+    }
+    CHECK(std::equal(got.begin(), got.end(), before.begin() + 0x101));
+    CHECK(std::equal(news.begin(), news.end(), memory.begin() + 0x1003));
+    CHECK(std::equal(memory.begin(), memory.begin() + 0x1003, before.begin()));
+    CHECK(std::equal(memory.begin() + 0x1003 + 77, memory.end(), before.begin() + 0x1003 + 77));
+    CHECK(at.alive());
+}
