@@ -168,6 +168,9 @@ private:
                 regions_.push_back(std::move(*each));
             else
                 regions_.emplace_back(); // a region that there is not
+            // Every function's config space can be read and written; libvfio-user's own says neither of it.
+            if (region_index{i} == region_index::config && regions_.back().info.size != 0)
+                regions_.back().info.flags = regions_.back().info.flags | region_flags::read | region_flags::write;
             std::ranges::sort(regions_.back().areas, {}, &range::offset);
         }
         return {};
