@@ -16,8 +16,8 @@
 #include <mediant/device/edu.hpp>
 #include <mediant/tool/tool.hpp>
 
-using devices = mediant::registry<acme::edu, acme::gpio_idio_16, acme::nvme, acme::nvme_bounded, acme::vf_half_bar,
-                                  acme::virtio_net_transitional>;
+using devices = mediant::registry<acme::edu, acme::nvme, acme::nvme_bounded, acme::vf_half_bar,
+                                  acme::virtio_net_transitional, acme::gpio_idio_16>;
 
 int main(int argc, char** argv) {
     return mediant::tool<devices, mediant::device::edu, acme::nvme_device, acme::vf_device, acme::virtio_net_device>(

@@ -202,12 +202,11 @@ private:
                 regions_.push_back(std::move(*each));
             else
                 regions_.emplace_back(); // a region that there is not
+            // Every function's config space can be read and written; libvfio-user's own says neither of it.
+            if (region_index{i} == region_index::config && regions_.back().info.size != 0)
+                regions_.back().info.flags = regions_.back().info.flags | region_flags::read | region_flags::write;
             std::ranges::sort(regions_.back().areas, {}, &range::offset);
         }
-        // Every PCI device's can be; libvfio-user says so of no device that leaves its config space to it.
-        constexpr auto config = static_cast<std::size_t>(region_index::config);
-        if (config < regions_.size() && regions_[config].info.size != 0)
-            regions_[config].info.flags = regions_[config].info.flags | region_flags::read | region_flags::write;
         return client_.set_timeout(options_.patience);
     }
 
