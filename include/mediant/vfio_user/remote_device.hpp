@@ -69,6 +69,14 @@ public:
         return came.count == width ? error::none : settled(shortfall(came));
     }
 
+    /// A long access as it is, in as few messages as the other server takes.
+    answer read(const read_access& what) {
+        return in_messages(what, [this](const read_access& part) { return client_.read(part); });
+    }
+    answer write(const write_access& what) {
+        return in_messages(what, [this](const write_access& part) { return client_.write(part); });
+    }
+
     /// Connects. error::io where that server stops to answer; else what connect(2) or it says.
     result<void> open() {
         auto connected = client::connect(options_.path);
@@ -158,7 +166,9 @@ public:
 private:
     result<void> learn() {
         if (const auto set = client_.set_timeout(options_.patience); !set) return set;
-        if (const auto agreed = client_.negotiate(); !agreed) return settled(agreed.error());
+        const auto agreed = client_.negotiate();
+        if (!agreed) return settled(agreed.error());
+        most_data_ = std::max<std::uint64_t>(std::min<std::uint64_t>(agreed->server.max_data_xfer_size, 1_MiB), 64);
         const auto all = client_.device_info();
         if (!all) return settled(all.error());
         for (std::uint32_t i = 0; i < all->regions && i < most_regions; ++i) {
@@ -177,7 +187,20 @@ private:
         return {};
     }
 
-    [[nodiscard]] bool inside(region_index region, std::uint64_t offset, unsigned width) const noexcept {
+    template <class Byte, class F>
+    answer in_messages(const basic_access<Byte>& what, const F& f) {
+        if (!inside(what.region, what.offset, what.bytes.size())) return {0, error::invalid};
+        std::size_t done = 0;
+        while (done < what.bytes.size()) {
+            const std::size_t now = std::min<std::size_t>(what.bytes.size() - done, most_data_);
+            const answer came = f(what.part(done, now));
+            done += std::min(came.count, now);
+            if (came.count != now) return {done, settled(came.error)};
+        }
+        return {done};
+    }
+
+    [[nodiscard]] bool inside(region_index region, std::uint64_t offset, std::uint64_t width) const noexcept {
         const auto i = static_cast<std::size_t>(region);
         return i < regions_.size() && fits(offset, width, regions_[i].info.size);
     }
@@ -197,6 +220,7 @@ private:
     remote_options options_;
     client client_;
     std::vector<client::region> regions_;
+    std::uint64_t most_data_ = 64; ///< bytes of a read or write in one message
     device::dma_map dma_;
     device::logger log_;
 };
