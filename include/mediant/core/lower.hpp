@@ -35,7 +35,15 @@ concept has_blocks = requires(L& device, region_index region, std::uint64_t offs
     { device.block(region, offset, size) } -> std::same_as<std::span<std::byte>>;
 };
 
-/// Bytes from which on an access may go to a block; what is shorter is made of natural accesses everywhere.
+/// `read(access)` and `write(access)`: long accesses as they are, for who has further to go than to split them here; what
+/// they come to there is the same. Short counts and errors as of a stack.
+template <class L>
+concept takes_long_accesses = requires(L& device, const read_access& from, const write_access& to) {
+    { device.read(from) } -> std::same_as<answer>;
+    { device.write(to) } -> std::same_as<answer>;
+};
+
+/// Bytes from which on an access may go to a block, or be taken as it is; what is shorter is made of natural accesses everywhere.
 inline constexpr std::size_t least_block = 64;
 
 /// The widest natural access at `offset` of at most `count` bytes: what vfio-pci splits into
@@ -101,6 +109,8 @@ private:
                 return {size};
             }
         }
+        if constexpr (takes_long_accesses<Lower>)
+            if (size >= least_block) return device_->read({region, offset, {bytes, size}});
         std::size_t done = 0;
         while (done < size) {
             const unsigned width = natural_width(offset + done, size - done, device_->max_access());
@@ -121,6 +131,8 @@ private:
                 return {size};
             }
         }
+        if constexpr (takes_long_accesses<Lower>)
+            if (size >= least_block) return device_->write({region, offset, {bytes, size}});
         std::size_t done = 0;
         while (done < size) {
             const unsigned width = natural_width(offset + done, size - done, device_->max_access());

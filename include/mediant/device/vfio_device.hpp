@@ -86,6 +86,22 @@ public:
         return put == static_cast<ssize_t>(width) ? result<void>{} : failed(put);
     }
 
+    /// A long access as it is: the kernel splits it.
+    answer read(const read_access& what) const {
+        const shape* const in = find(what.region, what.offset, what.bytes.size());
+        if (in == nullptr) return {0, error::invalid};
+        const ssize_t got = ::pread(file_.get(), what.bytes.data(), what.bytes.size(),
+                                    static_cast<off_t>(in->file_offset + what.offset));
+        return got > 0 ? answer{static_cast<std::size_t>(got)} : answer{0, failed(got)};
+    }
+    answer write(const write_access& what) const {
+        const shape* const in = find(what.region, what.offset, what.bytes.size());
+        if (in == nullptr) return {0, error::invalid};
+        const ssize_t put = ::pwrite(file_.get(), what.bytes.data(), what.bytes.size(),
+                                     static_cast<off_t>(in->file_offset + what.offset));
+        return put > 0 ? answer{static_cast<std::size_t>(put)} : answer{0, failed(put)};
+    }
+
     /// error::no_address where no driver of VFIO's holds the device any more, and the kernel's other errors.
     result<void> open() {
         auto opened = maps_.iommu().open_device();
@@ -231,9 +247,9 @@ private:
     }
     [[nodiscard]] static error failed(ssize_t got) noexcept { return got < 0 ? error{errno} : error::io; }
 
-    [[nodiscard]] const shape* find(region_index region, std::uint64_t offset, unsigned width) const noexcept {
+    [[nodiscard]] const shape* find(region_index region, std::uint64_t offset, std::uint64_t size) const noexcept {
         const auto i = static_cast<std::size_t>(region);
-        return i < shapes_.size() && fits(offset, width, shapes_[i].info.size) ? &shapes_[i] : nullptr;
+        return i < shapes_.size() && fits(offset, size, shapes_[i].info.size) ? &shapes_[i] : nullptr;
     }
 
     result<void> learn_regions() {

@@ -75,6 +75,14 @@ public:
         return came.count == width ? error::none : settled(shortfall(came));
     }
 
+    /// A long access as it is, in as few messages as the other server takes.
+    answer read(const read_access& what) {
+        return in_messages(what, [this](const read_access& part) { return client_.read(part); });
+    }
+    answer write(const write_access& what) {
+        return in_messages(what, [this](const write_access& part) { return client_.write(part); });
+    }
+
     /// Connects. error::io where that server stops to answer; else what connect(2) or it says.
     result<void> open() {
         const auto until = std::chrono::steady_clock::now() + options_.patience;
@@ -190,7 +198,9 @@ private:
             return left.count() > 0 ? client_.set_timeout(left) : error::io;
         };
         if (const auto set = wait_until(); !set) return set;
-        if (const auto agreed = client_.negotiate({.max_msg_fds = 16, .twin_socket = true}); !agreed) return settled(agreed.error());
+        const auto agreed = client_.negotiate({.max_msg_fds = 16, .twin_socket = true});
+        if (!agreed) return settled(agreed.error());
+        most_data_ = std::clamp<std::uint64_t>(agreed->server.max_data_xfer_size, 64, 1_MiB);
         if (const auto set = wait_until(); !set) return set;
         const auto all = client_.device_info();
         if (!all) return settled(all.error());
@@ -210,7 +220,20 @@ private:
         return client_.set_timeout(options_.patience);
     }
 
-    [[nodiscard]] bool inside(region_index region, std::uint64_t offset, unsigned width) const noexcept {
+    template <class Byte, class F>
+    answer in_messages(const basic_access<Byte>& what, const F& f) {
+        if (!inside(what.region, what.offset, what.bytes.size())) return {0, error::invalid};
+        std::size_t done = 0;
+        while (done < what.bytes.size()) {
+            const std::size_t now = std::min<std::size_t>(what.bytes.size() - done, most_data_);
+            const answer came = f(what.part(done, now));
+            done += std::min(came.count, now);
+            if (came.count != now) return {done, settled(came.error)};
+        }
+        return {done};
+    }
+
+    [[nodiscard]] bool inside(region_index region, std::uint64_t offset, std::uint64_t width) const noexcept {
         const auto i = static_cast<std::size_t>(region);
         return i < regions_.size() && fits(offset, width, regions_[i].info.size);
     }
@@ -230,6 +253,7 @@ private:
     remote_options options_;
     client client_;
     std::vector<client::region> regions_;
+    std::uint64_t most_data_ = 64; ///< bytes of a read or write in one message
     device::dma_map dma_;
     std::uint64_t next_ = 0; // when to look for questions
     device::logger log_;
