@@ -34,7 +34,7 @@ using vfio_user::remote_device;
 namespace {
 
 /// Traps one page of a memory-like BAR.
-struct doorbell {
+struct bell {
     static constexpr auto bar0 = region_map{bar{0}, 64_KiB,
                                             reg{"DOORBELL", 0x4000, rw, {.backing = from::shadow, .value = 0x11}}};
     static constexpr auto regions = mediant::regions<bar0>{};
@@ -60,7 +60,7 @@ TEST_CASE("what passes is mapped straight from the other server's memory") {
     const served back{bare};
     const bool shares = GENERATE(false, true);
     remote_device remote{{.path = back.socket(), .shares_files = shares}};
-    stack<remote_device, doorbell> mediated{remote};
+    stack<remote_device, bell> mediated{remote};
     over_vfio_user front{mediated};
     enable(front.client());
 
