@@ -101,6 +101,8 @@ struct outcome {
 };
 
 outcome run(std::vector<std::string> words) {
+    // The sandbox would bind all of this process, for good: it has tests of its own.
+    if (words.size() > 1 && words[0] == "serve" && words[1] != "--help") words.emplace_back("--sandbox=off");
     words.insert(words.begin(), "/opt/acme/bin/acme-nics");
     std::vector<const char*> argv;
     for (const std::string& word : words) argv.push_back(word.c_str());
