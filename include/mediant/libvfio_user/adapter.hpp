@@ -89,8 +89,8 @@ public:
         const released at_end{device_};
         if constexpr (vfio_user::migratable<Device>) {
             if (device_.migration_flags() != 0)
-                throw refusal{"it can be migrated; the API of this libvfio-user (VFU_MIGR_CALLBACKS_VERS " +
-                              std::to_string(VFU_MIGR_CALLBACKS_VERS) + ") is not what VFIO has now"};
+                throw refusal{"it can be migrated, and that cannot be through migration callbacks of version " +
+                              std::to_string(VFU_MIGR_CALLBACKS_VERS)};
         }
         shape_ = measure(device_);
         config_.find(device_);

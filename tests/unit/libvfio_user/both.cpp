@@ -79,6 +79,55 @@ TEST_CASE("both back ends: the line, which masks itself") {
     });
 }
 
+TEST_CASE("both back ends: MSI-X, triggered by a thread of the device's own") {
+    with_both<stack<device::memory_device>>([]<class Server>() {
+        device::memory_device device{device::pci_function{.id = {0x1234, 0x5678},
+                                                          .bar_sizes = {0x4000},
+                                                          .msix = {.vectors = 8,
+                                                                   .offset = 0x60,
+                                                                   .table_offset = 0x1000,
+                                                                   .pending_offset = 0x2000,
+                                                                   .maskable = true}}};
+        stack<device::memory_device> front{device};
+        const running<Server> there{front, "msix"};
+        auto client = there.connected();
+        std::array<unique_fd, 8> events;
+        std::array<int, 8> numbers{};
+        for (std::size_t i = 0; i < events.size(); ++i) {
+            events[i] = event_file();
+            numbers[i] = events[i].get();
+        }
+        const auto eventfds = set_irqs::data::eventfds;
+        CHECK(client.set_irqs({irq_index::msix, set_irqs::action::trigger, eventfds, 0, 8, {}, numbers}));
+        const auto fires = [&](std::uint32_t vector) {
+            CHECK(device.trigger(irq_index::msix, vector));
+            return signalled(numbers[vector]);
+        };
+        const auto waits = [&](std::uint32_t vector) {
+            CHECK(device.trigger(irq_index::msix, vector));
+            CHECK(get(client, 0x2000, 8) == std::uint64_t{1} << vector); // and with it all that is under way
+            return drain(numbers[vector]) == 0;
+        };
+        CHECK(get(client, 0, 4) == 0); // the device is open
+        // Before the client enables messages in config space, then, and after: what counts is SET_IRQS.
+        for (const unsigned control : {0x0000u, 0x8000u, 0x0000u}) {
+            put(client, 0x62, control, 2, region_index::config);
+            CHECK(fires(0));
+            CHECK(fires(7));
+        }
+        put(client, 0x62, 0x8000, 2, region_index::config);
+        constexpr std::uint64_t control_of_3 = 0x1000 + 3 * 16 + 12;
+        put(client, control_of_3, 1);
+        CHECK(waits(3));
+        put(client, control_of_3, 0);
+        CHECK(signalled(numbers[3]));
+        CHECK(client.set_irqs({irq_index::msix, set_irqs::action::mask, set_irqs::data::none, 3, 1, {}, {}}));
+        CHECK(waits(3));
+        CHECK(client.set_irqs({irq_index::msix, set_irqs::action::unmask, set_irqs::data::none, 3, 1, {}, {}}));
+        CHECK(signalled(numbers[3]));
+    });
+}
+
 TEST_CASE("both back ends: DMA to memory that is shared") {
     with_both<stack<edu>>([]<class Server>() {
         edu device;

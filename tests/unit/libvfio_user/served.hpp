@@ -28,6 +28,7 @@ using namespace std::chrono_literals;
 using vfio_user_test::drain;
 using vfio_user_test::event_file;
 using vfio_user_test::memory_file;
+using vfio_user::unique_fd;
 using edu = device::edu;
 
 template <class Device>
