@@ -47,7 +47,7 @@ struct bench {
 constexpr std::uint64_t events = 0x28;
 constexpr std::uint64_t reads = 0x2c;
 constexpr std::uint64_t version = 0x30;
-constexpr std::uint64_t doorbell = 0x34;
+constexpr std::uint64_t doorbell_at = 0x34;
 
 } // namespace
 
@@ -87,10 +87,10 @@ TEST_CASE("edu provider: a write hook that takes full widths", "[edu_provider]")
 TEST_CASE("edu provider: w1c, wo and lanes", "[edu_provider]") {
     bench b;
     CHECK(b.get(events) == 0);
-    b.put(doorbell, 0x000f00f0);
+    b.put(doorbell_at, 0x000f00f0);
     CHECK(b.get(events) == 0x000f00f0);
-    CHECK(b.get(doorbell) == 0); // write-only
-    b.put(doorbell + 3, 0x80, 1);
+    CHECK(b.get(doorbell_at) == 0); // write-only
+    b.put(doorbell_at + 3, 0x80, 1);
     CHECK(b.get(events) == 0x800f00f0);
     b.put(events, 0x10, 1); // one lane: the others count as not written
     CHECK(b.get(events) == 0x800f00e0);
@@ -156,7 +156,7 @@ TEST_CASE("edu provider: disabled memory stops what needs the device", "[edu_pro
 TEST_CASE("edu provider: reset and open start afresh", "[edu_provider]") {
     bench b;
     const auto stir = [&] {
-        b.put(doorbell, 1);
+        b.put(doorbell_at, 1);
         b.put(0x80, 1);
         CHECK(b.get(0) == 0x01ac00ed);
         CHECK(b.get(reads) == 1);

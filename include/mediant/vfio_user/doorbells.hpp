@@ -24,6 +24,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 namespace mediant::vfio_user {
@@ -138,7 +139,7 @@ private:
             std::vector<doorbell_write> all;
             device_.each_doorbell(region_index{region}, [&](const doorbell_write& one) { all.push_back(one); });
             // Those of a queue lie side by side, whatever the order in which they are stated.
-            std::ranges::stable_sort(all, {}, [](const doorbell_write& one) { return one.where.offset; });
+            std::ranges::sort(all, {}, [](const doorbell_write& one) { return std::pair{one.where.offset, one.value}; });
             for (const doorbell_write& one : all) {
                 const bool valued = one.how == doorbell::valued;
                 const std::size_t memory = values != 0 || valued ? 1 : 0;
