@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The vfio-user server against the limit: a server that answers the same bytes with one receive and one send a batch,
 // and looks at nothing; and against libvfio-user, where this is built with it. The same client drives all, in turns. Then
-// DMA in process, and a thousand devices.
+// doorbells, DMA in process, and a thousand devices.
 //
-//   vfio_user [--json FILE] [--part server|dma|many] [--only TEXT] [--rounds N]
+//   vfio_user [--json FILE] [--part server|doorbells|dma|many] [--only TEXT] [--rounds N]
 //
 // --only: the server's cases whose name has it.
 
 #include "dma.hpp"
+#include "doorbells.hpp"
 #include "many.hpp"
 #include "theirs.hpp"
 
@@ -327,7 +328,7 @@ int main(int argc, char** argv) {
         else if (option == "--rounds")
             rounds = std::max(1, std::atoi(argv[i + 1]));
         else
-            die("--json FILE, --part server|dma|many, --only TEXT, --rounds N");
+            die("--json FILE, --part server|doorbells|dma|many, --only TEXT, --rounds N");
     }
     std::string folder = "/tmp/mediant-benchmark-XXXXXX"; // a template of mkdtemp(3)
     if (::mkdtemp(folder.data()) == nullptr) die("no temporary folder");
@@ -338,6 +339,7 @@ int main(int argc, char** argv) {
         rows.insert(rows.end(), more.begin(), more.end());
     };
     add("server", [&] { return measure_server(folder, only, rounds); });
+    add("doorbells", [&] { return measure_doorbells(folder, rounds); });
     add("dma", [&] { return measure_dma(folder); });
     add("many", [&] { return measure_many(folder); });
     ::rmdir(folder.c_str());
