@@ -29,6 +29,7 @@ struct altered : plain {
     result<get_region_info::answer> ioctl(const get_region_info& what) {
         auto told = plain::ioctl(what);
         if (what.region == bar{0} && size) (*told).size = *size;
+        if (what.region == bar{0}) (*told).flags = flags;
         if (what.region == region_index::config && config_size) (*told).size = *config_size;
         return told;
     }
@@ -49,6 +50,7 @@ struct altered : plain {
     std::optional<std::uint32_t> irqs{};
     std::optional<std::uint64_t> size{};
     std::optional<std::uint64_t> config_size{};
+    region_flags flags = region_flags::read | region_flags::write;
     bool takes_memory = true;
     bool declines = false;
     bool migrates = false;
@@ -206,6 +208,33 @@ TEST_CASE("libvfio-user: what can be mapped, and its file") {
     CHECK(areas[0] == std::vector<range>{{0x1000, 0x2000}, {0x4000, 0x4000}});
     CHECK(areas[1] == areas[0]);
     CHECK(sizes[0] == sizes[1]);
+}
+
+TEST_CASE("libvfio-user: what cannot be written is not, though the library asks") {
+    edu device;
+    altered front{device};
+    front.flags = region_flags::read;
+    const running<by_library<altered>> there{front, "read-only"};
+    auto client = there.connected();
+    CHECK(client.region_info(bar{0})->info.flags == region_flags::read);
+    CHECK(get(client, edu::live) == 0);
+    const std::array<std::byte, 4> ones{std::byte{1}, std::byte{1}, std::byte{1}, std::byte{1}};
+    CHECK(client.write({bar{0}, edu::live, ones}).error == error::invalid);
+    CHECK(get(client, edu::live) == 0);
+}
+
+TEST_CASE("libvfio-user: the same memory once more, and none, is no other map") {
+    edu device;
+    plain front{device};
+    const running<by_library<plain>> there{front, "twice"};
+    auto client = there.connected();
+    const auto file = memory_file(4096);
+    for (int i = 0; i < 2; ++i) CHECK(client.map_dma(0x1000, 4096, 3, file.get()));
+    CHECK(client.map_dma(0x8000, 0, 3));
+    CHECK(get(client, edu::ident) == edu::ident_value);
+    CHECK(client.unmap_dma(0x1000, 4096));
+    CHECK(client.map_dma(0x1000, 4096, 3, file.get()));
+    CHECK(get(client, edu::ident) == edu::ident_value);
 }
 
 TEST_CASE("libvfio-user: a device that refuses memory refuses all, since the client was told that it worked") {
