@@ -87,11 +87,6 @@ public:
         if (const auto opened = device_.open(); !opened)
             throw refusal{std::string{"it cannot be opened: "} + std::strerror(to_errno(opened.error()))};
         const released at_end{device_};
-        if constexpr (vfio_user::migratable<Device>) {
-            if (device_.migration_flags() != 0)
-                throw refusal{"it can be migrated, and that cannot be through migration callbacks of version " +
-                              std::to_string(VFU_MIGR_CALLBACKS_VERS)};
-        }
         shape_ = measure(device_);
         config_.find(device_);
         set_up();

@@ -58,6 +58,7 @@ struct shape {
     std::array<region, fixed_regions> regions{};
     std::array<kind, fixed_irqs> irqs{};
     bool can_reset = false;
+    bool migrates = false;
 
     [[nodiscard]] const region& operator[](region_index which) const noexcept {
         return regions[static_cast<std::size_t>(which)];
@@ -113,6 +114,7 @@ template <servable Device>
         throw refusal{"it has " + std::to_string(info->irqs) +
                       " kinds of interrupts; the API has the five of every one"};
     found.can_reset = info->can_reset;
+    if constexpr (vfio_user::migratable<Device>) found.migrates = device.migration_flags() != 0;
     for (std::uint32_t i = 0; i < info->regions; ++i) {
         auto& region = found.regions[i];
         const auto told = device.ioctl(get_region_info{region_index{i}});
@@ -157,6 +159,9 @@ template <servable Device>
         if (detail::able(kind.flags, irq_flags::noresize)) flags += " NORESIZE";
         if (!flags.empty()) lines.push_back(name + ": clients are not told that it is" + flags);
     }
+    if (of.migrates)
+        lines.push_back("migration: clients are not told of it; it cannot go through the library's callbacks of version " +
+                        std::to_string(VFU_MIGR_CALLBACKS_VERS));
     if (!of.can_reset) lines.emplace_back("reset: clients are told that there is one; it fails");
     return lines;
 }

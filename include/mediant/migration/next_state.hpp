@@ -90,8 +90,9 @@ inline constexpr auto first_step = first_steps();
 [[nodiscard]] constexpr std::optional<migration_state> next_state(std::uint64_t flags, migration_state from,
                                                                   migration_state to) noexcept {
     if (!has_state(flags, from) || !has_state(flags, to)) return std::nullopt;
-    const auto step = [to](migration_state at) {
-        return detail::first_step[static_cast<std::size_t>(at)][static_cast<std::size_t>(to)];
+    const auto step = [to](migration_state at) { // of states that has_state() knows; g++ 12 asks for more than that
+        return detail::first_step[static_cast<std::size_t>(at) % migration_states]
+                                 [static_cast<std::size_t>(to) % migration_states];
     };
     migration_state next = step(from);
     while (next != migration_state::error && !has_state(flags, next)) next = step(next);

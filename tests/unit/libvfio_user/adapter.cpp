@@ -2,7 +2,6 @@
 // The adapter to libvfio-user by itself: what it refuses, what it tells the library, and clients that misbehave.
 #include "served.hpp"
 
-#include <mediant/migration/state.hpp>
 
 #include <atomic>
 #include <cerrno>
@@ -38,14 +37,6 @@ struct altered : plain {
     }
     result<void> open() { return declines ? result<void>{error::no_device} : plain::open(); }
 
-    // Migration, which it only says that it has.
-    [[nodiscard]] std::uint64_t migration_flags() const { return migrates ? migrates_by_stop_copy : 0; }
-    [[nodiscard]] migration_state migration() const { return migration_state::running; }
-    result<void> migrate(migration_state) { return {}; }
-    result<std::size_t> read_migration(std::span<std::byte>) { return std::size_t{0}; }
-    result<void> write_migration(std::span<const std::byte>) { return {}; }
-    result<std::uint64_t> migration_size() { return std::uint64_t{0}; }
-
     std::optional<std::uint32_t> regions{};
     std::optional<std::uint32_t> irqs{};
     std::optional<std::uint64_t> size{};
@@ -53,9 +44,7 @@ struct altered : plain {
     region_flags flags = region_flags::read | region_flags::write;
     bool takes_memory = true;
     bool declines = false;
-    bool migrates = false;
 };
-static_assert(vfio_user::migratable<altered>);
 
 /// Two pages of its BAR trap.
 struct with_holes {
@@ -116,10 +105,6 @@ TEST_CASE("libvfio-user: what it cannot carry is refused by name, before there i
         front.config_size = 512;
         CHECK_THAT(refused(front), Contains("config space has 512 bytes"));
     }
-    SECTION("migration") {
-        front.migrates = true;
-        CHECK_THAT(refused(front), Contains("it can be migrated"));
-    }
     SECTION("a provider that declines") {
         front.declines = true;
         CHECK_THAT(refused(front), Contains("it cannot be opened: No such device"));
@@ -133,7 +118,9 @@ TEST_CASE("libvfio-user: what clients are told otherwise is said") {
     CHECK(made.remarks() == std::vector<std::string>{
                                 "INTx: clients are not told that it is MASKABLE AUTOMASKED",
                                 "MSI: clients are not told that it is NORESIZE",
-                                "REQ: the library cannot send it; clients are told that there is none"});
+                                "REQ: the library cannot send it; clients are told that there is none",
+                                "migration: clients are not told of it; it cannot go through the library's callbacks "
+                                "of version " + std::to_string(VFU_MIGR_CALLBACKS_VERS)});
 }
 
 TEST_CASE("libvfio-user: a context of the vendor's own") {
