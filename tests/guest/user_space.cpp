@@ -161,7 +161,7 @@ void leftovers(const pci_address& address) {
     {
         const auto held = hardware.dma().lease(iova, 64, device::dma_map::direction::both);
         expect("a lease", held.has_value(), true);
-        int answer = EAGAIN; // until its patience is over
+        std::uint64_t answer = EAGAIN; // until its patience is over
         while (answer == EAGAIN) answer = number(hardware.ioctl(unmap_dma{iova, 8192}).error());
         expect("unmapped meanwhile", answer, EBUSY);
     }
