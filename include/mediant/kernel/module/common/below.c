@@ -217,7 +217,7 @@ static unsigned long long mediant_below_region_size(void *device, unsigned int r
 	case VFIO_PCI_BAR0_REGION_INDEX ... VFIO_PCI_BAR5_REGION_INDEX:
 		return mediant_bar_size(pdev, region);
 	case VFIO_PCI_ROM_REGION_INDEX:
-		return pci_resource_len(pdev, region);
+		return mediant_rom_size(pdev);
 	case VFIO_PCI_CONFIG_REGION_INDEX:
 		return pdev->cfg_size;
 	case VFIO_PCI_VGA_REGION_INDEX:

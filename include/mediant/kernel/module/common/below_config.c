@@ -116,18 +116,13 @@ static u32 mediant_bar_register(struct vfio_pci_core_device *core, unsigned int 
 {
 	struct pci_dev *pdev = core->pdev;
 	u32 value = le32_to_cpup((__le32 *)(core->vconfig + pos));
-	unsigned int bar = PCI_ROM_RESOURCE;
 	unsigned long flags;
+	unsigned int bar;
 	u64 mask;
 
 	if (pos == PCI_ROM_ADDRESS) {
-		u64 size = pci_resource_start(pdev, bar) ? pci_resource_len(pdev, bar) : 0;
+		u64 size = mediant_rom_size(pdev);
 
-#ifdef HAVE_PASID_ATTACH_IOAS
-		/* Firmware's copy. Shown since 6.14, of which no header tells; this is 6.15's. */
-		if (!size && pdev->rom && pdev->romlen)
-			size = roundup_pow_of_two(pdev->romlen);
-#endif
 		return size ? value & ((u32)~(size - 1) | PCI_ROM_ADDRESS_ENABLE) : 0;
 	}
 

@@ -32,6 +32,7 @@
 #include <linux/pci.h>
 #include <linux/spinlock.h>
 #include <linux/vfio_pci_core.h>
+#include <linux/log2.h>
 
 #include <mediant/kernel/abi.h>
 
@@ -101,6 +102,19 @@ struct mediant_device {
 static inline bool mediant_asks(struct mediant_device *mdev, unsigned int what)
 {
 	return mdev->provider && mdev->provider->mediates & what;
+}
+
+/* As the core shows it: where memory for it is assigned, or firmware left a copy. */
+static inline u64 mediant_rom_size(struct pci_dev *pdev)
+{
+	if (pci_resource_start(pdev, PCI_ROM_RESOURCE))
+		return pci_resource_len(pdev, PCI_ROM_RESOURCE);
+#ifdef HAVE_PASID_ATTACH_IOAS
+	/* Shown since 6.14, of which no header tells; this is 6.15's. */
+	if (pdev->rom && pdev->romlen)
+		return roundup_pow_of_two(pdev->romlen);
+#endif
+	return 0;
 }
 
 /* Bytes of a BAR that can be reached: none without an address, to which the core says EINVAL. */
@@ -227,6 +241,7 @@ void mediant_unlock(struct mediant_device *mdev);
 void mediant_note_reset(struct mediant_device *mdev);
 void mediant_reset_done(struct pci_dev *pdev);
 pci_ers_result_t mediant_error_detected(struct pci_dev *pdev, pci_channel_state_t state);
+pci_ers_result_t mediant_slot_reset(struct pci_dev *pdev);
 void mediant_resume(struct pci_dev *pdev);
 
 #endif /* MEDIANT_DEVICE_H */

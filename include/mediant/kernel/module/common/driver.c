@@ -123,6 +123,7 @@ static int mediant_sriov_configure(struct pci_dev *pdev, int nr_virtfn)
 
 static const struct pci_error_handlers mediant_err_handlers = {
 	.error_detected = mediant_error_detected,
+	.slot_reset = mediant_slot_reset,
 	.resume = mediant_resume,
 	.reset_done = mediant_reset_done,
 };

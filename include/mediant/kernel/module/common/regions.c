@@ -39,7 +39,7 @@ int mediant_below_region_info(void *device, unsigned int region, unsigned long l
 			*flags |= VFIO_REGION_INFO_FLAG_MMAP;
 		break;
 	case VFIO_PCI_ROM_REGION_INDEX:
-		*size = pci_resource_len(pdev, PCI_ROM_RESOURCE);
+		*size = mediant_rom_size(pdev);
 		*flags = VFIO_REGION_INFO_FLAG_READ;
 		break;
 	case VFIO_PCI_CONFIG_REGION_INDEX:

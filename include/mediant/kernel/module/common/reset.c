@@ -3,8 +3,9 @@
  * The policy lock, and resets of the device.
  *
  * A reset may come by ioctl, through config space (FLR), as a hot reset or from sysfs; all of them
- * end in reset_done(), most with memory_lock held for writing. The reset of a link on which a fatal
- * error was seen does not: it comes between error_detected() and resume(). A policy call takes
+ * end in reset_done(), most with memory_lock held for writing. The reset of a link on which an error
+ * was seen does not: it comes between error_detected() and resume(), for a fatal error, or since
+ * another function's driver asked for it. A policy call takes
  * memory_lock for reading while it holds the policy lock, so reset_done() must not wait for that
  * lock. As in the mlx5 and hisi_acc variant drivers it leaves a note, which whoever holds the lock
  * takes up before letting go. So no access that starts after a reset sees the policy as it was
@@ -71,6 +72,16 @@ pci_ers_result_t mediant_error_detected(struct pci_dev *pdev, pci_channel_state_
 		mediant_reset_done(pdev);
 	mdev->frozen = frozen;
 	return vfio_pci_core_aer_err_detected(pdev, state);
+}
+
+/*
+ * The link was reset, also without having been frozen where a driver beside or above this device
+ * wanted that. No vote on how to go on: the core has none either.
+ */
+pci_ers_result_t mediant_slot_reset(struct pci_dev *pdev)
+{
+	mediant_reset_done(pdev);
+	return PCI_ERS_RESULT_NONE;
 }
 
 void mediant_resume(struct pci_dev *pdev)
