@@ -3,13 +3,12 @@
  * The policy lock, and resets of the device.
  *
  * A reset may come by ioctl, through config space (FLR), as a hot reset or from sysfs; all of them
- * end in reset_done(), most with memory_lock held for writing. The reset of a link on which an error
- * was seen does not: it comes between error_detected() and resume(), for a fatal error, or since
- * another function's driver asked for it. A policy call takes
- * memory_lock for reading while it holds the policy lock, so reset_done() must not wait for that
- * lock. As in the mlx5 and hisi_acc variant drivers it leaves a note, which whoever holds the lock
- * takes up before letting go. So no access that starts after a reset sees the policy as it was
- * before.
+ * end in reset_done(), most with memory_lock held for writing. The reset of a link on which an
+ * error was seen does not: it comes between error_detected() and resume(), for a fatal error, or
+ * since another function's driver asked for it. A policy call takes memory_lock for reading while
+ * it holds the policy lock, so reset_done() must not wait for that lock. As in the mlx5 and
+ * hisi_acc variant drivers it leaves a note, which whoever holds the lock takes up before letting
+ * go. So no access that starts after a reset sees the policy as it was before.
  */
 #include "device.h"
 
