@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// expect: mediant: a saved enumerator has bounds, since a stream may hold any number
+// expect: mediant: a saved enumerator has bounds, both if it is signed
 // expect: check_saved_bounds<false, acme::edu, 0
 #include <mediant/mediant.hpp>
 
@@ -14,7 +14,7 @@ struct edu {
     static constexpr auto migration() { return saved_state{1, saved{"how", &edu::how}, saved_registers<bar0>{}}; }
 #else
     enum class mode { slow, fast } how = mode::slow;
-    static constexpr auto migration() { return saved_state{1, saved{"how", &edu::how, {.most = 1}}, saved_registers<bar0>{}}; }
+    static constexpr auto migration() { return saved_state{1, saved{"how", &edu::how, {.least = 0, .most = 1}}, saved_registers<bar0>{}}; }
 #endif
     std::uint32_t count = 0;
 };

@@ -115,6 +115,7 @@ public:
     }
     /// An interrupt that was raised and not acknowledged is pending here, too.
     result<void> restored() {
+        status_ &= status_busy | status_interrupt; // a register with these bits alone
         dma_done_at_.reset();
         set_intx(irq_status_ != 0 && !msi_active());
         return {};

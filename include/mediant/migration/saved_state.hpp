@@ -17,7 +17,7 @@
 ///     static constexpr auto migration() {
 ///         return saved_state{2, {.oldest = 1},
 ///             saved{"reads", &edu::reads},
-///             saved{"mode", &edu::mode, {.most = 3, .since = 2}}, // what version 1 did not have is as after open
+///             saved{"mode", &edu::mode, {.most = 3, .since = 2}}, // what version 1 did not have is as after a reset
 ///             saved_registers<bar0>{},                            // the shadows of a map
 ///             no_longer_saved{"errors"}};                         // what version 1 had, and nobody needs
 ///     }

@@ -23,12 +23,16 @@ class dynamic_state {
 public:
     constexpr dynamic_state() noexcept {
         for (std::uint8_t& each : trapped_) each = 0xff;
+        for (std::uint8_t& each : wanted_) each = 0xff;
     }
 
     [[nodiscard]] constexpr std::uint8_t at(std::size_t map) const noexcept {
         if (std::is_constant_evaluated()) return trapped_[map];
         return __atomic_load_n(&trapped_[map], __ATOMIC_ACQUIRE);
     }
+
+    /// What a migration's stream says, until all of it is there.
+    [[nodiscard]] constexpr std::uint8_t& wanted(std::size_t map) noexcept { return wanted_[map]; }
 
     /// Switches one range. error::busy where a mapping of it cannot be taken back, error::not_supported where the world
     /// has no way to do so; it is then as it was.
@@ -51,6 +55,17 @@ public:
         }
     }
 
+    /// All of a map's, as far as none fails.
+    template <class Device, class Ranges>
+    constexpr result<void> change_as_wanted(Device& device, region_index region, std::size_t map, const Ranges& ranges) {
+        for (std::size_t i = 0; i < ranges.size(); ++i) {
+            const auto bit = static_cast<std::uint8_t>(1u << i);
+            const result<void> done = change(device, region, map, bit, ranges[i], (wanted_[map] & bit) != 0);
+            if (!done) return done;
+        }
+        return {};
+    }
+
 private:
     constexpr void set(std::size_t map, std::uint8_t trapped) noexcept {
         if (std::is_constant_evaluated())
@@ -60,6 +75,7 @@ private:
     }
 
     std::uint8_t trapped_[Maps + 1];
+    std::uint8_t wanted_[Maps + 1];
 };
 
 } // namespace mediant::detail

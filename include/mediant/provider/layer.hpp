@@ -69,7 +69,8 @@ public:
     /// Touches no device.
     constexpr void reset() noexcept {
         if constexpr (requires { below_.reset(); }) below_.reset();
-        reset_maps();
+        reset_shadows();
+        config_.reset();
         if constexpr (detail::has_reset<Policy>) policy_.reset();
     }
 
@@ -282,11 +283,13 @@ public:
 
     // What a migration takes of a layer's own state, and gives back.
 
-    constexpr void reset_maps() noexcept {
-        reset_shadows();
-        config_.reset();
+    /// Policy and maps as in an earlier copy, but for what is trapped now.
+    constexpr void put_back(const layer& before) noexcept {
+        policy_ = before.policy_;
+        for (std::size_t i = 0; i < sizeof shadows_; ++i) shadows_[i] = before.shadows_[i];
+        config_ = before.config_;
+        if constexpr (requires { below_.put_back(before.below_); }) below_.put_back(before.below_);
     }
-
     template <const auto& Map>
     [[nodiscard]] constexpr std::span<std::byte> shadows() noexcept {
         return {shadow_of<Map>(), detail::shadow_bytes<Map>};
@@ -297,15 +300,12 @@ public:
         return dynamics_.at(map_place<Map>);
     }
     template <const auto& Map>
-    constexpr result<void> switch_dynamics(std::uint8_t trapped) {
-        constexpr auto& ranges = detail::dynamic_ranges<Map>;
-        for (std::size_t i = 0; i < ranges.size(); ++i) {
-            const auto bit = static_cast<std::uint8_t>(1u << i);
-            const result<void> done =
-                dynamics_.change(device(), Map.region, map_place<Map>, bit, ranges[i], (trapped & bit) != 0);
-            if (!done) return done;
-        }
-        return {};
+    [[nodiscard]] constexpr std::uint8_t& wanted_dynamics() noexcept {
+        return dynamics_.wanted(map_place<Map>);
+    }
+    template <const auto& Map>
+    constexpr result<void> switch_dynamics() {
+        return dynamics_.change_as_wanted(device(), Map.region, map_place<Map>, detail::dynamic_ranges<Map>);
     }
     [[nodiscard]] constexpr auto& config_now() noexcept
         requires(detail::has_config_map<Policy>)

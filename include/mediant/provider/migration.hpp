@@ -15,6 +15,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -47,10 +48,16 @@ public:
     /// Whether the device does nothing by itself.
     [[nodiscard]] constexpr bool stopped() const noexcept { return level(state_) == 2; }
 
-    /// The device was reset, or is opened anew.
-    constexpr void reset() noexcept {
+    /// The device is opened, or released.
+    constexpr void restart() noexcept {
         state_ = migration_state::running;
+        before_.reset();
         begin_stream();
+    }
+    /// It was reset, of which the policies are told after this. Nothing of a stream that was not taken whole stays.
+    constexpr void reset(Layers& layers) noexcept {
+        put_back(layers);
+        restart();
     }
 
     /// Leads to a state by whatever arcs lie between, as far as they succeed. A stream that cannot be restored leaves
@@ -72,7 +79,10 @@ public:
         while (done < to.size()) {
             if (at_ == filled_) {
                 const result<bool> more = fill(layers, lower);
-                if (!more) return more.error();
+                if (!more) {
+                    step_ = broken; // what was read before it is gone: nothing may follow
+                    return more.error();
+                }
                 if (!*more) break;
             }
             const std::size_t now = std::min(to.size() - done, filled_ - at_);
@@ -130,16 +140,20 @@ private:
             const result<void> done = finish(layers, lower);
             begin_stream();
             if (!done) {
-                parties::forget(layers);
+                put_back(layers);
                 state_ = migration_state::error;
                 return done;
             }
+            before_.reset();
         }
         if (level(from) != level(to))
             if (const result<void> done = change_level(layers, lower, level(from), level(to)); !done) return done;
         if (saves(from) != saves(to)) begin_stream();
         if (to == migration_state::resuming) {
-            parties::forget(layers);
+            before_.emplace(layers);
+            // What the stream of an older version does not say is as after a reset.
+            if constexpr (requires { layers.reset(); }) layers.reset();
+            static_cast<void>(parties::switch_ranges(layers, true));
             begin_stream();
             report_ = {};
         }
@@ -178,6 +192,7 @@ private:
 
     /// Makes the next chunk; false: there is none, or none yet.
     constexpr result<bool> fill(Layers& layers, Lower& lower) {
+        if (step_ == broken) return error::io;
         at_ = filled_ = 0;
         if (step_ == steps || (step_ != 0 && state_ != migration_state::stop_copy)) return false;
         payload_writer to{std::span{chunk_}.subspan(chunk_head, capacity)};
@@ -196,12 +211,13 @@ private:
         while (step_ <= 2 * parties::count) {
             const std::size_t party = step_ - parties::count - 1;
             to.number(static_cast<std::uint32_t>(party));
+            to.number(device_offset_);
             const result<std::size_t> came = parties::save(layers, lower, party, device_offset_,
-                                                           std::span{chunk_}.subspan(chunk_head + 4, device_room));
+                                                           std::span{chunk_}.subspan(chunk_head + device_head, device_room));
             if (!came) return came.error();
             if (const std::size_t size = std::min(*came, device_room); size != 0) {
                 device_offset_ += size;
-                finish_chunk(chunk::device, 4 + size);
+                finish_chunk(chunk::device, device_head + size);
                 return true;
             }
             ++step_;
@@ -213,7 +229,10 @@ private:
         return true;
     }
     static constexpr std::size_t steps = 2 * parties::count + 2;
-    static constexpr std::size_t device_room = device_chunk == 0 ? 0 : device_chunk - 4;
+    static constexpr std::size_t broken = steps + 1;
+    /// Before a device's own bytes: whose, and from which of them on.
+    static constexpr std::size_t device_head = 4 + 8;
+    static constexpr std::size_t device_room = device_chunk == 0 ? 0 : device_chunk - device_head;
 
     constexpr void finish_chunk(chunk type, std::size_t size) noexcept {
         detail::store_bytes(chunk_, static_cast<std::uint32_t>(type));
@@ -301,11 +320,13 @@ private:
 
     constexpr result<void> take_device(Layers& layers, Lower& lower, payload_reader& from, std::size_t size) {
         const auto party = from.number<std::uint32_t>();
+        const auto offset = from.number<std::uint64_t>();
         const std::size_t now = step_ - parties::count - 1;
         if (!from.whole() || party >= parties::count || party < now) return wrong(stream_fault::order);
         if (party != now) device_offset_ = 0;
         step_ = parties::count + 1 + party;
-        const auto bytes = from.bytes(size - 4);
+        if (offset != device_offset_) return wrong(stream_fault::order, parties::names[party]);
+        const auto bytes = from.bytes(size - device_head);
         if (!parties::restore(layers, lower, party, device_offset_, bytes))
             return wrong(stream_fault::refused, parties::names[party]);
         device_offset_ += bytes.size();
@@ -318,10 +339,19 @@ private:
         if (!ended_) return wrong(stream_fault::cut);
         for (std::size_t i = parties::count; i-- > 0;)
             if (!parties::restored(layers, lower, i)) return wrong(stream_fault::refused, parties::names[i]);
+        if (!parties::switch_ranges(layers, false)) return wrong(stream_fault::refused);
         return {};
     }
 
+    /// Policies and their maps are as before the stream.
+    constexpr void put_back(Layers& layers) noexcept {
+        if (!before_) return;
+        if constexpr (requires { layers.put_back(*before_); }) layers.put_back(*before_);
+        before_.reset();
+    }
+
     migration_state state_ = migration_state::running;
+    std::optional<Layers> before_{}; ///< while resuming
     bool ended_ = false;
     std::size_t step_ = 0;             ///< of the chunks that there are, one for begin, for each party twice, and for end
     std::size_t at_ = 0;               ///< in the chunk, of what is read

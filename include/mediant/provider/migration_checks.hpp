@@ -23,12 +23,14 @@ struct check_saved_map {
 };
 template <bool Ok, class Policy, std::size_t Place>
 struct check_saved_part {
-    static_assert(Ok, "mediant: a saved field's name has 1 to 255 characters and is no other's; its place is the last "
+    static_assert(Ok, "mediant: a saved field's name has 1 to 255 characters and is no other's, nor a saved map's "
+                      "register's; its place is the last "
                       "argument of check_saved_part");
 };
 template <bool Ok, class Policy, std::size_t Place>
 struct check_saved_bounds {
-    static_assert(Ok, "mediant: a saved enumerator has bounds, since a stream may hold any number ({.most = ...}); its "
+    static_assert(Ok, "mediant: a saved enumerator has bounds, both if it is signed, since a stream may hold any number "
+                      "({.most = ...}); its "
                       "place is the last argument of check_saved_bounds");
 };
 template <bool Ok, class Policy, std::size_t Place>
@@ -47,13 +49,28 @@ template <class... Parts, class F>
     return all_parts(state, f, std::index_sequence_for<Parts...>{});
 }
 
+/// Whether a saved map keeps a shadow of that name.
+template <const auto& Map>
+[[nodiscard]] constexpr bool has_register(const saved_registers<Map>&, std::string_view name) {
+    for (const auto& e : Map.entries)
+        if (e.name == name && !name.empty()) return true;
+    return false;
+}
+template <class Part>
+[[nodiscard]] constexpr bool has_register(const Part&, std::string_view) {
+    return false;
+}
+
 template <class P, std::size_t I>
 [[nodiscard]] consteval bool check_part() {
     constexpr auto state = P::migration();
     constexpr auto mine = std::get<I>(state.parts);
     using part = std::remove_cvref_t<decltype(mine)>;
     if constexpr (requires { mine.name; }) {
-        constexpr bool good = !mine.name.empty() && mine.name.size() <= 255 &&
+        constexpr bool no_register = all_parts(state, [name = mine.name]<std::size_t>(const auto& other) {
+            return !has_register(other, name);
+        });
+        constexpr bool good = no_register && !mine.name.empty() && mine.name.size() <= 255 &&
                               all_parts(state, [name = mine.name]<std::size_t J>(const auto& other) {
                                   if constexpr (requires { other.name; })
                                       return I == J || other.name != name;
@@ -67,7 +84,8 @@ template <class P, std::size_t I>
         constexpr auto range = mine.options;
         constexpr bool bounded = !std::is_enum_v<typename part::scalar> ||
                                  std::is_same_v<typename part::scalar, std::byte> ||
-                                 range.most != std::numeric_limits<number>::max();
+                                 (range.most != std::numeric_limits<number>::max() &&
+                                  (std::is_unsigned_v<number> || range.least != std::numeric_limits<number>::min()));
         static_cast<void>(check_saved_bounds<bounded, P, I>{});
         static_cast<void>(check_saved_since<(range.since == 0 || range.since > 1) && range.since <= state.version &&
                                                 range.least <= range.most,

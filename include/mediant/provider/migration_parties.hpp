@@ -49,7 +49,7 @@ template <const auto&... Maps>
 /// Whether all that a policy keeps is in a stream: what it says, or there is nothing.
 template <class Policy>
 inline constexpr bool policy_saves =
-    requires { Policy::info.name; } &&
+    requires { Policy::info.name; } && std::is_copy_assignable_v<Policy> &&
     (has_saved_state<Policy> || (std::is_empty_v<Policy> && keep_nothing(maps_of<Policy>()) &&
                                 keep_nothing(config_maps_of<Policy>())));
 
@@ -259,19 +259,23 @@ public:
         });
     }
 
-    /// What policies keep is as after open again: what a stream leaves out, or was in one that was refused, does not
-    /// stay.
+    /// Dynamic ranges are trapped as a stream says; `all`: as at open, which a stream that does not say it means.
     template <class L>
-    static constexpr void forget(L& at) {
+    static constexpr result<void> switch_ranges(L& at, bool all) {
         if constexpr (is_layer<L>) {
-            using policy = typename L::policy_type;
-            const policy fresh{};
+            const saved_layer<L> owner{at};
+            result<void> done;
             const auto part = [&]<class Part>(const Part& each) {
-                if constexpr (requires { each.member; }) at.policy().*each.member = fresh.*each.member;
+                if constexpr (requires { owner.switch_ranges(each); }) {
+                    if (all) owner.trap_ranges(each);
+                    if (const auto now = all ? result<void>{} : owner.switch_ranges(each); !now) done = now;
+                }
             };
             std::apply([&](const auto&... each) { (part(each), ...); }, of_layer<L>::state.parts);
-            at.reset_maps();
-            forget(at.below());
+            const auto below = switch_ranges(at.below(), all);
+            return done ? below : done;
+        } else {
+            return {};
         }
     }
 };

@@ -110,11 +110,24 @@ public:
             if constexpr (dynamic_ranges<Map>.size() != 0) {
                 const auto wrong = reader.next(from, dynamic_field, 1, bytes);
                 if (wrong != stream_fault::none || bytes.empty()) return wrong;
-                const auto trapped = static_cast<std::uint8_t>(bytes[0]);
-                if (reader.commits() && !layer_->template switch_dynamics<Map>(trapped)) return stream_fault::refused;
+                if (reader.commits())
+                    layer_->template wanted_dynamics<Map>() = static_cast<std::uint8_t>(bytes[0]);
             }
             return stream_fault::none;
         }
+    }
+
+    /// The ranges of one map, as the stream says.
+    template <const auto& Map>
+    constexpr result<void> switch_ranges(const saved_registers<Map>&) const {
+        if constexpr (is_config<Map>)
+            return {};
+        else
+            return layer_->template switch_dynamics<Map>();
+    }
+    template <const auto& Map>
+    constexpr void trap_ranges(const saved_registers<Map>&) const {
+        if constexpr (!is_config<Map>) layer_->template wanted_dynamics<Map>() = 0xff;
     }
 
 private:

@@ -59,7 +59,7 @@ public:
     constexpr result<void> open() {
         sizes_ = {};
         msix_ = {};
-        if constexpr (migrates) migration_.reset();
+        if constexpr (migrates) migration_.restart();
         const result<void> opened = layers_.open();
         if (!opened) return opened;
         for (std::uint32_t i = 0; i < fixed_regions; ++i) {
@@ -77,14 +77,14 @@ public:
         return opened;
     }
     constexpr void release() {
-        if constexpr (migrates) migration_.reset();
+        if constexpr (migrates) migration_.restart();
         layers_.release();
     }
 
     /// Tells the policies that the device was reset. To reset the device itself: ioctl(reset_device{}).
     constexpr void reset() noexcept {
+        if constexpr (migrates) migration_.reset(layers_);
         if constexpr (requires { layers_.reset(); }) layers_.reset();
-        if constexpr (migrates) migration_.reset();
     }
 
     [[gnu::always_inline]] constexpr answer read(const read_access& a) {

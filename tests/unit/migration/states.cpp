@@ -22,6 +22,7 @@ struct journal {
     std::vector<std::byte> bytes; ///< of the device's own
     std::vector<std::byte> taken;
     bool accepts = true;
+    int saves_left = 1000;
 
     result<void> change(std::size_t party, int from, int to, const char* name) {
         said.push_back(std::string{name} + std::to_string(party));
@@ -45,6 +46,7 @@ struct hooked {
 };
 struct fetching : hooked<1> {
     result<std::size_t> save(std::uint64_t offset, std::span<std::byte> to, auto&) noexcept {
+        if (now->saves_left-- == 0) return error::io;
         const auto size = std::min(to.size(), now->bytes.size() - static_cast<std::size_t>(offset));
         std::copy_n(now->bytes.data() + offset, size, to.data());
         return size;
@@ -208,4 +210,40 @@ TEST_CASE("migration: a stopped device does nothing by itself") {
     device.advance(1'000'000'000);
     REQUIRE(device.read({region_index::bar0, 0x08, bytes}).count == 4);
     CHECK(bytes[0] == std::byte{120});
+}
+
+TEST_CASE("migration: a stream of which a part could not be saved has no more") {
+    machine at;
+    at.log.bytes.resize(20'000);
+    at.log.saves_left = 2;
+    REQUIRE(at.device.migrate(stop_copy));
+    std::vector<std::byte> all(100'000);
+    CHECK(at.device.read_migration(all).error() == mediant::error::io); // and what it had so far is lost
+    at.log.saves_left = 1000;
+    CHECK(at.device.read_migration(all).error() == mediant::error::io);
+    REQUIRE(at.device.migrate(stop));
+    CHECK(save(at.device).size() > 20'000); // from the beginning again
+}
+
+TEST_CASE("migration: a chunk of the device's own bytes that is missing, or comes twice, is refused") {
+    machine source;
+    source.log.bytes.resize(10'000, std::byte{7});
+    const auto stream = save(source.device);
+    std::vector<std::size_t> chunks; // where the device's own begin
+    for (std::size_t at = 0; at < stream.size();) {
+        if (detail::load_bytes<std::uint32_t>(stream.data() + at) == static_cast<std::uint32_t>(chunk::device))
+            chunks.push_back(at);
+        at += detail::load_bytes<std::uint32_t>(stream.data() + at + 4) + chunk_overhead;
+    }
+    REQUIRE(chunks.size() == 3);
+    const auto place = [&](std::size_t i) { return stream.begin() + static_cast<std::ptrdiff_t>(chunks[i]); };
+    std::vector<std::byte> without(stream.begin(), place(1)), twice(stream.begin(), place(1));
+    without.insert(without.end(), place(2), stream.end());
+    twice.insert(twice.end(), place(0), stream.end());
+    for (const auto& bad : {without, twice}) {
+        machine target;
+        CHECK_FALSE(restore(target.device, bad));
+        CHECK(target.device.migration_report().what == stream_fault::order);
+        CHECK(target.device.migration_report().party == "inner");
+    }
 }

@@ -214,3 +214,59 @@ TEST_CASE("migration: who opens next finds a running device") {
     REQUIRE(at.device.open());
     CHECK(at.device.migration() == migration_state::running);
 }
+
+namespace {
+
+/// Finds out at open what it may be given, and has its say on what comes.
+struct opened {
+    static constexpr auto info = provider{"opened", {pci_id{0x1234, 0x11e8}}};
+    static constexpr auto bar0 = region_map{bar{0}, 1_MiB, reg{"LIMIT", 0x60, rw, {.hook = on::read | on::write}}};
+    static constexpr auto regions = mediant::regions<bar0>{};
+    static constexpr auto migration() {
+        return saved_state{1, saved{"limit", &opened::limit}, saved{"words", &opened::words}};
+    }
+    result<void> open(auto&) noexcept {
+        limit = 5;
+        return {};
+    }
+    result<std::uint32_t> read(at<bar0, "LIMIT">, auto&) noexcept { return limit; }
+    result<void> write(at<bar0, "LIMIT">, std::uint32_t value, auto&) noexcept {
+        limit = value;
+        return {};
+    }
+    result<void> restored(auto&) noexcept { return limit < 1000 ? result<void>{} : error::invalid; }
+
+    std::uint32_t limit = 0;
+    std::uint16_t words[2][3]{}; // arrays of C, too
+};
+static_assert(valid<opened>);
+
+} // namespace
+
+TEST_CASE("migration: a reset while a stream comes, or after it was refused, leaves nothing of it") {
+    const auto limit_of = [](auto& device) {
+        std::byte bytes[4]{};
+        REQUIRE(device.read({region_index::bar0, 0x60, bytes}).count == 4);
+        return detail::load_bytes<std::uint32_t>(bytes);
+    };
+    device::edu there, here;
+    stack<device::edu, opened> source{there}, target{here};
+    REQUIRE(source.open());
+    REQUIRE(target.open());
+    put(source, 0x60, 2000); // which the check of no target takes
+    const auto stream = save(source);
+    // All but its end has come, and the policy's own check is still to come.
+    REQUIRE(target.migrate(migration_state::resuming));
+    REQUIRE(target.write_migration(std::span{stream}.first(stream.size() - chunk_overhead)));
+    REQUIRE(target.ioctl(reset_device{}));
+    CHECK(target.migration() == migration_state::running);
+    CHECK(limit_of(target) == 5); // as open() found it
+    CHECK_FALSE(restore(target, stream));
+    CHECK(target.migration_report().what == stream_fault::refused);
+    CHECK(limit_of(target) == 5);
+    REQUIRE(target.ioctl(reset_device{}));
+    CHECK(limit_of(target) == 5);
+    put(source, 0x60, 700);
+    REQUIRE(restore(target, save(source)));
+    CHECK(limit_of(target) == 700);
+}

@@ -192,3 +192,21 @@ TEST_CASE("migration: dynamic ranges are trapped as they were, or the stream is 
     CHECK(keeps.device.migration_report().what == stream_fault::refused);
     CHECK(keeps.mapped(0x20000));
 }
+
+TEST_CASE("migration: a stream that is refused untraps nothing") {
+    struct world {
+        revoking below;
+        stack<revoking, switching> device{below};
+        world() { REQUIRE(device.open()); }
+        bool mapped(std::uint64_t offset) const { return device.mappable(bar{0}, {offset, 0x1000}); }
+    };
+    world source;
+    put(source.device, 0x100, 1);
+    auto stream = save(source.device);
+    stream.resize(stream.size() - chunk_overhead); // without its end
+    world target;
+    CHECK_FALSE(restore(target.device, stream));
+    CHECK_FALSE(target.mapped(0x10000));
+    REQUIRE(target.device.ioctl(reset_device{}));
+    CHECK_FALSE(target.mapped(0x10000));
+}
