@@ -14,10 +14,12 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <span>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -120,7 +122,8 @@ private:
     void forget(Device& device, const map& what) noexcept {
         while (what.known) {
             const result<void> done = device.ioctl(unmap_dma{what.iova, what.size});
-            if (done.error() != error::busy) return;
+            if (done.error() != error::again && done.error() != error::busy) return;
+            std::this_thread::sleep_for(std::chrono::microseconds{50}); // who lets go tells nobody
         }
     }
 

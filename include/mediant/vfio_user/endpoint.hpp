@@ -150,6 +150,7 @@ private:
         if (session_->closed()) session_->end(); // if its memory was lost
         if (session_->waits()) {
             loop().unwatch(connected_);
+            loop().unwatch(signals_);
             if (again_ == never) again_ = event_loop::now() + 1'000'000u; // who lets go tells nobody
             handshake_ = never;
             return arm();
@@ -157,19 +158,22 @@ private:
         again_ = never;
         if (session_->closed()) return drop();
         if (session_->open()) handshake_ = never;
-        loop().watch(connected_, session_->fd(),
-                     (session_->wants_to_read() ? static_cast<std::uint32_t>(EPOLLIN) : 0u) |
-                         (session_->wants_to_write() ? static_cast<std::uint32_t>(EPOLLOUT) : 0u));
-        if (has_signals() && !watch_signals()) return drop();
+        if (!watch_all()) {
+            session_->end(); // which may have to wait
+            return settle();
+        }
         if (session_->runnable()) loop().call_again(*this);
         arm();
     }
 
     [[nodiscard]] bool has_signals() const noexcept { return session_->signals_fd() >= 0; }
     /// False: descriptors can be watched no more, which is this client's loss.
-    [[nodiscard]] bool watch_signals() {
+    [[nodiscard]] bool watch_all() {
         try {
-            loop().watch(signals_, session_->signals_fd(), EPOLLIN);
+            loop().watch(connected_, session_->fd(),
+                         (session_->wants_to_read() ? static_cast<std::uint32_t>(EPOLLIN) : 0u) |
+                             (session_->wants_to_write() ? static_cast<std::uint32_t>(EPOLLOUT) : 0u));
+            if (has_signals()) loop().watch(signals_, session_->signals_fd(), EPOLLIN);
         } catch (const std::system_error&) {
             return false;
         }

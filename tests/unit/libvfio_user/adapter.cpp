@@ -2,6 +2,7 @@
 // The adapter to libvfio-user by itself: what it refuses, what it tells the library, and clients that misbehave.
 #include "served.hpp"
 
+#include "../vfio_user/holder.hpp"
 
 #include <atomic>
 #include <cerrno>
@@ -282,6 +283,29 @@ TEST_CASE("libvfio-user: memory that its client cuts short fails the client, and
     }
     auto client = there.connected();
     CHECK(get(client, edu::ident) == edu::ident_value);
+}
+
+TEST_CASE("libvfio-user: memory that a thread of the device holds stays until it lets go") {
+    device::memory_device device{{.vendor = 0x1b36, .device = 0x0010}, {32_KiB}};
+    stack<device::memory_device> front{device};
+    device.dma().set_patience(1ms); // both answers come: not yet, and not in all that time
+    const running<by_library<stack<device::memory_device>>> there{front, "held"};
+    const auto file = memory_file(0x1000);
+    const bool unmaps = GENERATE(true, false); // or goes away
+    auto client = there.connected();
+    REQUIRE(client.map_dma(0x1000, 0x1000, 3, file.get()));
+    REQUIRE(get(client, 0) == 0);
+    vfio_user_test::holder held{device.dma(), 0x1000, 20ms};
+    REQUIRE(held.held());
+    if (unmaps) {
+        CHECK(client.unmap_dma(0x1000, 0x1000));
+        CHECK(held.ended());
+    } else {
+        client.disconnect();
+        auto next = there.connected();
+        CHECK(get(next, 0) == 0);
+        CHECK(held.ended());
+    }
 }
 
 TEST_CASE("libvfio-user: a client that goes while it is asked for memory") {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // A client's memory that threads of the device hold, when the client takes it back or goes away.
+#include "holder.hpp"
 #include "messages.hpp"
 
 #include <mediant/device/memory_device.hpp>
@@ -7,45 +8,23 @@
 
 #include <catch2/catch.hpp>
 
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include <array>
 #include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <thread>
+#include <utility>
+#include <vector>
 
 using namespace vfio_user_test;
 using direction = device::dma_map::direction;
 
 namespace {
-
-/// A thread that holds a lease until it is told to end it, or for so long.
-class holder {
-public:
-    holder(device::dma_map& dma, std::uint64_t iova, std::chrono::milliseconds length)
-        : thread_{[this, &dma, iova, length] {
-              const auto lease = dma.lease(iova, 0x1000, direction::both);
-              held_ = lease.has_value() ? 1 : -1;
-              const auto until = std::chrono::steady_clock::now() + length;
-              while (!stop_ && std::chrono::steady_clock::now() < until) std::this_thread::yield();
-              if (lease) *lease->bytes().data() = std::byte{0x77}; // the mapping is there: else this faults
-              ended_ = true;
-          }} {
-        while (held_ == 0) std::this_thread::yield();
-    }
-    ~holder() { stop(); }
-    void stop() {
-        stop_ = true;
-        if (thread_.joinable()) thread_.join();
-    }
-    [[nodiscard]] bool held() const { return held_ == 1; }
-    [[nodiscard]] bool ended() const { return ended_; }
-
-private:
-    std::atomic<int> held_{0};
-    std::atomic<bool> ended_{false};
-    std::atomic<bool> stop_{false};
-    std::thread thread_;
-};
 
 constexpr std::chrono::milliseconds a_while{20};
 constexpr std::chrono::minutes for_ever{1};
@@ -198,4 +177,109 @@ TEST_CASE("vfio-user leases: who waits for one keeps no other device waiting") {
     CHECK((!unmaps || unmapped));
     CHECK(slow.resets == 1);
     CHECK(other.resets == 20);
+}
+
+namespace {
+
+/// How often it was asked to let go.
+struct counting : fake_device {
+    using fake_device::ioctl;
+    result<void> ioctl(const unmap_dma& what) {
+        ++asked;
+        return fake_device::ioctl(what);
+    }
+    int asked = 0;
+};
+
+} // namespace
+
+TEST_CASE("vfio-user leases: while one is waited for, the client's eventfds are not looked at") {
+    event_loop loop;
+    counting device;
+    const endpoint<counting> served{loop, device, {.path = socket_path("rings")}};
+    device.host.dma.set_patience(for_ever);
+    const auto memory = memory_file(0x1000);
+    const auto event = event_file();
+    const std::array events{event.get()};
+    client one;
+    std::atomic<int> ready{0};
+    result<void> unmapped = error::again;
+    std::thread asking{[&] {
+        auto made = client::connect(socket_path("rings"));
+        const bool good = made && (*made).set_timeout(std::chrono::seconds{20}) && (*made).negotiate() &&
+                          (*made).map_dma(0x1000, 0x1000, 3, memory.get()) &&
+                          (*made).set_irqs({irq_index::intx, set_irqs::action::unmask, set_irqs::data::eventfds, 0, 1,
+                                            {}, events});
+        if (good) one = std::move(*made);
+        ready = good ? 1 : -1;
+    }};
+    while (ready == 0) loop.run_once(1);
+    asking.join();
+    REQUIRE(ready == 1);
+    {
+        holder lease{device.host.dma, 0x1000, for_ever};
+        std::atomic<bool> answered{false};
+        std::thread waiting{[&] {
+            unmapped = one.unmap_dma(0x1000, 0x1000);
+            answered = true;
+        }};
+        while (device.asked == 0) loop.run_once(1);
+        const std::uint64_t times = 1;
+        const bool rung = ::write(event.get(), &times, sizeof times) == sizeof times;
+        const int before = device.asked;
+        constexpr int turns = 100;
+        for (int i = 0; i < turns; ++i) loop.run_once(-1); // each sleeps until it is time to ask again
+        const int asked = device.asked - before;
+        lease.stop();
+        while (!answered) loop.run_once(1);
+        waiting.join();
+        CHECK(rung);
+        CHECK(asked > turns / 2);
+    }
+    CHECK(unmapped);
+    // And are again afterwards.
+    loop.run_once(0);
+    CHECK(drain(event.get()) == 0);
+}
+
+TEST_CASE("vfio-user leases: a client whose eventfds cannot be watched is gone, and keeps no other waiting") {
+    // Epoll sets in epoll sets: deeper than Linux allows, with ours and the loop's around them.
+    std::vector<unique_fd> nested;
+    for (int i = 0; i < 5; ++i) {
+        unique_fd made{::epoll_create1(EPOLL_CLOEXEC)};
+        REQUIRE(made);
+        epoll_event event{};
+        event.events = EPOLLIN;
+        if (!nested.empty() && ::epoll_ctl(made.get(), EPOLL_CTL_ADD, nested.back().get(), &event) != 0) break;
+        nested.push_back(std::move(made));
+    }
+    event_loop loop;
+    fake_device slow, other;
+    const endpoint<fake_device> first{loop, slow, {.path = socket_path("deep")}};
+    const endpoint<fake_device> second{loop, other, {.path = socket_path("beside")}};
+    slow.host.dma.set_patience(for_ever);
+    std::thread turning{[&] { loop.run(); }};
+    const auto memory = memory_file(0x1000);
+    const auto connected = [](const char* name) {
+        auto made = client::connect(socket_path(name));
+        return made && (*made).set_timeout(std::chrono::seconds{5}) && (*made).negotiate() ? std::move(*made) : client{};
+    };
+    client two = connected("beside");
+    int gone = 0;
+    bool served = true;
+    for (const auto& each : nested) {
+        client one = connected("deep");
+        if (!one.map_dma(0x1000, 0x1000, 3, memory.get())) continue;
+        holder lease{slow.host.dma, 0x1000, for_ever};
+        const std::array fds{each.get()};
+        static_cast<void>(one.set_irqs({irq_index::intx, set_irqs::action::unmask, set_irqs::data::eventfds, 0, 1, {},
+                                        fds}));
+        gone += !one.reset();
+        served = served && two.reset();
+        lease.stop();
+    }
+    loop.stop();
+    turning.join();
+    CHECK(gone > 0);
+    CHECK(served);
 }
