@@ -328,6 +328,18 @@ TEST_CASE("patience ends though a byte comes now and then, or one command after 
     CHECK(server.client().fd() < 0);
 }
 
+TEST_CASE("patience with commands ends though a byte comes now and then") {
+    hostile server{[](int socket, const vfio_user::wire::header&) {
+        const auto command = vfio_user::client::compose({1, 11, 1000, 0, 0});
+        if (!vfio_user::client::send_to(socket, command)) return;
+        do std::this_thread::sleep_for(std::chrono::milliseconds{5});
+        while (vfio_user::client::send_to(socket, std::span{command}.first(1)));
+    }};
+    must(server.client().set_timeout(std::chrono::milliseconds{100}), "a limit");
+    must(server.client().send(vfio_user::client::compose({1, 13, 0, 0, 0})), "a first message");
+    CHECK(server.client().serve_dma(std::chrono::milliseconds{50}).error() == error::again);
+}
+
 TEST_CASE("a reply that brings descriptors without end is refused") {
     hostile server{[](int socket, const vfio_user::wire::header& asked) {
         const std::vector<int> fds(200, socket);
