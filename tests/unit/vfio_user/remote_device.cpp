@@ -18,8 +18,10 @@
 #include <sys/socket.h>
 
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <span>
 #include <thread>
@@ -198,6 +200,55 @@ TEST_CASE("a map that the other server refuses is refused") {
           error::invalid); // past its end
     CHECK(remote.dma().size() == 0);
     between.release();
+}
+
+namespace {
+
+/// Refuses to unmap, so many times.
+struct refusing {
+    static constexpr auto bar0 = region_map{bar{0}, 64_KiB};
+    static constexpr auto regions = mediant::regions<bar0>{};
+    static inline std::atomic<int> times{0};
+
+    result<void> ioctl(const unmap_dma& what, auto& next) {
+        if (times-- > 0) return error::busy;
+        return next.ioctl(what);
+    }
+};
+
+} // namespace
+
+TEST_CASE("an unmap that the other server refuses can be repeated, and not for ever") {
+    device::memory_device model{device_id{0x1234, 0x0001, 0, 0, 0}, {64_KiB}};
+    stack<device::memory_device, refusing> bare{model};
+    const served back{bare};
+    remote_device remote{{.path = back.socket(), .patience = std::chrono::milliseconds{2000}}};
+    REQUIRE(remote.open());
+    const device::unique_fd file{::memfd_create("memory", MFD_CLOEXEC)};
+    REQUIRE(::ftruncate(file.get(), 3 * 4096) == 0);
+    std::array<std::byte, 4096> memory{};
+    const auto iovas = {0x1000u, 0x4000u};
+    for (const std::uint64_t iova : iovas)
+        REQUIRE(remote.ioctl(map_dma{iova, 4096, true, true, memory, nullptr, file.get(), 0}));
+    refusing::times = 2;
+    for (const std::uint64_t iova : iovas) {
+        CHECK(remote.ioctl(unmap_dma{iova, 4096}).error() == error::busy);
+        CHECK_FALSE(remote.dma().lease(iova, 1, device::dma_map::direction::read));
+    }
+    for (const std::uint64_t iova : iovas) CHECK(remote.ioctl(unmap_dma{iova, 4096}));
+    CHECK(model.dma().size() == 0);
+    CHECK(remote.ioctl(unmap_dma{0x1000, 4096}).error() == error::not_found);
+    // As at the end of a client's connection: asked until it is done.
+    REQUIRE(remote.ioctl(map_dma{0x1000, 4096, true, true, memory, nullptr, file.get(), 0}));
+    refusing::times = std::numeric_limits<int>::max();
+    result<void> done = error::busy;
+    while (done.error() == error::busy) done = remote.ioctl(unmap_dma{0x1000, 4096});
+    refusing::times = 0;
+    CHECK(done);
+    CHECK(remote.load(bar{0}, 0, 4).error() == error::io);
+    remote.release();
+    CHECK(remote.open());
+    remote.release();
 }
 
 TEST_CASE("another server that is gone is an error, until it is back") {
