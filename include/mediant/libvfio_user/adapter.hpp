@@ -21,6 +21,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <new>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -137,6 +138,20 @@ private:
         errno = to_errno(why);
         return -1;
     }
+    /// What a device throws, or ours for want of something, is an error: the library is C.
+    template <class F>
+    [[nodiscard]] static error guarded(F body) noexcept {
+        try {
+            body();
+            return error::none;
+        } catch (const std::bad_alloc&) {
+            return error::no_memory;
+        } catch (const std::system_error& what) {
+            return error{what.code().value() != 0 ? what.code().value() : EIO};
+        } catch (...) {
+            return error::io;
+        }
+    }
     static void check(int returned, const char* call) {
         if (returned != 0) throw std::system_error{errno, std::generic_category(), call};
     }
@@ -215,7 +230,15 @@ private:
     }
 
     /// `unseen`: the client has been told nothing yet.
-    [[nodiscard]] error begin(bool unseen) {
+    [[nodiscard]] error begin(bool unseen) noexcept {
+        error why = error::none;
+        const error thrown = guarded([&] { why = try_to_begin(unseen); });
+        if (thrown == error::none) return why;
+        ::vfu_log(context_, LOG_ERR, "the device cannot be opened: %s", std::strerror(to_errno(thrown)));
+        end();
+        return thrown;
+    }
+    [[nodiscard]] error try_to_begin(bool unseen) {
         if (const auto opened = device_.open(); !opened) return opened.error();
         open_ = true;
         bool same = false;
@@ -253,10 +276,11 @@ private:
     void use_line() { (void)interrupts_.bind(device_, irq_index::intx, shape_[irq_index::intx].count); }
 
     void end() noexcept {
+        const client_memory::silence none{memory_}; // its client is gone
         if (open_) {
             open_ = false;
             for (const irq_index each : {irq_index::intx, irq_index::msi, irq_index::msix})
-                (void)interrupts_.bind(device_, each, 0);
+                (void)guarded([&] { (void)interrupts_.bind(device_, each, 0); }); // release() is what counts
             device_.release();
         }
         interrupts_.clear();
@@ -265,21 +289,43 @@ private:
         gone_ = false;
     }
 
+    /// This client can be served no more.
+    void lose(error why, const char* what) noexcept {
+        ::vfu_log(context_, LOG_ERR, "%s: %s; all accesses fail from now on", what, std::strerror(to_errno(why)));
+        refused_ = why;
+    }
+    /// What it did to memory nobody knows: it is released, and that ends it.
+    void give_up() noexcept {
+        end();
+        lose(error::io, "the device threw when memory was taken from it");
+    }
+
     /// After each call that the device was given.
     void settle() noexcept {
         if (open_) {
             interrupts_.deliver(context_);
-            memory_.settle(device_);
+            if (!memory_.settle(device_) && !gone_) give_up();
         }
         if (gone_) end();
-        if constexpr (vfio_user::has_deadline<Device>) both_.arm(open_ ? device_.deadline() : std::nullopt);
+        if constexpr (vfio_user::has_deadline<Device>) {
+            std::optional<std::uint64_t> due;
+            (void)guarded([&] { // it comes again with the next call
+                if (open_ && refused_ == error::none) due = device_.deadline();
+            });
+            both_.arm(due);
+        }
     }
 
     void advance() noexcept {
         if constexpr (vfio_user::has_deadline<Device>) {
-            if (const auto due = device_.deadline()) {
-                if (const auto now = timer::now(); *due <= now) device_.advance(now);
-            }
+            if (refused_ != error::none) return;
+            const error thrown = guarded([&] {
+                if (const auto due = device_.deadline()) {
+                    if (const auto now = timer::now(); *due <= now) device_.advance(now);
+                }
+            });
+            // What it wanted to do is not done, and nobody could be told.
+            if (thrown != error::none) lose(error::io, "the device threw");
         }
     }
 
@@ -288,13 +334,15 @@ private:
     void follow(const interrupt_mode& mode) {
         const bool msix = mode.msix && shape_[irq_index::msix].count != 0;
         const std::uint32_t msi = msix ? 0 : std::min(mode.msi_vectors, shape_[irq_index::msi].count);
+        const bool line = msi == 0 && !msix && !interrupts_.bound(irq_index::intx);
         if (msi != 0 || msix) (void)interrupts_.bind(device_, irq_index::intx, 0);
-        if (msi != 0 && interrupts_.bound(irq_index::msix)) (void)interrupts_.bind(device_, irq_index::msix, 0);
+        // A real device takes no line beside messages: they are given back after it, where they may be beside it.
+        if (msi != 0 || line) (void)interrupts_.bind(device_, irq_index::msix, 0);
         (void)interrupts_.bind(device_, irq_index::msi, 0);
         if (msi != 0) (void)interrupts_.bind(device_, irq_index::msi, msi);
+        if (line) use_line();
         if (msi == 0 && !interrupts_.bound(irq_index::msix))
             (void)interrupts_.bind(device_, irq_index::msix, shape_[irq_index::msix].count);
-        if (msi == 0 && !msix && !interrupts_.bound(irq_index::intx)) use_line();
     }
 
     // The library's callbacks.
@@ -312,11 +360,18 @@ private:
         if (!has(shape_[region].flags, writes ? region_flags::write : region_flags::read))
             return failed(error::invalid);
         advance();
-        const answer came = writes ? device_.write(write_access{region, offset, {bytes, count}})
-                                   : device_.read(read_access{region, offset, {bytes, count}});
+        if (refused_ != error::none) return failed(refused_);
+        answer came{0, error::io};
+        const error thrown = guarded([&] {
+            came = writes ? device_.write(write_access{region, offset, {bytes, count}})
+                          : device_.read(read_access{region, offset, {bytes, count}});
+        });
+        if (thrown != error::none) came = {0, thrown};
         if (writes && region == region_index::config && open_ && !gone_ &&
-            config_.written(offset, {bytes, static_cast<std::size_t>(came.count)}))
-            follow(config_.mode());
+            config_.written(offset, {bytes, static_cast<std::size_t>(came.count)})) {
+            const error lost = guarded([&] { follow(config_.mode()); });
+            if (lost != error::none) lose(lost, "interrupts that the client enabled or disabled");
+        }
         settle();
         return came.count == count ? static_cast<ssize_t>(count) : failed(shortfall(came));
     }
@@ -331,9 +386,8 @@ private:
             return;
         }
         const auto action = masks ? set_irqs::action::mask : set_irqs::action::unmask;
-        const result<void> done =
-            self.device_.ioctl(set_irqs{Index, action, set_irqs::data::none, start, count, {}, {}});
-        if (!done) ::vfu_log(context, LOG_ERR, "MASK or UNMASK: %s", std::strerror(to_errno(done.error())));
+        const error why = self.asked(set_irqs{Index, action, set_irqs::data::none, start, count, {}, {}});
+        if (why != error::none) ::vfu_log(context, LOG_ERR, "MASK or UNMASK: %s", std::strerror(to_errno(why)));
         self.settle();
     }
 
@@ -346,10 +400,10 @@ private:
                 self.end();
             return 0;
         }
-        if (const error why = self.ready(); why != error::none) return failed(why);
-        const result<void> done = self.device_.ioctl(reset_device{});
+        if (const error unready = self.ready(); unready != error::none) return failed(unready);
+        const error why = self.asked(reset_device{});
         self.settle();
-        return done ? 0 : failed(done.error());
+        return why == error::none ? 0 : failed(why);
     }
 
     static void map(vfu_ctx_t* context, vfu_dma_info_t* what) noexcept {
@@ -358,7 +412,8 @@ private:
             ::vfu_log(context, LOG_ERR, "the device cannot be opened: %s", std::strerror(to_errno(why)));
             return;
         }
-        self.memory_.add(self.device_, *what);
+        const error thrown = guarded([&] { self.memory_.add(self.device_, *what); });
+        if (thrown != error::none) self.lose(thrown, "a client's memory");
         if (self.memory_.refused())
             ::vfu_log(context, LOG_ERR, "the device refuses memory, and all accesses from now on");
         self.settle();
@@ -368,8 +423,17 @@ private:
         adapter& self = of(context);
         if (!self.open_) return;
         ++self.calls_;
-        self.memory_.remove(self.device_, *what);
+        const client_memory::silence in_its_midst{self.memory_};
+        if (!self.memory_.remove(self.device_, *what)) self.give_up();
         if (!self.memory_.asking()) self.settle();
+    }
+
+    /// A request without an answer.
+    template <class Request>
+    [[nodiscard]] error asked(const Request& what) noexcept {
+        error why = error::none;
+        const error thrown = guarded([&] { why = device_.ioctl(what).error(); });
+        return thrown != error::none ? thrown : why;
     }
 
     Device& device_;
@@ -382,7 +446,7 @@ private:
     std::array<unique_fd, fixed_regions> files_{}; // the library keeps their numbers
     std::uint64_t calls_ = 0;             // of the library's callbacks
     std::uint64_t seen_ = 0;              // at the last run()
-    error refused_ = error::none;         // why the device is not open, for this client
+    error refused_ = error::none;         // why the device is not there for this client
     bool open_ = false;
     bool gone_ = false;                   // the client, while the device was in a call
 };

@@ -35,31 +35,33 @@ public:
     /// Readable when a thread of the device's own has triggered something.
     [[nodiscard]] int fd() const noexcept { return ready_.get(); }
 
-    /// Gives the device eventfds for the first `count` vectors of a kind; with 0 takes them away.
+    /// Gives the device eventfds for the first `count` vectors of a kind; with 0 takes them away. What the device says;
+    /// throws what it throws, std::bad_alloc, and std::system_error where descriptors have run out.
     template <servable Device>
     result<void> bind(Device& device, irq_index index, std::uint32_t count) {
         auto& mine = kinds_[static_cast<std::size_t>(index)];
         if (count == 0) {
             if (mine.empty()) return {};
-            const result<void> off = device.ioctl(
-                set_irqs{index, set_irqs::action::trigger, set_irqs::data::none, 0, 0, {}, {}});
-            mine.clear(); // closing takes them out of the epoll set
-            return off;
+            const taken off{*this, mine}; // whatever the device says, or throws
+            return device.ioctl(set_irqs{index, set_irqs::action::trigger, set_irqs::data::none, 0, 0, {}, {}});
         }
-        std::vector<unique_fd> fresh(count);
+        std::vector<unique_fd> fresh;
+        const taken kept{*this, fresh}; // those that it does not have in the end
+        fresh.reserve(count);
         std::vector<int> numbers(count);
         for (std::uint32_t i = 0; i < count; ++i) {
-            fresh[i].reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-            if (!fresh[i]) return error{errno};
+            unique_fd made{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
             epoll_event event{};
             event.events = EPOLLIN;
             event.data.u64 = std::uint64_t{static_cast<std::uint32_t>(index)} << 32 | i;
-            if (::epoll_ctl(ready_.get(), EPOLL_CTL_ADD, fresh[i].get(), &event) != 0) return error{errno};
-            numbers[i] = fresh[i].get();
+            if (!made || ::epoll_ctl(ready_.get(), EPOLL_CTL_ADD, made.get(), &event) != 0)
+                throw std::system_error{errno, std::generic_category(), "the eventfds of interrupts"};
+            numbers[i] = made.get();
+            fresh.push_back(std::move(made));
         }
         const result<void> on = device.ioctl(
             set_irqs{index, set_irqs::action::trigger, set_irqs::data::eventfds, 0, count, {}, numbers});
-        if (on) mine = std::move(fresh);
+        if (on) mine.swap(fresh);
         return on;
     }
     [[nodiscard]] bool bound(irq_index index) const noexcept {
@@ -68,7 +70,7 @@ public:
 
     /// Forgets all, with a device that is released.
     void clear() noexcept {
-        for (auto& each : kinds_) each.clear();
+        for (auto& each : kinds_) take_out(each);
         line_waits_ = false;
     }
 
@@ -99,6 +101,21 @@ public:
     }
 
 private:
+    /// Closing does not take them out of the epoll set where others hold the file: a real device may, or a child that
+    /// was forked.
+    void take_out(std::vector<unique_fd>& which) noexcept {
+        for (const unique_fd& each : which) ::epoll_ctl(ready_.get(), EPOLL_CTL_DEL, each.get(), nullptr);
+        which.clear();
+    }
+    struct taken {
+        interrupts& from;
+        std::vector<unique_fd>& which;
+        taken(interrupts& of, std::vector<unique_fd>& what) noexcept : from{of}, which{what} {}
+        taken(const taken&) = delete;
+        taken& operator=(const taken&) = delete;
+        ~taken() { from.take_out(which); }
+    };
+
     unique_fd ready_;
     std::array<std::vector<unique_fd>, fixed_irqs> kinds_{};
     bool line_waits_ = false; // INTx was raised, and the client had no eventfd

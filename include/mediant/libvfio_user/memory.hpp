@@ -37,6 +37,20 @@ public:
 
     /// The thread that calls the library.
     void own() noexcept { owner_.store(::pthread_self(), std::memory_order_relaxed); }
+    /// While this lives nobody is asked for memory: the library is in the midst of taking maps away, or has lost the
+    /// client, and would abort the process.
+    class silence {
+    public:
+        explicit silence(client_memory& of) noexcept : of_{of}, before_{std::exchange(of.silent_, true)} {}
+        silence(const silence&) = delete;
+        silence& operator=(const silence&) = delete;
+        ~silence() { of_.silent_ = before_; }
+
+    private:
+        client_memory& of_;
+        bool before_;
+    };
+
     /// A device is being called: what ends meanwhile is told to it afterwards.
     [[nodiscard]] bool asking() const noexcept { return asking_; }
 
@@ -51,40 +65,48 @@ public:
         if (what.vaddr != nullptr) {
             made.guard = vfio_user::memory_guard{what.mapping.iov_base, what.mapping.iov_len, lost_};
         }
-        const result<void> told = device.ioctl(
-            map_dma{iova, size, (what.prot & PROT_READ) != 0, (what.prot & PROT_WRITE) != 0,
-                    what.vaddr == nullptr ? std::span<std::byte>{} : std::span<std::byte>{made.memory, made.size},
-                    what.vaddr == nullptr ? this : nullptr, -1, 0});
-        made.known = told.has_value();
-        made.refused = !told && told.error() != error::not_a_request;
+        try {
+            const result<void> told = device.ioctl(
+                map_dma{iova, size, (what.prot & PROT_READ) != 0, (what.prot & PROT_WRITE) != 0,
+                        what.vaddr == nullptr ? std::span<std::byte>{} : std::span<std::byte>{made.memory, made.size},
+                        what.vaddr == nullptr ? this : nullptr, -1, 0});
+            made.known = told.has_value();
+            made.refused = !told && told.error() != error::not_a_request;
+        } catch (...) {
+            made.known = made.refused = true; // it may have taken it up and failed at what comes then
+        }
     }
 
-    /// From vfu_dma_unregister_cb_t, after which the library unmaps it: waits until the device has let go.
+    /// From vfu_dma_unregister_cb_t, after which the library unmaps it: waits until the device has let go. False: it
+    /// threw, and nobody knows whether it has; release() is what is left.
     template <servable Device>
-    void remove(Device& device, const vfu_dma_info_t& what) noexcept {
+    [[nodiscard]] bool remove(Device& device, const vfu_dma_info_t& what) noexcept {
         const auto found = find(reinterpret_cast<std::uintptr_t>(what.iova.iov_base));
-        if (found == maps_.end()) return;
+        if (found == maps_.end()) return true;
         found->guard = {};
         if (asking_) {
             found->gone = true;
-            return;
+            return true;
         }
-        forget(device, *found);
+        const bool done = forget(device, *found);
         maps_.erase(found);
+        return done;
     }
 
-    /// What went while a device was asking.
+    /// What went while a device was asking. False: as of remove().
     template <servable Device>
-    void settle(Device& device) noexcept {
+    [[nodiscard]] bool settle(Device& device) noexcept {
+        bool all = true;
         for (auto each = maps_.begin(); each != maps_.end();) {
             if (!each->gone) {
                 ++each;
                 continue;
             }
-            forget(device, *each);
+            all = forget(device, *each) && all;
             if (each->stands_in) ::munmap(each->mapping.iov_base, each->mapping.iov_len);
             each = maps_.erase(each);
         }
+        return all;
     }
 
     /// Something that the client mapped, and was told that it worked, the device could not take.
@@ -119,18 +141,24 @@ private:
 
     /// The callback cannot fail: the memory must be let go of, however long that takes.
     template <servable Device>
-    void forget(Device& device, const map& what) noexcept {
+    [[nodiscard]] bool forget(Device& device, const map& what) noexcept {
         while (what.known) {
-            const result<void> done = device.ioctl(unmap_dma{what.iova, what.size});
-            if (done.error() != error::again && done.error() != error::busy) return;
+            error said = error::none;
+            try {
+                said = device.ioctl(unmap_dma{what.iova, what.size}).error();
+            } catch (...) {
+                return false;
+            }
+            if (said != error::again && said != error::busy) break;
             std::this_thread::sleep_for(std::chrono::microseconds{50}); // who lets go tells nobody
         }
+        return true;
     }
 
     template <class Transfer>
     [[nodiscard]] answer ask(std::uint64_t iova, std::size_t size, int how, Transfer transfer) noexcept {
         if (size == 0) return {0};
-        if (asking_ || ::pthread_equal(owner_.load(std::memory_order_relaxed), ::pthread_self()) == 0)
+        if (::pthread_equal(owner_.load(std::memory_order_relaxed), ::pthread_self()) == 0 || asking_ || silent_)
             return {0, error::not_supported};
         auto* const list = reinterpret_cast<dma_sg_t*>(list_.data());
         errno = 0;
@@ -194,6 +222,7 @@ private:
     std::atomic<pthread_t> owner_{};
     std::atomic<bool> lost_{false};
     bool asking_ = false;
+    bool silent_ = false;
 };
 
 } // namespace mediant::libvfio_user

@@ -230,7 +230,7 @@ public:
     [[nodiscard]] const own_memory& memory() const noexcept { return memory_; }
     [[nodiscard]] own_memory& memory() noexcept { return memory_; }
     /// Answers the server's commands for that long, or until `done()`, which is asked after each. error{EPROTO}: it
-    /// sent anything else.
+    /// sent anything else; error::again: a part of one.
     template <class F>
     result<void> serve_dma(std::chrono::milliseconds time, F done) {
         const auto end = std::chrono::steady_clock::now() + time;
@@ -242,9 +242,13 @@ public:
             if (::poll(sockets.data(), sockets.size(), static_cast<int>(left)) <= 0) continue;
             for (const pollfd& each : sockets) {
                 if (each.revents == 0) continue;
-                auto came = receive(each.fd, most_);
-                if (!came) return came.error();
-                if (const auto served = serve(each.fd, *came); !served) return served;
+                auto came = receive(each.fd, most_, end);
+                if (!came && each.fd == twin_.get())
+                    twin_.reset(); // as in receive_reply
+                else if (!came)
+                    return came.error();
+                else if (const auto served = serve(each.fd, *came); !served)
+                    return served;
             }
         }
         return {};

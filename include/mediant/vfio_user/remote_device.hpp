@@ -98,6 +98,7 @@ public:
     void release() noexcept {
         client_.disconnect();
         regions_.clear();
+        halves_.clear();
         dma_.clear();
     }
 
@@ -131,14 +132,27 @@ public:
         return mapped;
     }
 
-    /// The device reaches it no more when this returns.
+    /// The device reaches it no more when this succeeds. Where the other server refuses it may be asked again: policies
+    /// here reach it no more, and that server is asked once more. One that refuses for longer than its patience is
+    /// disconnected, since who goes away asks until it succeeds.
     result<void> ioctl(const unmap_dma& what) {
-        if (const auto known = dma_.unmap(what); !known) return known;
+        const auto now = std::chrono::steady_clock::now();
+        auto half = std::ranges::find_if(
+            halves_, [&](const half_done& each) { return each.what.iova == what.iova && each.what.size == what.size; });
+        if (half == halves_.end()) {
+            halves_.reserve(halves_.size() + 1); // nothing fails once it has begun
+            if (const auto known = dma_.unmap(what); !known) return known;
+            half = halves_.insert(halves_.end(), {what, now + options_.patience});
+        }
         const auto unmapped = settled(client_.unmap_dma(what.iova, what.size));
         client_.memory().remove(what.iova, what.size); // its owner is not to be asked, whatever that server says
-        // It was not shared; or it is out of reach together with the other server.
-        if (unmapped.error() == error::not_found || client_.fd() < 0) return {};
-        return unmapped;
+        // Not found: it was not shared.
+        if (!unmapped && unmapped.error() != error::not_found && client_.fd() >= 0) {
+            if (now < half->until) return unmapped;
+            client_.disconnect();
+        }
+        halves_.erase(half); // or it is out of reach together with the other server
+        return {};
     }
 
     /// The first stretch at or after `from` that the other server lets its clients map; empty where there is none.
@@ -250,11 +264,18 @@ private:
 
     static constexpr std::uint32_t most_regions = 64; // that are believed
 
+    /// Unmapped here, and not by the other server yet.
+    struct half_done {
+        unmap_dma what;
+        std::chrono::steady_clock::time_point until; // its patience
+    };
+
     remote_options options_;
     client client_;
     std::vector<client::region> regions_;
     std::uint64_t most_data_ = 64; ///< bytes of a read or write in one message
     device::dma_map dma_;
+    std::vector<half_done> halves_;
     std::uint64_t next_ = 0; // when to look for questions
     device::logger log_;
 };

@@ -4,9 +4,14 @@
 
 #include "../vfio_user/holder.hpp"
 
+#include <poll.h>
+
+#include <array>
 #include <atomic>
 #include <cerrno>
+#include <new>
 #include <optional>
+#include <stdexcept>
 
 using namespace libvfio_user_test;
 using Catch::Matchers::Contains;
@@ -306,6 +311,213 @@ TEST_CASE("libvfio-user: memory that a thread of the device holds stays until it
         CHECK(get(next, 0) == 0);
         CHECK(held.ended());
     }
+}
+
+namespace {
+
+/// Throws where it is told to.
+struct throwing : plain {
+    using plain::ioctl;
+    using plain::plain;
+    enum class place { nowhere, open, access, map, unmap, irqs, reset, advance };
+    std::atomic<place> at{place::nowhere};
+    std::atomic<bool> memory{true}; // is what it lacks
+
+    void here(place where) const {
+        if (at != where) return;
+        if (memory) throw std::bad_alloc{};
+        throw std::runtime_error{"a device's own"};
+    }
+    result<void> open() {
+        here(place::open);
+        return plain::open();
+    }
+    answer read(const read_access& what) {
+        if (what.region == bar{0}) here(place::access);
+        return plain::read(what);
+    }
+    result<void> ioctl(const map_dma& what) {
+        here(place::map);
+        return plain::ioctl(what);
+    }
+    result<void> ioctl(const unmap_dma& what) {
+        here(place::unmap);
+        return plain::ioctl(what);
+    }
+    result<void> ioctl(const set_irqs& what) {
+        here(place::irqs);
+        return plain::ioctl(what);
+    }
+    result<void> ioctl(const reset_device& what) {
+        here(place::reset);
+        return plain::ioctl(what);
+    }
+    std::optional<std::uint64_t> deadline() const {
+        return at == place::advance ? std::optional{std::uint64_t{1}} : plain::deadline();
+    }
+    void advance(std::uint64_t now) {
+        here(place::advance);
+        plain::advance(now);
+    }
+};
+
+/// Asks for memory that its client does not share, when some that it does is taken back.
+struct curious : stack<device::memory_device> {
+    explicit curious(device::memory_device& of) : stack<device::memory_device>{of}, memory{of} {}
+    using stack<device::memory_device>::ioctl;
+    result<void> ioctl(const unmap_dma& what) {
+        std::array<std::byte, 8> bytes{};
+        if (what.iova == 0x1000) came.store(memory.dma().read(0x8000, bytes).error);
+        return stack<device::memory_device>::ioctl(what);
+    }
+    device::memory_device& memory;
+    std::atomic<error> came{error::none};
+};
+
+/// Takes a line or messages, never both, as a real device does.
+struct exclusive : stack<device::memory_device> {
+    using stack<device::memory_device>::ioctl;
+    using stack<device::memory_device>::stack;
+    result<get_device_info::answer> ioctl(const get_device_info& what) {
+        auto told = stack<device::memory_device>::ioctl(what);
+        (*told).irqs = 3;
+        return told;
+    }
+    result<get_irq_info::answer> ioctl(const get_irq_info& what) {
+        if (what.index == irq_index::intx)
+            return get_irq_info::answer{irq_flags::eventfd | irq_flags::maskable | irq_flags::automasked, 1};
+        return stack<device::memory_device>::ioctl(what);
+    }
+    result<void> ioctl(const set_irqs& what) {
+        if (what.how == set_irqs::data::eventfds) {
+            if (bound && *bound != what.index) return error::invalid;
+            bound = what.index;
+        } else if (bound == what.index && what.count == 0) {
+            bound.reset();
+        }
+        if (what.index != irq_index::intx) return stack<device::memory_device>::ioctl(what);
+        if (what.how == set_irqs::data::eventfds) line = unique_fd::duplicate(what.eventfds[0]);
+        return {};
+    }
+    [[nodiscard]] bool raise() const {
+        const std::uint64_t one = 1;
+        return ::write(line.get(), &one, sizeof one) == sizeof one;
+    }
+    std::optional<irq_index> bound;
+    unique_fd line; // and it keeps the last one
+};
+const device::pci_function with_msix{
+    .id = {0x1234, 0x5678},
+    .bar_sizes = {0x4000},
+    .msix = {.vectors = 8, .offset = 0x60, .table_offset = 0x1000, .pending_offset = 0x2000, .maskable = true}};
+
+} // namespace
+
+TEST_CASE("libvfio-user: what a device throws is an error of its client's") {
+    edu device;
+    throwing front{device};
+    using place = throwing::place;
+    const running<by_library<throwing>> there{front, "throws"};
+    front.memory = GENERATE(true, false);
+    const error expected = front.memory ? error::no_memory : error::io;
+    const auto file = memory_file(4096);
+    for (const auto where : {place::open, place::irqs}) {
+        front.at = where;
+        auto client = there.connected();
+        CHECK(get_fails(client, edu::ident) == expected);
+        front.at = place::nowhere;
+    }
+    {
+        auto client = there.connected();
+        CHECK(get(client, edu::ident) == edu::ident_value);
+        front.at = place::access;
+        CHECK(get_fails(client, edu::ident) == expected);
+        front.at = place::reset;
+        CHECK(client.reset().error() == expected);
+        CHECK(get(client, edu::ident) == edu::ident_value);
+        front.at = place::map;
+        CHECK(client.map_dma(0x1000, 4096, 3, file.get()));
+        CHECK(get_fails(client, edu::ident) == error::io);
+        CHECK(client.unmap_dma(0x1000, 4096));
+        CHECK(get(client, edu::ident) == edu::ident_value);
+        front.at = place::irqs;
+        enable_msi(client, true);
+        CHECK(get_fails(client, edu::ident) == expected);
+        front.at = place::nowhere;
+        CHECK(get_fails(client, edu::ident) == expected); // its interrupts are lost
+    }
+    {
+        auto client = there.connected();
+        CHECK(client.map_dma(0x1000, 4096, 3, file.get()));
+        front.at = place::unmap;
+        CHECK(client.unmap_dma(0x1000, 4096));
+        front.at = place::nowhere;
+        CHECK(get_fails(client, edu::ident) == error::io);
+        CHECK(device.dma().size() == 0);
+    }
+    {
+        auto client = there.connected();
+        CHECK(get(client, edu::ident) == edu::ident_value);
+        front.at = place::advance;
+        CHECK(get_fails(client, edu::ident) == error::io);
+        front.at = place::nowhere;
+        CHECK(get_fails(client, edu::ident) == error::io);
+    }
+    auto client = there.connected();
+    CHECK(get(client, edu::ident) == edu::ident_value);
+}
+
+TEST_CASE("libvfio-user: nobody is asked for memory while some is taken back") {
+    device::memory_device device{{.vendor = 0x1b36, .device = 0x0010}, {32_KiB}};
+    curious front{device};
+    const running<by_library<curious>> there{front, "curious"};
+    const bool unmaps = GENERATE(true, false); // or goes away
+    {
+        auto client = there.connected();
+        std::array<std::byte, 4096> kept{};
+        const auto file = memory_file(0x1000);
+        REQUIRE(client.map_dma(0x1000, 0x1000, 3, file.get())); // taken back first
+        REQUIRE(client.map_dma(0x8000, kept));
+        if (unmaps) CHECK(client.unmap_dma(0x1000, 0x1000));
+    }
+    auto client = there.connected();
+    CHECK(get(client, 0) == 0);
+    CHECK(front.came.load() == error::not_supported);
+}
+
+TEST_CASE("libvfio-user: a line is there again after messages, of a device that takes either") {
+    device::memory_device device{with_msix};
+    exclusive front{device};
+    const running<by_library<exclusive>> there{front, "either"};
+    auto client = there.connected();
+    const auto event = event_file();
+    bind(client, irq_index::intx, event.get());
+    CHECK(get(client, 0) == 0);
+    CHECK((front.raise() && signalled(event.get())));
+    for (const std::uint64_t control : {0x8000u, 0u}) put(client, 0x62, control, 2, region_index::config);
+    CHECK(front.bound == irq_index::intx);
+    CHECK((front.raise() && signalled(event.get())));
+}
+
+TEST_CASE("libvfio-user: eventfds that were taken away are looked at no more, whoever has them") {
+    device::memory_device device{with_msix};
+    exclusive front{device};
+    REQUIRE(front.open());
+    libvfio_user::interrupts all;
+    const auto readable = [&] {
+        pollfd what{all.fd(), POLLIN, 0};
+        return ::poll(&what, 1, 0) == 1;
+    };
+    REQUIRE(all.bind(front, irq_index::intx, 1));
+    CHECK((front.raise() && readable()));
+    const bool released = GENERATE(true, false);
+    if (released)
+        all.clear();
+    else
+        CHECK(all.bind(front, irq_index::intx, 0));
+    CHECK_FALSE(readable());
+    CHECK((front.raise() && !readable()));
+    front.release();
 }
 
 TEST_CASE("libvfio-user: a client that goes while it is asked for memory") {

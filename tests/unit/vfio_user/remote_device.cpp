@@ -18,8 +18,10 @@
 #include <sys/socket.h>
 
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <span>
 #include <thread>
@@ -200,6 +202,55 @@ TEST_CASE("a map that the other server refuses is refused") {
     between.release();
 }
 
+namespace {
+
+/// Refuses to unmap, so many times.
+struct refusing {
+    static constexpr auto bar0 = region_map{bar{0}, 64_KiB};
+    static constexpr auto regions = mediant::regions<bar0>{};
+    static inline std::atomic<int> times{0};
+
+    result<void> ioctl(const unmap_dma& what, auto& next) {
+        if (times-- > 0) return error::busy;
+        return next.ioctl(what);
+    }
+};
+
+} // namespace
+
+TEST_CASE("an unmap that the other server refuses can be repeated, and not for ever") {
+    device::memory_device model{device_id{0x1234, 0x0001, 0, 0, 0}, {64_KiB}};
+    stack<device::memory_device, refusing> bare{model};
+    const served back{bare};
+    remote_device remote{{.path = back.socket(), .patience = std::chrono::milliseconds{2000}}};
+    REQUIRE(remote.open());
+    const device::unique_fd file{::memfd_create("memory", MFD_CLOEXEC)};
+    REQUIRE(::ftruncate(file.get(), 3 * 4096) == 0);
+    std::array<std::byte, 4096> memory{};
+    const auto iovas = {0x1000u, 0x4000u};
+    for (const std::uint64_t iova : iovas)
+        REQUIRE(remote.ioctl(map_dma{iova, 4096, true, true, memory, nullptr, file.get(), 0}));
+    refusing::times = 2;
+    for (const std::uint64_t iova : iovas) {
+        CHECK(remote.ioctl(unmap_dma{iova, 4096}).error() == error::busy);
+        CHECK_FALSE(remote.dma().lease(iova, 1, device::dma_map::direction::read));
+    }
+    for (const std::uint64_t iova : iovas) CHECK(remote.ioctl(unmap_dma{iova, 4096}));
+    CHECK(model.dma().size() == 0);
+    CHECK(remote.ioctl(unmap_dma{0x1000, 4096}).error() == error::not_found);
+    // As at the end of a client's connection: asked until it is done.
+    REQUIRE(remote.ioctl(map_dma{0x1000, 4096, true, true, memory, nullptr, file.get(), 0}));
+    refusing::times = std::numeric_limits<int>::max();
+    result<void> done = error::busy;
+    while (done.error() == error::busy) done = remote.ioctl(unmap_dma{0x1000, 4096});
+    refusing::times = 0;
+    CHECK(done);
+    CHECK(remote.load(bar{0}, 0, 4).error() == error::io);
+    remote.release();
+    CHECK(remote.open());
+    remote.release();
+}
+
 TEST_CASE("another server that is gone is an error, until it is back") {
     device::edu edu;
     stack<device::edu> bare{edu};
@@ -326,6 +377,18 @@ TEST_CASE("patience ends though a byte comes now and then, or one command after 
     must(server.client().set_timeout(std::chrono::milliseconds{100}), "a limit");
     CHECK(server.client().reset().error() == error::again);
     CHECK(server.client().fd() < 0);
+}
+
+TEST_CASE("patience with commands ends though a byte comes now and then") {
+    hostile server{[](int socket, const vfio_user::wire::header&) {
+        const auto command = vfio_user::client::compose({1, 11, 1000, 0, 0});
+        if (!vfio_user::client::send_to(socket, command)) return;
+        do std::this_thread::sleep_for(std::chrono::milliseconds{5});
+        while (vfio_user::client::send_to(socket, std::span{command}.first(1)));
+    }};
+    must(server.client().set_timeout(std::chrono::milliseconds{100}), "a limit");
+    must(server.client().send(vfio_user::client::compose({1, 13, 0, 0, 0})), "a first message");
+    CHECK(server.client().serve_dma(std::chrono::milliseconds{50}).error() == error::again);
 }
 
 TEST_CASE("a reply that brings descriptors without end is refused") {
