@@ -55,6 +55,7 @@ public:
                 hang_up();
         }
         adapter_.run();
+        if (attached_ && adapter_.ended() != ended_) hang_up();
         return !stopped_.load();
     }
     /// Serves until stop(); the client that is connected then is dropped.
@@ -102,6 +103,7 @@ private:
 
     void attach() noexcept {
         attached_ = ::vfu_attach_ctx(context_.get()) == 0; // else nobody, or who speaks no VERSION
+        ended_ = adapter_.ended();
         if (attached_) adapter_.connected();
     }
     void hang_up() noexcept {
@@ -117,6 +119,7 @@ private:
     static_assert(std::atomic<bool>::is_always_lock_free);
     bool attached_ = false;
     std::uint64_t served_ = 0;
+    std::uint64_t ended_ = 0; // of the adapter, before this client
 };
 
 } // namespace mediant::libvfio_user
