@@ -123,6 +123,7 @@ TEST_CASE("libvfio-user: what clients are told otherwise is said") {
     const by_library<plain> made{front, vfio_user_test::socket_path("remarks")};
     CHECK(made.remarks() == std::vector<std::string>{
                                 "INTx: clients are not told that it is MASKABLE AUTOMASKED",
+                                "INTx: MASK and UNMASK by eventfds are answered, and do nothing: the library drops them",
                                 "MSI: clients are not told that it is NORESIZE",
                                 "REQ: the library cannot send it; clients are told that there is none",
                                 "migration: clients are not told of it; it cannot go through the library's callbacks "
