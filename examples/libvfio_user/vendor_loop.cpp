@@ -30,8 +30,10 @@ void serve(vfu_ctx_t* context, Adapter& adapter) {
         (void)::poll(&waiting, 1, -1);
     }
     adapter.connected(); // mediant
+    const auto ended = adapter.ended(); // mediant
     while (vfu_run_ctx(context) >= 0 || errno != ENOTCONN) {
-        adapter.run(); // mediant
+        adapter.run();                         // mediant
+        if (adapter.ended() != ended) return;  // mediant: the client went while the device asked it for memory
         pollfd waiting[]{{vfu_get_poll_fd(context), POLLIN, 0}, {adapter.fd(), POLLIN, 0}};
         (void)::poll(waiting, 2, -1);
     }

@@ -119,6 +119,9 @@ public:
 
     /// Whether a client has opened the device.
     [[nodiscard]] bool open() const noexcept { return open_; }
+    /// How many connections were lost. vfu_run_ctx does not tell of one that was while the device asked its client for
+    /// memory, in a call of the library's or in run(): look at this after both.
+    [[nodiscard]] std::uint64_t ended() const noexcept { return ended_; }
     /// What clients are told otherwise than the device says, a line each (told_otherwise()); after attach().
     [[nodiscard]] std::vector<std::string> remarks() const { return told_otherwise(shape_); }
 
@@ -394,6 +397,7 @@ private:
     static int reset(vfu_ctx_t* context, vfu_reset_type_t how) noexcept {
         adapter& self = of(context);
         if (how == VFU_RESET_LOST_CONN) {
+            ++self.ended_;
             if (self.memory_.asking())
                 self.gone_ = true; // the device is in a call
             else
@@ -445,6 +449,7 @@ private:
     client_memory memory_;
     std::array<unique_fd, fixed_regions> files_{}; // the library keeps their numbers
     std::uint64_t calls_ = 0;             // of the library's callbacks
+    std::uint64_t ended_ = 0;             // connections
     std::uint64_t seen_ = 0;              // at the last run()
     error refused_ = error::none;         // why the device is not there for this client
     bool open_ = false;

@@ -25,7 +25,8 @@ namespace mediant::libvfio_user {
 /// Serves one device by libvfio-user, with a loop of its own; as vfio_user::server does without the library. What the
 /// library has no way to be told is no option here: who may connect, and a socket that listens already.
 ///
-/// All but stop() belongs to one thread. The library raises SIGPIPE where a client is gone: ignore it.
+/// All but stop() belongs to one thread. Ignore SIGPIPE: the library writes to whatever a client gave it as an eventfd,
+/// which may be a pipe.
 template <servable Device>
 class server {
 public:
@@ -55,9 +56,10 @@ public:
                 hang_up();
         }
         adapter_.run();
+        if (attached_ && adapter_.ended() != ended_) hang_up();
         return !stopped_.load();
     }
-    /// Serves until stop(); the client that is connected then is dropped.
+    /// Serves until stop(). The client that is connected then stays so, and is answered no more, until this is destroyed.
     void run() {
         while (run_once(-1)) {}
     }
@@ -102,6 +104,7 @@ private:
 
     void attach() noexcept {
         attached_ = ::vfu_attach_ctx(context_.get()) == 0; // else nobody, or who speaks no VERSION
+        ended_ = adapter_.ended();
         if (attached_) adapter_.connected();
     }
     void hang_up() noexcept {
@@ -117,6 +120,7 @@ private:
     static_assert(std::atomic<bool>::is_always_lock_free);
     bool attached_ = false;
     std::uint64_t served_ = 0;
+    std::uint64_t ended_ = 0; // of the adapter, before this client
 };
 
 } // namespace mediant::libvfio_user

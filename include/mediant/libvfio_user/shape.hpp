@@ -140,8 +140,7 @@ template <servable Device>
     return found;
 }
 
-/// What clients are told otherwise than the device says, because the API has no word for it; a line each. Nothing that
-/// the device does is lost by it.
+/// What clients are told otherwise than the device says, because the API has no word for it; a line each.
 [[nodiscard]] inline std::vector<std::string> told_otherwise(const shape& of) {
     std::vector<std::string> lines;
     constexpr std::array names{"INTx", "MSI", "MSI-X", "ERR", "REQ"};
@@ -158,6 +157,8 @@ template <servable Device>
         if (detail::able(kind.flags, irq_flags::automasked)) flags += " AUTOMASKED";
         if (detail::able(kind.flags, irq_flags::noresize)) flags += " NORESIZE";
         if (!flags.empty()) lines.push_back(name + ": clients are not told that it is" + flags);
+        if (detail::able(kind.flags, irq_flags::maskable))
+            lines.push_back(name + ": MASK and UNMASK by eventfds are answered, and do nothing: the library drops them");
     }
     if (of.migrates)
         lines.push_back("migration: clients are not told of it; it cannot go through the library's callbacks of version " +

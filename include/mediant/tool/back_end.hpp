@@ -53,7 +53,7 @@ void serve_by_libvfio_user([[maybe_unused]] Front& front, [[maybe_unused]] std::
         throw command_error{fmt::format("{}: libvfio-user cannot carry it: {}", name, libvfio_user::uncarried<Front>)};
     } else {
         stop_on_signal signals;
-        ::signal(SIGPIPE, SIG_IGN); // the library sends without MSG_NOSIGNAL
+        ::signal(SIGPIPE, SIG_IGN); // a client may give the library a pipe as an eventfd
         libvfio_user::server<Front> server{front, options.socket};
         signals.stops(server);
         for (const std::string& line : server.remarks()) fmt::print(stderr, "{}: libvfio-user: {}\n", name, line);

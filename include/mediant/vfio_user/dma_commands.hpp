@@ -54,6 +54,8 @@ public:
     }
     /// Whether the device is to be asked again, before anything else is.
     [[nodiscard]] bool waits() const noexcept { return waits_; }
+    /// The message was answered otherwise.
+    void wait_no_more() noexcept { waits_ = false; }
     void clear() noexcept { memory_.clear(); }
 
     [[nodiscard]] result<void> map(const message& what) {

@@ -192,8 +192,11 @@ private:
         stalled_ = runnable_ = later_ = false;
         int turns = 0;
         while (in_.next(next_)) {
-            if (!handle(next_)) [[unlikely]] {
-                if (dma_.waits()) return wait();
+            if (handle(next_)) [[likely]] {
+                in_.pop(next_);
+            } else if (dma_.waits()) {
+                if (wait()) return;
+            } else {
                 next_.taken = 0; // it will be shown again
                 const bool room = make_room();
                 if (room && ++turns <= share) continue;
@@ -201,7 +204,6 @@ private:
                 stalled_ = !room && !closed_;
                 return;
             }
-            in_.pop(next_);
             if (closing_) [[unlikely]] {
                 // Behind a part of a command nothing can be told.
                 if (!remote_.broken()) (void)flush();
@@ -213,15 +215,19 @@ private:
             end();
     }
 
-    /// The message at hand is answered later; what was answered is not kept back.
-    [[gnu::noinline]] void wait() {
-        if (next_.taken == 0) { // its place was given to what came while the device asked for memory
+    /// The message at hand is answered later; what was answered is not kept back. False: it is answered, since its
+    /// place was given to what came while the device asked for memory.
+    [[nodiscard, gnu::noinline]] bool wait() {
+        if (next_.taken == 0) {
             out_.reply_error(next_, EBUSY);
             in_.pop(next_);
+            dma_.wait_no_more();
+            return false;
         }
         next_.taken = 0; // it will be shown again
         later_ = stalled_ = true;
         if (!blocked_) (void)flush();
+        return true;
     }
 
     /// Sends what waits, all of it, or says that this must wait.

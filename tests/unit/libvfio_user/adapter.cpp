@@ -123,6 +123,7 @@ TEST_CASE("libvfio-user: what clients are told otherwise is said") {
     const by_library<plain> made{front, vfio_user_test::socket_path("remarks")};
     CHECK(made.remarks() == std::vector<std::string>{
                                 "INTx: clients are not told that it is MASKABLE AUTOMASKED",
+                                "INTx: MASK and UNMASK by eventfds are answered, and do nothing: the library drops them",
                                 "MSI: clients are not told that it is NORESIZE",
                                 "REQ: the library cannot send it; clients are told that there is none",
                                 "migration: clients are not told of it; it cannot go through the library's callbacks "
@@ -540,6 +541,33 @@ TEST_CASE("libvfio-user: a client that goes while it is asked for memory") {
     auto client = there.connected();
     CHECK(get(client, edu::ident) == edu::ident_value);
     CHECK(dma_ends(client));
+}
+
+TEST_CASE("libvfio-user: that a client went while it was asked for memory is known before another comes") {
+    edu device;
+    plain front{device};
+    const auto path = vfio_user_test::socket_path("once");
+    by_library<plain> made{front, path};
+    std::atomic<bool> served{false};
+    std::thread loop{[&] {
+        while (made.served() == 0 && made.run_once(-1)) {}
+        served = made.served() == 1;
+    }};
+    {
+        auto client = vfio_user::client::connect(path);
+        std::array<std::byte, 4096> kept{};
+        const bool good = client && (*client).set_timeout(5s) && (*client).negotiate() &&
+                          (*client).map_dma(0x1000, kept);
+        CHECK(good);
+        if (good) {
+            set_command(*client, memory_and_master);
+            start_dma(*client, 0x1000, edu::buffer.offset, 64, 0);
+            CHECK((*client).receive());
+        }
+    }
+    CHECK(soon([&] { return served.load(); }));
+    made.stop();
+    loop.join();
 }
 
 TEST_CASE("libvfio-user: a client that has no word for VERSION holds up nobody for ever") {

@@ -283,3 +283,48 @@ TEST_CASE("vfio-user leases: a client whose eventfds cannot be watched is gone, 
     CHECK(gone > 0);
     CHECK(served);
 }
+
+namespace {
+
+/// Asks its client for memory, the first time that some is taken back, and has not let go then.
+struct asking : fake_device {
+    using fake_device::ioctl;
+    result<void> ioctl(const unmap_dma& what) {
+        if (what.iova != 0x1000 || std::exchange(asked, true)) return fake_device::ioctl(what);
+        std::array<std::byte, 8> bytes{};
+        came = host.dma.read(0x8000, bytes);
+        return error::again;
+    }
+    bool asked = false;
+    answer came{};
+};
+
+} // namespace
+
+TEST_CASE("vfio-user leases: an unmap whose place was given to what came meanwhile is busy, and the next is served") {
+    event_loop loop;
+    asking device;
+    const endpoint<asking> served{loop, device, {.path = socket_path("meanwhile"), .twin_socket = false}};
+    std::thread turning{[&] { loop.run(); }};
+    const auto memory = memory_file(0x1000);
+    std::array<std::byte, 4096> kept{};
+    auto one = client::connect(socket_path("meanwhile"));
+    std::vector<std::uint32_t> errors;
+    bool good = one && (*one).set_timeout(std::chrono::seconds{20}) && (*one).negotiate() &&
+                (*one).map_dma(0x1000, 0x1000, 3, memory.get()) && (*one).map_dma(0x8000, kept);
+    if (good) {
+        good = (*one).send(unmap_of(0x1000, 0x1000) + message_of(wire::command::device_reset) +
+                           unmap_of(0x1000, 0x1000)) &&
+               (*one).serve_dma(std::chrono::seconds{20}, [&] { return (*one).memory().reads() == 1; });
+        for (int i = 0; i < 3; ++i) {
+            const auto reply = (*one).receive();
+            if (reply) errors.push_back(reply->header.error);
+        }
+    }
+    loop.stop();
+    turning.join();
+    CHECK(good);
+    CHECK(device.came == answer{8});
+    CHECK(errors == std::vector<std::uint32_t>{EBUSY, 0, 0});
+    CHECK(device.resets == 1);
+}
