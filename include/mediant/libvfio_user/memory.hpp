@@ -63,7 +63,12 @@ public:
         if (size == 0 || size - 1 > ~std::uint64_t{iova} || find(iova) != maps_.end()) return; // or once more the same
         map& made = maps_.emplace_back(map{iova, size, static_cast<std::byte*>(what.vaddr), what.mapping});
         if (what.vaddr != nullptr) {
-            made.guard = vfio_user::memory_guard{what.mapping.iov_base, what.mapping.iov_len, lost_};
+            made.own = second_mapping{what.mapping};
+            if (made.own) {
+                made.memory = made.own.base() + (made.memory - static_cast<std::byte*>(made.mapping.iov_base));
+                made.mapping.iov_base = made.own.base();
+            }
+            made.guard = vfio_user::memory_guard{made.mapping.iov_base, made.mapping.iov_len, lost_};
         }
         try {
             const result<void> told = device.ioctl(
@@ -83,12 +88,13 @@ public:
     [[nodiscard]] bool remove(Device& device, const vfu_dma_info_t& what) noexcept {
         const auto found = find(reinterpret_cast<std::uintptr_t>(what.iova.iov_base));
         if (found == maps_.end()) return true;
-        found->guard = {};
+        if (!found->own) found->guard = {};
         if (asking_) {
             found->gone = true;
             return true;
         }
         const bool done = forget(device, *found);
+        found->guard = {};
         maps_.erase(found);
         return done;
     }
@@ -103,6 +109,7 @@ public:
                 continue;
             }
             all = forget(device, *each) && all;
+            each->guard = {};
             if (each->stands_in) ::munmap(each->mapping.iov_base, each->mapping.iov_len);
             each = maps_.erase(each);
         }
@@ -122,11 +129,37 @@ public:
     }
 
 private:
+    /// What the library has mapped, once more: it unmaps its own as it likes, a client's that is gone while a device is
+    /// in the midst of its call, or a thread of it. Empty where Linux will not (hugetlbfs).
+    class second_mapping {
+    public:
+        second_mapping() noexcept = default;
+        explicit second_mapping(const iovec& what) noexcept
+            : base_{::mremap(what.iov_base, 0, what.iov_len, MREMAP_MAYMOVE)}, size_{what.iov_len} {}
+        second_mapping(second_mapping&& other) noexcept
+            : base_{std::exchange(other.base_, MAP_FAILED)}, size_{other.size_} {}
+        second_mapping& operator=(second_mapping&& other) noexcept {
+            std::swap(base_, other.base_);
+            std::swap(size_, other.size_);
+            return *this;
+        }
+        ~second_mapping() {
+            if (*this) ::munmap(base_, size_);
+        }
+        explicit operator bool() const noexcept { return base_ != MAP_FAILED; }
+        [[nodiscard]] std::byte* base() const noexcept { return static_cast<std::byte*>(base_); }
+
+    private:
+        void* base_ = MAP_FAILED;
+        std::size_t size_ = 0;
+    };
+
     struct map {
         std::uint64_t iova;
         std::uint64_t size;
         std::byte* memory; // null where none is shared
         iovec mapping;     // all that is mapped for it
+        second_mapping own{};
         vfio_user::memory_guard guard{};
         bool known = false;     // the device has it
         bool refused = false;   // and this one it would not have
@@ -209,7 +242,7 @@ private:
     /// of its call, may still touch that.
     void keep_places() noexcept {
         for (map& each : maps_) {
-            if (!each.gone || each.memory == nullptr || each.stands_in) continue;
+            if (!each.gone || each.memory == nullptr || each.own || each.stands_in) continue;
             each.stands_in = ::mmap(each.mapping.iov_base, each.mapping.iov_len, PROT_READ | PROT_WRITE,
                                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1,
                                     0) == each.mapping.iov_base;

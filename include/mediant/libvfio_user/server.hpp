@@ -59,7 +59,7 @@ public:
         if (attached_ && adapter_.ended() != ended_) hang_up();
         return !stopped_.load();
     }
-    /// Serves until stop(). The client that is connected then stays so, and is answered no more, until this is destroyed.
+    /// Serves until stop(). The client that is connected then stays so, unanswered, until this is destroyed.
     void run() {
         while (run_once(-1)) {}
     }

@@ -158,7 +158,7 @@ template <servable Device>
         if (detail::able(kind.flags, irq_flags::noresize)) flags += " NORESIZE";
         if (!flags.empty()) lines.push_back(name + ": clients are not told that it is" + flags);
         if (detail::able(kind.flags, irq_flags::maskable))
-            lines.push_back(name + ": MASK and UNMASK by eventfds are answered, and do nothing: the library drops them");
+            lines.push_back(name + ": MASK and UNMASK by eventfds do nothing: the library drops them");
     }
     if (of.migrates)
         lines.push_back("migration: clients are not told of it; it cannot go through the library's callbacks of version " +

@@ -58,10 +58,10 @@ struct server_options {
     /// waits, and with it every device of its loop. How long one read or write of a device may take; while an answer is
     /// overdue the others fail at once. 0: such memory cannot be reached.
     std::chrono::milliseconds dma_timeout{1000};
-    /// How long all those of a client's device may take for one event of the loop, however many they are and however well
-    /// timed the answers; what is more fails (error::busy) until the next. A turn of the loop has a few of a client at
-    /// most: its messages, its eventfds, the device's deadline, and what was left of an earlier turn. Other threads
-    /// of the device have dma_timeout alone.
+    /// How long all those of a client's device may take for one event of the loop, however many they are and however
+    /// well timed the answers; what is more fails (error::busy) until the next. A turn of the loop has a few of a
+    /// client at most: its messages, its eventfds, the device's deadline, and what was left of an earlier turn. Other
+    /// threads of the device have dma_timeout alone.
     std::chrono::milliseconds dma_budget{1000};
     /// Of those messages on the main socket; clients with a twin socket follow the specification.
     vfio_user::dma_layout dma_layout = vfio_user::dma_layout::specification;

@@ -123,7 +123,7 @@ TEST_CASE("libvfio-user: what clients are told otherwise is said") {
     const by_library<plain> made{front, vfio_user_test::socket_path("remarks")};
     CHECK(made.remarks() == std::vector<std::string>{
                                 "INTx: clients are not told that it is MASKABLE AUTOMASKED",
-                                "INTx: MASK and UNMASK by eventfds are answered, and do nothing: the library drops them",
+                                "INTx: MASK and UNMASK by eventfds do nothing: the library drops them",
                                 "MSI: clients are not told that it is NORESIZE",
                                 "REQ: the library cannot send it; clients are told that there is none",
                                 "migration: clients are not told of it; it cannot go through the library's callbacks "
@@ -568,6 +568,47 @@ TEST_CASE("libvfio-user: that a client went while it was asked for memory is kno
     CHECK(soon([&] { return served.load(); }));
     made.stop();
     loop.join();
+}
+
+namespace {
+
+/// Asks for memory when it is read.
+struct asks : stack<device::memory_device> {
+    explicit asks(device::memory_device& of) : stack<device::memory_device>{of}, memory{of} {}
+    answer read(const read_access& what) {
+        std::array<std::byte, 8> bytes{};
+        if (what.region == bar{0} && what.offset == 8) came.store(memory.dma().read(0x8000, bytes).error);
+        return stack<device::memory_device>::read(what);
+    }
+    device::memory_device& memory;
+    std::atomic<error> came{error::none};
+};
+
+} // namespace
+
+TEST_CASE("libvfio-user: the memory of a client that goes while it is asked stays for the device's threads") {
+    device::memory_device device{{.vendor = 0x1b36, .device = 0x0010}, {32_KiB}};
+    asks front{device};
+    const running<by_library<asks>> there{front, "threads"};
+    const auto file = memory_file(0x1000);
+    {
+        auto client = there.connected();
+        std::array<std::byte, 4096> kept{};
+        REQUIRE(client.map_dma(0x1000, 0x1000, 3, file.get()));
+        REQUIRE(client.map_dma(0x8000, kept));
+        vfio_user_test::holder held{device.dma(), 0x1000, 1min}; // writes when it lets go
+        REQUIRE(held.held());
+        CHECK(client.send(vfio_user_test::read_of(region_index::bar0, 8, 4)));
+        CHECK(client.receive()); // DMA_READ
+        client.disconnect();
+        CHECK(soon([&] { return front.came.load() != error::none; }));
+        held.stop();
+    }
+    auto client = there.connected();
+    CHECK(get(client, 0) == 0);
+    std::byte first{};
+    CHECK(::pread(file.get(), &first, 1, 0) == 1);
+    CHECK(first == std::byte{0x77});
 }
 
 TEST_CASE("libvfio-user: a client that has no word for VERSION holds up nobody for ever") {

@@ -262,7 +262,8 @@ TEST_CASE("vfio-user leases: a client whose eventfds cannot be watched is gone, 
     const auto memory = memory_file(0x1000);
     const auto connected = [](const char* name) {
         auto made = client::connect(socket_path(name));
-        return made && (*made).set_timeout(std::chrono::seconds{5}) && (*made).negotiate() ? std::move(*made) : client{};
+        const bool good = made && (*made).set_timeout(std::chrono::seconds{5}) && (*made).negotiate();
+        return good ? std::move(*made) : client{};
     };
     client two = connected("beside");
     int gone = 0;
