@@ -89,6 +89,12 @@ struct switching {
     }
 };
 static_assert(valid<switching>);
+struct world {
+    revoking below;
+    stack<revoking, switching> device{below};
+    world() { REQUIRE(device.open()); }
+    bool mapped(std::uint64_t offset) const { return device.mappable(bar{0}, {offset, 0x1000}); }
+};
 
 } // namespace
 
@@ -168,12 +174,6 @@ TEST_CASE("migration: what a config map keeps is restored, but for what is not t
 }
 
 TEST_CASE("migration: dynamic ranges are trapped as they were, or the stream is refused") {
-    struct world {
-        revoking below;
-        stack<revoking, switching> device{below};
-        world() { REQUIRE(device.open()); }
-        bool mapped(std::uint64_t offset) const { return device.mappable(bar{0}, {offset, 0x1000}); }
-    };
     world source;
     put(source.device, 0x100, 1);
     const auto stream = save(source.device);
@@ -194,12 +194,6 @@ TEST_CASE("migration: dynamic ranges are trapped as they were, or the stream is 
 }
 
 TEST_CASE("migration: a stream that is refused untraps nothing") {
-    struct world {
-        revoking below;
-        stack<revoking, switching> device{below};
-        world() { REQUIRE(device.open()); }
-        bool mapped(std::uint64_t offset) const { return device.mappable(bar{0}, {offset, 0x1000}); }
-    };
     world source;
     put(source.device, 0x100, 1);
     auto stream = save(source.device);
