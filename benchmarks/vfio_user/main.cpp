@@ -24,6 +24,7 @@
 #include <sched.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -84,6 +85,7 @@ struct exchange {
 struct wire_end {
     unique_fd socket;
     bool spinning = false;
+    bool takes_fds = false; ///< as every server of this protocol must: what comes by recv(2) is lost
 
     void send(std::span<const std::byte> what) const {
         while (!what.empty()) {
@@ -95,7 +97,8 @@ struct wire_end {
     /// 0: the peer's end.
     [[nodiscard]] std::size_t receive(std::span<std::byte> to) const {
         for (;;) {
-            const auto got = ::recv(socket.get(), to.data(), to.size(), spinning ? MSG_DONTWAIT : 0);
+            const int flags = spinning ? MSG_DONTWAIT : 0;
+            const auto got = takes_fds ? receive_with_fds(to, flags) : ::recv(socket.get(), to.data(), to.size(), flags);
             if (got >= 0) return static_cast<std::size_t>(got);
             if (errno != EAGAIN && errno != EINTR) return 0;
         }
@@ -106,6 +109,18 @@ struct wire_end {
             if (got == 0) die("the server hung up");
             size -= got;
         }
+    }
+
+private:
+    [[nodiscard]] ssize_t receive_with_fds(std::span<std::byte> to, int flags) const {
+        iovec part{to.data(), to.size()};
+        alignas(cmsghdr) std::byte control[CMSG_SPACE(sizeof(int) * most_fds)];
+        msghdr how{};
+        how.msg_iov = &part;
+        how.msg_iovlen = 1;
+        how.msg_control = control;
+        how.msg_controllen = sizeof control;
+        return ::recvmsg(socket.get(), &how, flags | MSG_CMSG_CLOEXEC);
     }
 };
 
@@ -148,7 +163,7 @@ bool does(const exchange& what, const wire_end& client) {
     return (wire::load<wire::header>(head).flags & wire::error_flag) == 0;
 }
 
-/// The limit: knows how many bytes make a batch, and that so many go back.
+/// The limit: knows how many bytes make a batch, and that so many go back; takes descriptors, and does nothing with them.
 class limit {
 public:
     limit(const exchange& what, wire_end server)
@@ -285,7 +300,7 @@ nlohmann::json measure_server(const std::string& folder, const std::string& only
             }
             int pair[2];
             if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) die("no sockets");
-            const limit server{what, {unique_fd{pair[1]}, what.spinning}};
+            const limit server{what, {unique_fd{pair[1]}, what.spinning, true}};
             least.push_back(measured(what, {unique_fd{pair[0]}, what.spinning}));
         }
         const double done = what.accesses * what.times;
