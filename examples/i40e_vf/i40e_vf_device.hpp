@@ -59,15 +59,16 @@ public:
         const std::lock_guard alone{lock_};
         master_ = config().bus_master();
         std::uint32_t* const found = bar == 0 && width == 4 ? find(offset) : nullptr;
-        if (found == nullptr || offset == at::rstat) return;
+        if (found == nullptr || offset == i40e::at::rstat) return;
         const auto value = static_cast<std::uint32_t>(wide);
         *found = value;
-        if (offset == at::atqlen && (value & i40e::queue_enable) == 0) atq_[head] = 0;
-        if (offset == at::arqlen && (value & i40e::queue_enable) == 0) arq_[head] = 0;
-        if (offset == at::atqt || offset == at::arqt) take_messages();
+        if (offset == i40e::at::atqlen && (value & i40e::queue_enable) == 0) atq_[head] = 0;
+        if (offset == i40e::at::arqlen && (value & i40e::queue_enable) == 0) arq_[head] = 0;
+        if (offset == i40e::at::atqt || offset == i40e::at::arqt) take_messages();
         if (found >= tx_tail_.data() && found < tx_tail_.data() + queues) waits_[offset / 4] = false;
-        if (found >= rx_tail_.data() && found < rx_tail_.data() + queues) waits_[(offset - at::qrx_tail) / 4] = false;
-        if (offset == at::dyn_ctl0) control(0);
+        if (found >= rx_tail_.data() && found < rx_tail_.data() + queues)
+            waits_[(offset - i40e::at::qrx_tail) / 4] = false;
+        if (offset == i40e::at::dyn_ctl0) control(0);
         if (vector_at(offset) != 0) control(vector_at(offset));
     }
 
@@ -105,19 +106,34 @@ public:
         using mediant::saved;
         constexpr std::uint32_t one = 1, ring = 4096;
         return mediant::saved_state{1,
-            saved{"atq", &d::atq_}, saved{"arq", &d::arq_},
-            saved{"tx_tail", &d::tx_tail_}, saved{"rx_tail", &d::rx_tail_}, saved{"itr", &d::itr_},
-            saved{"dyn_ctl", &d::dyn_ctl_}, saved{"icr0", &d::icr0_}, saved{"icr0_ena", &d::icr0_ena_},
-            saved{"hena", &d::hena_}, saved{"hkey", &d::hkey_}, saved{"hlut", &d::hlut_},
-            saved{"raised", &d::raised_}, saved{"minor", &d::minor_, {.most = one}},
-            saved{"tx_ring", &d::tx_ring_}, saved{"tx_entries", &d::tx_entries_, {.most = ring}},
-            saved{"tx_head", &d::tx_head_, {.most = ring - 1}}, saved{"tx_on", &d::tx_on_},
-            saved{"rx_ring", &d::rx_ring_}, saved{"rx_entries", &d::rx_entries_, {.most = ring}},
-            saved{"rx_head", &d::rx_head_, {.most = ring - 1}}, saved{"rx_on", &d::rx_on_},
-            saved{"rx_buffer", &d::rx_buffer_, {.most = 16 * 1024 - 128}}, saved{"rx_most", &d::rx_most_},
-            saved{"tx_vector", &d::tx_vector_, {.most = vectors - 1}},
-            saved{"rx_vector", &d::rx_vector_, {.most = vectors - 1}},
-            saved{"packets", &d::packets_}, saved{"bytes", &d::bytes_}, saved{"dropped", &d::dropped_}};
+                                    saved{"atq", &d::atq_},
+                                    saved{"arq", &d::arq_},
+                                    saved{"tx_tail", &d::tx_tail_},
+                                    saved{"rx_tail", &d::rx_tail_},
+                                    saved{"itr", &d::itr_},
+                                    saved{"dyn_ctl", &d::dyn_ctl_},
+                                    saved{"icr0", &d::icr0_},
+                                    saved{"icr0_ena", &d::icr0_ena_},
+                                    saved{"hena", &d::hena_},
+                                    saved{"hkey", &d::hkey_},
+                                    saved{"hlut", &d::hlut_},
+                                    saved{"raised", &d::raised_},
+                                    saved{"minor", &d::minor_, {.most = one}},
+                                    saved{"tx_ring", &d::tx_ring_},
+                                    saved{"tx_entries", &d::tx_entries_, {.most = ring}},
+                                    saved{"tx_head", &d::tx_head_, {.most = ring - 1}},
+                                    saved{"tx_on", &d::tx_on_},
+                                    saved{"rx_ring", &d::rx_ring_},
+                                    saved{"rx_entries", &d::rx_entries_, {.most = ring}},
+                                    saved{"rx_head", &d::rx_head_, {.most = ring - 1}},
+                                    saved{"rx_on", &d::rx_on_},
+                                    saved{"rx_buffer", &d::rx_buffer_, {.most = 16 * 1024 - 128}},
+                                    saved{"rx_most", &d::rx_most_, {.most = 16 * 1024 - 1}},
+                                    saved{"tx_vector", &d::tx_vector_, {.most = vectors - 1}},
+                                    saved{"rx_vector", &d::rx_vector_, {.most = vectors - 1}},
+                                    saved{"packets", &d::packets_},
+                                    saved{"bytes", &d::bytes_},
+                                    saved{"dropped", &d::dropped_}};
     }
     mediant::result<void> quiesce() {
         const std::lock_guard alone{lock_};
@@ -127,7 +143,7 @@ public:
     mediant::result<void> resume() {
         const std::lock_guard alone{lock_};
         running_ = true;
-        // The client has set up vectors since; what was raised and not taken is raised again.
+        // Vectors were set up since; what was raised and not taken is raised again.
         for (std::size_t v = 0; v < vectors; ++v)
             if (raised_[v]) interrupt(v);
         return {};
@@ -150,21 +166,13 @@ public:
         const std::lock_guard alone{lock_};
         return packets_;
     }
-    /// Packets that no driver should have sent, and messages that could not be read.
+    /// Packets that no driver should have sent, and unreadable messages.
     [[nodiscard]] std::uint64_t dropped() const {
         const std::lock_guard alone{lock_};
         return dropped_;
     }
 
 private:
-    struct at {
-        static constexpr auto qtx_tail = i40e::at_offset::qtx_tail, qrx_tail = i40e::at_offset::qrx_tail,
-                              itrn = i40e::at_offset::itrn, dyn_ctln = i40e::at_offset::dyn_ctln,
-                              dyn_ctl0 = i40e::at_offset::dyn_ctl0, rstat = i40e::at_offset::rstat,
-                              atqlen = i40e::at_offset::atqlen, arqlen = i40e::at_offset::arqlen,
-                              atqt = i40e::at_offset::atqt, arqt = i40e::at_offset::arqt, hena = i40e::at_offset::hena,
-                              hkey = i40e::at_offset::hkey, hlut = i40e::at_offset::hlut;
-    };
     enum : std::size_t { low, high, length, head, tail }; ///< of a mailbox queue
     using mailbox_queue = std::array<std::uint32_t, 5>;
 
@@ -172,8 +180,8 @@ private:
 
     /// Of VFINT_DYN_CTLN1; else 0.
     [[nodiscard]] static std::size_t vector_at(std::uint64_t offset) {
-        return offset >= at::dyn_ctln && offset < at::dyn_ctln + 4 * (vectors - 1)
-                   ? static_cast<std::size_t>(offset - at::dyn_ctln) / 4 + 1
+        return offset >= i40e::at::dyn_ctln && offset < i40e::at::dyn_ctln + 4 * (vectors - 1)
+                   ? static_cast<std::size_t>(offset - i40e::at::dyn_ctln) / 4 + 1
                    : 0;
     }
     [[nodiscard]] std::uint32_t* find(std::uint64_t offset) {
@@ -181,25 +189,26 @@ private:
             return offset >= first && offset - first < 4 * N ? &all[static_cast<std::size_t>(offset - first) / 4]
                                                              : nullptr;
         };
-        for (auto* const found : {in(tx_tail_, at::qtx_tail), in(rx_tail_, at::qrx_tail), in(itr_, at::itrn),
-                                  in(hena_, at::hena), in(hkey_, at::hkey), in(hlut_, at::hlut)})
+        for (auto* const found :
+             {in(tx_tail_, i40e::at::qtx_tail), in(rx_tail_, i40e::at::qrx_tail), in(itr_, i40e::at::itrn),
+              in(hena_, i40e::at::hena), in(hkey_, i40e::at::hkey), in(hlut_, i40e::at::hlut)})
             if (found != nullptr) return found;
         if (vector_at(offset) != 0) return &dyn_ctl_[vector_at(offset)];
         switch (offset) {
-        case i40e::at_offset::icr0: return &icr0_;
-        case i40e::at_offset::icr0_ena: return &icr0_ena_;
-        case at::dyn_ctl0: return &dyn_ctl_[0];
-        case i40e::at_offset::atqbal: return &atq_[low];
-        case i40e::at_offset::atqbah: return &atq_[high];
-        case at::atqlen: return &atq_[length];
-        case i40e::at_offset::atqh: return &atq_[head];
-        case at::atqt: return &atq_[tail];
-        case i40e::at_offset::arqbal: return &arq_[low];
-        case i40e::at_offset::arqbah: return &arq_[high];
-        case at::arqlen: return &arq_[length];
-        case i40e::at_offset::arqh: return &arq_[head];
-        case at::arqt: return &arq_[tail];
-        case at::rstat: return &state_;
+        case i40e::at::icr0: return &icr0_;
+        case i40e::at::icr0_ena: return &icr0_ena_;
+        case i40e::at::dyn_ctl0: return &dyn_ctl_[0];
+        case i40e::at::atqbal: return &atq_[low];
+        case i40e::at::atqbah: return &atq_[high];
+        case i40e::at::atqlen: return &atq_[length];
+        case i40e::at::atqh: return &atq_[head];
+        case i40e::at::atqt: return &atq_[tail];
+        case i40e::at::arqbal: return &arq_[low];
+        case i40e::at::arqbah: return &arq_[high];
+        case i40e::at::arqlen: return &arq_[length];
+        case i40e::at::arqh: return &arq_[head];
+        case i40e::at::arqt: return &arq_[tail];
+        case i40e::at::rstat: return &state_;
         default: return nullptr;
         }
     }
@@ -207,22 +216,14 @@ private:
     void reset_function() {
         atq_ = arq_ = {};
         tx_tail_ = rx_tail_ = {};
-        itr_ = {};
-        dyn_ctl_ = {};
-        icr0_ = icr0_ena_ = 0;
-        hena_ = {};
-        hkey_ = {};
-        hlut_ = {};
+        itr_ = {}, dyn_ctl_ = {}, hena_ = {}, hkey_ = {}, hlut_ = {};
+        icr0_ = icr0_ena_ = minor_ = 0;
+        tx_ring_ = rx_ring_ = {};
+        tx_entries_ = rx_entries_ = tx_head_ = rx_head_ = rx_buffer_ = rx_most_ = {};
+        tx_vector_ = rx_vector_ = {};
+        tx_on_ = rx_on_ = waits_ = {};
         raised_ = {};
-        minor_ = 0;
-        for (std::size_t q = 0; q < queues; ++q) {
-            tx_ring_[q] = rx_ring_[q] = 0;
-            tx_entries_[q] = rx_entries_[q] = tx_head_[q] = rx_head_[q] = rx_buffer_[q] = rx_most_[q] = 0;
-            tx_on_[q] = rx_on_[q] = false;
-            tx_vector_[q] = rx_vector_[q] = 0;
-        }
         packets_ = bytes_ = dropped_ = 0;
-        waits_ = {};
     }
 
     // Memory
@@ -260,8 +261,7 @@ private:
     /// False: it cannot be moved until a tail is written.
     bool move_packet(std::size_t q) {
         packet_.clear();
-        std::vector<std::uint32_t>& reports = reports_;
-        reports.clear();
+        reports_.clear();
         bool whole = false, good = true;
         std::uint32_t place = tx_head_[q];
         while (!whole && place != tx_tail_[q]) {
@@ -277,7 +277,7 @@ private:
                 } else {
                     good = false;
                 }
-                if ((each.control & i40e::tx_descriptor::report) != 0) reports.push_back(place);
+                if ((each.control & i40e::tx_descriptor::report) != 0) reports_.push_back(place);
                 whole = (each.control & i40e::tx_descriptor::end_of_packet) != 0;
             }
             place = (place + 1) % tx_entries_[q];
@@ -287,13 +287,13 @@ private:
         if (good && !receive(q)) return waits(q);
         good ? ++packets_ : ++dropped_;
         if (good) bytes_ += packet_.size();
-        for (const std::uint32_t each : reports) {
+        for (const std::uint32_t each : reports_) {
             std::array<std::byte, 8> done{};
             mediant::store_little(done, i40e::tx_descriptor::done);
             static_cast<void>(put(tx_ring_[q] + std::uint64_t{each} * i40e::tx_descriptor::size + 8, done));
         }
         tx_head_[q] = place;
-        if (!reports.empty()) interrupt(tx_vector_[q]);
+        if (!reports_.empty()) interrupt(tx_vector_[q]);
         return true;
     }
     bool waits(std::size_t q) {
@@ -309,7 +309,7 @@ private:
             left = left.subspan(part.size());
             const std::uint64_t ring = rx_ring_[q] + std::uint64_t{rx_head_[q]} * i40e::rx_descriptor::size;
             std::array<std::byte, 8> address{}, status{};
-            static_cast<void>(get(ring, address)); // what fails here is as on a bus: nothing comes, nothing goes
+            static_cast<void>(get(ring, address)); // what fails here goes nowhere
             static_cast<void>(put(mediant::load_little(address), part));
             mediant::store_little(
                 status, i40e::rx_descriptor::status_of(static_cast<std::uint32_t>(part.size()), left.empty()));

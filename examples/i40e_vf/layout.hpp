@@ -14,7 +14,7 @@
 namespace acme::i40e {
 
 /// Offsets in BAR 0, all of 32 bits.
-namespace at_offset {
+namespace at {
 inline constexpr std::uint32_t qtx_tail = 0x0000;   ///< QTX_TAIL1, 16 of them
 inline constexpr std::uint32_t qrx_tail = 0x2000;   ///< QRX_TAIL1, 16
 inline constexpr std::uint32_t itrn = 0x2800;       ///< VFINT_ITRN1, 3 × 16
@@ -29,7 +29,7 @@ inline constexpr std::uint32_t rstat = 0x8800;      ///< VFGEN_RSTAT
 inline constexpr std::uint32_t hena = 0xc400;       ///< VFQF_HENA, 2
 inline constexpr std::uint32_t hkey = 0xcc00;       ///< VFQF_HKEY, 13
 inline constexpr std::uint32_t hlut = 0xd000;       ///< VFQF_HLUT, 16
-} // namespace at_offset
+} // namespace at
 
 inline constexpr std::uint32_t queue_enable = 0x8000'0000;  ///< of ATQLEN1, ARQLEN1
 inline constexpr std::uint32_t queue_length = 0x3ff;        ///< of the same, and of heads and tails

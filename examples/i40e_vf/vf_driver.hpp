@@ -62,11 +62,11 @@ public:
     /// Sets up the function: version, resources, queues, vectors; and enables its queues. Throws where it refuses.
     void start() {
         for (std::size_t i = 0; i < mailbox_entries; ++i) post_mailbox_buffer(i);
-        set_mailbox(i40e::at_offset::atqh, i40e::at_offset::atqt, i40e::at_offset::atqlen, i40e::at_offset::atqbal,
-                    i40e::at_offset::atqbah, atq_ring);
-        set_mailbox(i40e::at_offset::arqh, i40e::at_offset::arqt, i40e::at_offset::arqlen, i40e::at_offset::arqbal,
-                    i40e::at_offset::arqbah, arq_ring);
-        device_.put(i40e::at_offset::arqt, mailbox_entries - 1);
+        set_mailbox(i40e::at::atqh, i40e::at::atqt, i40e::at::atqlen, i40e::at::atqbal,
+                    i40e::at::atqbah, atq_ring);
+        set_mailbox(i40e::at::arqh, i40e::at::arqt, i40e::at::arqlen, i40e::at::arqbal,
+                    i40e::at::arqbah, arq_ring);
+        device_.put(i40e::at::arqt, mailbox_entries - 1);
         std::array<std::byte, 8> version{};
         version[0] = version[4] = std::byte{1};
         expect(ask(i40e::message::version, version) == std::vector(version.begin(), version.end()), "another version");
@@ -86,9 +86,9 @@ public:
         ask(i40e::message::config_irq_map, vectors);
         // Buffers are posted before queues are on, as Linux's driver does.
         for (std::size_t q = 0; q < pairs; ++q) {
-            device_.put(tail(i40e::at_offset::qtx_tail, q), 0);
+            device_.put(tail(i40e::at::qtx_tail, q), 0);
             while (post_rx(q)) {}
-            device_.put(tail(i40e::at_offset::qrx_tail, q), queues_[q].rx_use);
+            device_.put(tail(i40e::at::qrx_tail, q), queues_[q].rx_use);
             device_.put(vector(q), i40e::interrupt_enable);
         }
         select(i40e::message::enable_queues);
@@ -108,7 +108,7 @@ public:
         for (std::size_t q = 0; q < pairs; ++q) {
             bool posted = false;
             for (unsigned i = 0; i < count && post_tx(q); ++i) posted = true;
-            if (posted) device_.put(tail(i40e::at_offset::qtx_tail, q), queues_[q].tx_use);
+            if (posted) device_.put(tail(i40e::at::qtx_tail, q), queues_[q].tx_use);
             any = any || posted;
         }
         return any;
@@ -117,7 +117,7 @@ public:
     void reap() {
         for (std::size_t q = 0; q < pairs; ++q) {
             reap_tx(q);
-            if (reap_rx(q)) device_.put(tail(i40e::at_offset::qrx_tail, q), queues_[q].rx_use);
+            if (reap_rx(q)) device_.put(tail(i40e::at::qrx_tail, q), queues_[q].rx_use);
         }
     }
     /// Lets the pairs' vectors come again.
@@ -178,7 +178,7 @@ private:
     [[nodiscard]] static std::uint32_t tail(std::uint32_t first, std::size_t q) {
         return first + static_cast<std::uint32_t>(4 * q);
     }
-    [[nodiscard]] static std::uint32_t vector(std::size_t q) { return tail(i40e::at_offset::dyn_ctln, q); }
+    [[nodiscard]] static std::uint32_t vector(std::size_t q) { return tail(i40e::at::dyn_ctln, q); }
 
     void note(std::size_t at, std::size_t size) {
         for (std::size_t i = at / page; i <= (at + size - 1) / page; ++i) written_[i] = true;
@@ -338,7 +338,7 @@ private:
                         .message = static_cast<std::uint32_t>(what),
                         .address = memory_at + buffer_at});
         atq_ = (atq_ + 1) % mailbox_entries;
-        device_.put(i40e::at_offset::atqt, static_cast<std::uint32_t>(atq_));
+        device_.put(i40e::at::atqt, static_cast<std::uint32_t>(atq_));
         return take_message(what);
     }
     std::vector<std::byte> take_message(i40e::message what) {
@@ -346,14 +346,14 @@ private:
         i40e::admin_descriptor came = descriptor(at);
         for (int tries = 0; (came.flags & i40e::admin_descriptor::done) == 0; came = descriptor(at)) {
             expect(++tries < 1000, "a message is not answered");
-            static_cast<void>(device_.get(i40e::at_offset::rstat)); // gives the function time
+            static_cast<void>(device_.get(i40e::at::rstat)); // gives the function time
         }
         expect(i40e::message{came.message} == what, "a message is answered by another");
         expect(came.result == 0, "a message is refused");
         const auto content = memory_.subspan(arq_buffers + arq_ * mailbox_buffer, came.length);
         std::vector<std::byte> out{content.begin(), content.end()};
         post_mailbox_buffer(arq_);
-        device_.put(i40e::at_offset::arqt, static_cast<std::uint32_t>(arq_));
+        device_.put(i40e::at::arqt, static_cast<std::uint32_t>(arq_));
         arq_ = (arq_ + 1) % mailbox_entries;
         return out;
     }

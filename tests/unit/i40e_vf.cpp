@@ -4,6 +4,7 @@
 #include "i40e_vf/i40e_vf.hpp"
 #include "i40e_vf/i40e_vf_device.hpp"
 #include "i40e_vf/vf_driver.hpp"
+#include "migration/policies.hpp"
 
 #include <mediant/provider/stack.hpp>
 
@@ -13,13 +14,16 @@
 #include <cstdint>
 #include <memory>
 #include <set>
+#include <span>
+#include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
 using namespace mediant;
 using acme::i40e_vf_device;
 using acme::vf_driver;
-namespace at_offset = acme::i40e::at_offset;
+namespace at_offset = acme::i40e::at;
 
 namespace {
 
@@ -359,4 +363,91 @@ TEST_CASE("i40e_vf: no range of a client's memory, and none at all, is needed fo
     REQUIRE(w.front.ioctl(reset_device{}));
     CHECK(w.get(at_offset::atqlen) == 0);
     CHECK(w.get(0xf004) == 0);
+}
+
+namespace {
+
+/// The bytes of a field in a stream, of whose name there is one.
+std::span<std::byte> field_of(std::vector<std::byte>& stream, std::string_view name) {
+    const auto begin = reinterpret_cast<const char*>(stream.data());
+    const auto at = std::string_view{begin, stream.size()}.find(static_cast<char>(name.size()) + std::string{name});
+    REQUIRE(at != std::string_view::npos);
+    const auto size = detail::load_bytes<std::uint32_t>(stream.data() + at + 1 + name.size());
+    return std::span{stream}.subspan(at + 1 + name.size() + 4, size);
+}
+
+} // namespace
+
+TEST_CASE("i40e_vf: a function goes on where another stopped, and what was raised is raised there", "[i40e_vf]") {
+    mediated from, to;
+    from.driver.start();
+    from.driver.send(30);
+    for (int i = 0; i < 11; ++i) from.device.work();
+    from.driver.reap();
+    auto stream = test::save(from.front);
+    to.words = from.words;
+    // A vector was off when a packet came: it was raised at the source, and nobody enabled it again.
+    REQUIRE(test::restore(to.front, stream));
+    CHECK(to.get(0xf000) == from.get(0xf000));
+    const std::uint64_t before = to.device.irqs().triggered(irq_index::msix, 1);
+    to.put(at_offset::dyn_ctln, acme::i40e::interrupt_enable);
+    CHECK(to.device.irqs().triggered(irq_index::msix, 1) == before + 1);
+    from.driver.move_to(to.registers(), to.memory);
+    for (int i = 0; i < 300; ++i) {
+        from.driver.send(5);
+        to.device.advance(0);
+        from.driver.reap();
+    }
+    while (to.device.work()) {}
+    from.driver.reap();
+    CHECK(from.driver.received() == from.driver.sent());
+    CHECK(from.driver.received() > 1000);
+    CHECK(from.device.packets() == 11); // none since
+}
+
+TEST_CASE("i40e_vf: what was pending at the source is told at the target", "[i40e_vf]") {
+    mediated from, to;
+    from.driver.start();
+    from.driver.send(2);
+    auto stream = test::save(from.front);
+    to.words = from.words;
+    REQUIRE(test::restore(to.front, stream));
+    to.start_log();
+    while (to.device.work()) {}
+    const auto pages = to.report();
+    CHECK(pages.count(page_of(vf_driver::rx_buffers(0))) == 1);
+    CHECK(pages.count(page_of(vf_driver::tx_ring(1))) == 1);
+}
+
+TEST_CASE("i40e_vf: places beyond their rings are refused in a stream", "[i40e_vf]") {
+    mediated from, to;
+    from.driver.start();
+    const auto good = test::save(from.front);
+    REQUIRE(test::restore(to.front, good));
+    const auto refused = [&](std::string_view name, std::size_t at, std::size_t size, std::uint64_t value) {
+        auto stream = good;
+        store_little(field_of(stream, name).subspan(at, size), value);
+        test::mend(stream);
+        INFO(name << ' ' << value);
+        CHECK_FALSE(test::restore(to.front, stream));
+        CHECK(to.front.migration() == migration_state::error);
+        REQUIRE(to.front.ioctl(reset_device{}));
+        CHECK(test::restore(to.front, good));
+    };
+    // The provider's: entries, places, flags; and what is only wrong together.
+    refused("tx_entries", 0, 2, 513);
+    refused("rx_next", 2, 2, 512);
+    refused("rx_buffer", 0, 4, 16 * 1024);
+    refused("atq_entries", 0, 2, 129);
+    refused("arq_next", 0, 2, 128);
+    refused("atq_next", 0, 2, 32);
+    refused("tx_entries", 0, 2, 0);
+    refused("rx_on", 3, 1, 1);
+    refused("rx_on", 0, 1, 2);
+    // The function's own.
+    refused("rx_vector", 0, 1, 5);
+    refused("minor", 0, 4, 2);
+    refused("rx_most", 0, 4, 16 * 1024);
+    refused("rx_head", 0, 4, vf_driver::rx_entries);
+    refused("tx_head", 4, 4, vf_driver::tx_entries);
 }
