@@ -25,11 +25,11 @@
 namespace acme {
 
 /// A process that serves one simulated function, of which nobody tells the log what it writes but policies, to one
-/// client. A thread moves packets meanwhile.
+/// client. A thread of its own moves packets meanwhile; or none does, and the server's loop moves them.
 template <class... Policies>
 class vf_server {
 public:
-    vf_server() {
+    explicit vf_server(bool own_thread = true) {
         mediant::device::unique_fd listening{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
         sockaddr_un where{};
         where.sun_family = AF_UNIX;
@@ -44,7 +44,7 @@ public:
         if (process_ != 0) return;
         ::prctl(PR_SET_PDEATHSIG, SIGKILL);
         client_.reset();
-        ::_exit(serve(listening.release()));
+        ::_exit(serve(listening.release(), own_thread));
     }
     vf_server(const vf_server&) = delete;
     ~vf_server() {
@@ -64,12 +64,12 @@ public:
 private:
     [[noreturn]] static void fail() { throw std::system_error{errno, std::generic_category(), "a server's process"}; }
 
-    static int serve(int listening) noexcept {
+    static int serve(int listening, bool own_thread) noexcept {
         try {
             i40e_vf_device device{i40e_vf_device::writes::untold};
             mediant::stack<i40e_vf_device, Policies...> front{device};
             mediant::vfio_user::server server{front, {.listen_fd = listening}};
-            std::atomic<bool> over{false};
+            std::atomic<bool> over{!own_thread};
             std::thread mover{[&] {
                 while (!over)
                     if (!device.work()) std::this_thread::sleep_for(std::chrono::microseconds{20});
