@@ -162,6 +162,21 @@ TEST_CASE("dirty log: without ranges it covers what is mapped, and what comes la
     CHECK_FALSE(dma.log().running());
 }
 
+TEST_CASE("dirty log: what is written as hardware writes is logged only by who says it") {
+    device::dma_map dma;
+    std::vector<std::byte> memory(0x4000);
+    REQUIRE(dma.map({0x10000, 0x4000, true, true, memory}));
+    REQUIRE(dma.start_logging(0x1000, {}));
+    const std::array<std::byte, 2> some{std::byte{1}, std::byte{2}};
+    CHECK(dma.write_unlogged(0x10fff, some) == answer{2});
+    CHECK(memory[0xfff] == std::byte{1});
+    CHECK(memory[0x1000] == std::byte{2});
+    CHECK(reported(dma.log(), 0x10000, 0x4000, 0x1000)[0] == 0);
+    dma.log().mark(0x10fff, 2);
+    CHECK(reported(dma.log(), 0x10000, 0x4000, 0x1000)[0] == 0b11);
+    CHECK(dma.write_unlogged(0x13fff, some) == answer{1, error::fault});
+}
+
 TEST_CASE("dirty log: no mark is lost between threads that write and one that reports") {
     dirty_log log;
     constexpr std::uint64_t pages = 256;

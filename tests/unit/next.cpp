@@ -22,6 +22,7 @@ struct serving : recorder {
     memory_bus& dma() { return bus; }
     void log_line(const char* text, std::uint64_t a, std::uint64_t b, std::uint64_t c) { seen.push_back({text, a, 0, b, c}); }
     void log(const char* text, std::uint64_t a = 0, std::uint64_t b = 0, std::uint64_t c = 0) { log_line(text, a, b, c); }
+    void dirty(std::uint64_t iova, std::uint64_t size) { seen.push_back({"dirty", iova, 0, size}); }
     result<void> trigger(irq_index index, std::uint32_t vector) {
         seen.push_back({"trigger", static_cast<std::uint64_t>(index), vector});
         return vector < 4 ? result<void>{} : result<void>{error::invalid};
@@ -109,7 +110,10 @@ result<void> caller::write(at<bar0, "CALL">, std::uint32_t what, auto& next) {
         CHECK(next.trigger(line{irq_index::msix, 4}).error() == error::invalid);
         CHECK(next.trigger(line{irq_index::intx}));
         break;
-    case 7: ++next.dma().asked; break;
+    case 7:
+        ++next.dma().asked;
+        next.dirty(0x1'0000'1000, 64);
+        break;
     case 8: { // errors of the layer below
         CHECK(next.template load<std::uint32_t>(bar{0}, 0x40).error() == error::fault);
         CHECK(next.store(bar{0}, 0x40, std::uint32_t{0}).error() == error::fault);
@@ -179,6 +183,7 @@ TEST_CASE("next: services go to the world") {
     CHECK(b.device.happened() == events{{"trigger", 1, 3}, {"trigger", 2, 4}, {"trigger", 0, 0}});
     CHECK(b.write(0, 7, 4) == answer{4});
     CHECK(b.device.bus.asked == 1);
+    CHECK(b.device.happened() == events{{"dirty", 0x1'0000'1000, 0, 64}});
 }
 
 TEST_CASE("next: errors of the layer below arrive as they are") {

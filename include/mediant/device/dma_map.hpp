@@ -199,15 +199,10 @@ public:
     }
 
     /// Copies to the client's memory, likewise.
-    [[nodiscard]] answer write(std::uint64_t iova, std::span<const std::byte> from) const {
-        return copy(
-            iova, from.size(), direction::write,
-            [&](std::span<std::byte> memory, std::size_t done) {
-                std::memcpy(memory.data(), from.data() + done, memory.size());
-            },
-            [&](remote_memory& to, std::size_t done, std::size_t size) {
-                return to.write(iova + done, from.subspan(done, size));
-            });
+    [[nodiscard]] answer write(std::uint64_t iova, std::span<const std::byte> from) const { return put(iova, from, true); }
+    /// The same, and it is not logged: as hardware writes, of which only those know who look (and say next.dirty).
+    [[nodiscard]] answer write_unlogged(std::uint64_t iova, std::span<const std::byte> from) const {
+        return put(iova, from, false);
     }
 
 private:
@@ -247,8 +242,21 @@ private:
         return which.idle();
     }
 
+    [[nodiscard]] answer put(std::uint64_t iova, std::span<const std::byte> from, bool logged) const {
+        return copy(
+            iova, from.size(), direction::write,
+            [&](std::span<std::byte> memory, std::size_t done) {
+                std::memcpy(memory.data(), from.data() + done, memory.size());
+            },
+            [&](remote_memory& to, std::size_t done, std::size_t size) {
+                return to.write(iova + done, from.subspan(done, size));
+            },
+            logged);
+    }
+
     template <class Copy, class Ask>
-    [[nodiscard]] answer copy(std::uint64_t iova, std::size_t size, direction how, Copy each, Ask ask) const {
+    [[nodiscard]] answer copy(std::uint64_t iova, std::size_t size, direction how, Copy each, Ask ask,
+                              bool logged = true) const {
         std::size_t done = 0;
         while (done < size) {
             const std::uint64_t at = iova + done;
@@ -262,7 +270,7 @@ private:
                 came = ask(*in->remote(), done, static_cast<std::size_t>(part));
             else
                 came = {0, memory.error()};
-            if (how != direction::read && came.count != 0) {
+            if (logged && how != direction::read && came.count != 0) {
                 // Logged when it is there: who takes the log and then the memory misses nothing.
                 in->settle();
                 log_.mark(at, came.count);

@@ -121,6 +121,7 @@ public:
     // Services for policies.
 
     [[nodiscard]] dma_map& dma() noexcept { return host_.dma; }
+    void dirty(std::uint64_t iova, std::uint64_t size) noexcept { host_.dma.log().mark(iova, size); }
     /// Goes to the client, or where the vector is masked waits until it is not.
     result<void> trigger(irq_index index, std::uint32_t vector) {
         return index == irq_index::msix ? msix_.trigger(vector) : host_.irqs.trigger(index, vector);

@@ -184,6 +184,8 @@ public:
     // Services for policies.
 
     [[nodiscard]] dma_map& dma() noexcept { return maps_.dma(); }
+    /// There is no log yet of what it writes.
+    void dirty(std::uint64_t iova, std::uint64_t size) noexcept { maps_.dma().log().mark(iova, size); }
     /// As if the device had: the kernel signals the eventfd that was set.
     result<void> trigger(irq_index index, std::uint32_t vector) const {
         return ioctl(set_irqs{index, set_irqs::action::trigger, set_irqs::data::none, vector, 1, {}, {}});

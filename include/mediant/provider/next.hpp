@@ -127,6 +127,17 @@ public:
             static_assert(detail::never<Layer>, "mediant: this world has no DMA service");
     }
 
+    /// The device has written [iova, iova + size), which does not wrap, by DMA: for the log of written pages
+    /// (start_dma_logging), which knows by itself only of what is written through dma(). To be said when the bytes are
+    /// there, and before the log is asked: a policy that finds out by looking overloads report_dma_logging and looks then.
+    /// Without effect where nothing is logged.
+    constexpr void dirty(std::uint64_t iova, std::uint64_t size) const {
+        if constexpr (requires { layer_->device().dirty(iova, size); })
+            layer_->device().dirty(iova, size);
+        else
+            static_assert(detail::never<Layer>, "mediant: this world has no log of what a device writes by DMA");
+    }
+
     /// Raises an interrupt towards the user.
     constexpr result<void> trigger(line which) const {
         if constexpr (requires { layer_->device().trigger(which.index, which.vector); })

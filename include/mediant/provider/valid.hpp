@@ -105,6 +105,7 @@ struct probe_lower {
     result<void> revoke(region_index, range);
     void regions_changed();
     probe_lower& dma();
+    void dirty(std::uint64_t, std::uint64_t);
 };
 /// Convert to anything, or to one type only, for asking which parameters a function takes. (One type with both
 /// conversions would be ambiguous for every parameter.)

@@ -189,6 +189,8 @@ public:
     // Services for policies.
 
     [[nodiscard]] device::dma_map& dma() noexcept { return dma_; }
+    /// There is no log yet of what it writes.
+    void dirty(std::uint64_t iova, std::uint64_t size) noexcept { dma_.log().mark(iova, size); }
     /// As if the device had: the other server signals the eventfd that was set.
     result<void> trigger(irq_index index, std::uint32_t vector) {
         return ioctl(set_irqs{index, set_irqs::action::trigger, set_irqs::data::none, vector, 1, {}, {}});
