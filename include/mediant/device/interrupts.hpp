@@ -213,7 +213,7 @@ private:
         return {};
     }
 
-    std::array<lines, fixed_irqs> kinds_;
+    std::array<lines, most_irqs> kinds_;
 };
 
 } // namespace mediant::device
