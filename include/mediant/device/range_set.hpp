@@ -23,6 +23,7 @@ public:
         all_.insert(all_.erase(first, last), what);
     }
     void remove(range what) {
+        if (what.empty()) return;
         std::vector<range> left;
         for (const range& r : all_) {
             if (r.end() <= what.offset || r.offset >= what.end()) {
