@@ -141,14 +141,17 @@ public:
     /// What may be mapped now: the same, but for dynamic ranges that pass. Takes no lock: what changes while the device
     /// is open is read atomically.
     [[nodiscard]] constexpr traps run_now(region_index region, std::uint64_t offset, std::uint64_t count) const noexcept {
-        std::uint64_t reach = ~std::uint64_t{0};
-        if constexpr (shapes_bars) reach = config_.reach(region);
-        const traps mine = own_run(region, offset, count, reach,
-                                   [this]<const auto& Map>() { return dynamics_.kept(map_place<Map>); });
+        const traps mine =
+            run_here(region, offset, count, [this]<const auto& Map>() { return dynamics_.kept(map_place<Map>); });
         if constexpr (requires { below_.run_now(region, offset, count); }) {
             if (!mine.trapped) return below_.run_now(region, offset, mine.size);
         }
         return mine;
+    }
+    /// Of this layer alone, as it was at open: with every dynamic range trapped.
+    [[nodiscard]] constexpr traps run_at_open(region_index region, std::uint64_t offset,
+                                              std::uint64_t count) const noexcept {
+        return run_here(region, offset, count, []<const auto& Map>() { return std::uint8_t{0xff}; });
     }
 
     /// `each(doorbell_write)` for the doorbells of a region: of this layer's maps, and those below that it leaves alone.
@@ -326,6 +329,14 @@ private:
             mine = traps_whole ? traps{count, true} : run_of<Map>(offset, count, trapped_dynamics.template operator()<Map>());
         });
         return mine;
+    }
+
+    template <class Dynamics>
+    [[nodiscard]] constexpr traps run_here(region_index region, std::uint64_t offset, std::uint64_t count,
+                                           const Dynamics& trapped_dynamics) const noexcept {
+        std::uint64_t reach = ~std::uint64_t{0};
+        if constexpr (shapes_bars) reach = config_.reach(region);
+        return own_run(region, offset, count, reach, trapped_dynamics);
     }
 
     /// An access to what the user sees of a region: the policy's ops, then its maps.
