@@ -5,6 +5,8 @@
 
 #include "edu/edu.hpp"
 #include "gpio_idio_16/gpio_idio_16.hpp"
+#include "igd_display/igd_device.hpp"
+#include "igd_display/igd_display.hpp"
 #include "nvme/nvme.hpp"
 #include "nvme/nvme_bounded.hpp"
 #include "nvme/nvme_device.hpp"
@@ -17,9 +19,9 @@
 #include <mediant/tool/tool.hpp>
 
 using devices = mediant::registry<acme::edu, acme::nvme, acme::nvme_bounded, acme::vf_half_bar,
-                                  acme::virtio_net_transitional, acme::gpio_idio_16>;
+                                  acme::virtio_net_transitional, acme::gpio_idio_16, acme::igd_display>;
 
 int main(int argc, char** argv) {
-    return mediant::tool<devices, mediant::device::edu, acme::nvme_device, acme::vf_device, acme::virtio_net_device>(
-        argc, argv);
+    return mediant::tool<devices, mediant::device::edu, acme::nvme_device, acme::vf_device, acme::virtio_net_device,
+                         acme::igd_device>(argc, argv);
 }

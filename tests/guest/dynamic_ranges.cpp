@@ -6,7 +6,9 @@
 /// by system calls, and a process that has inherited a mapping, while ranges are switched. Each of them counts in a cell
 /// of its own, whose value it knows: a write that is lost shows, and one that comes late.
 ///
-///   dynamic_ranges DRIVER [SECONDS]
+///   dynamic_ranges DRIVER [SECONDS [dma-buf]]
+///
+/// With dma-buf the kernel must have them (6.19).
 
 #include "expect.hpp"
 
@@ -186,6 +188,19 @@ void one_by_one(const device& memory) {
     expect("and taken back", try_load(mapped, 0x100, value), false);
 }
 
+void as_dma_buf(const device& memory) {
+    section("dma-bufs");
+    const auto error = [&](const std::vector<area>& parts) {
+        return static_cast<unsigned>(error_of([&] { static_cast<void>(export_areas(memory, bar2, parts)); }));
+    };
+    turn(memory, pass);
+    expect("of what always passes", error({{2 * aperture, 0x1000}}), 0u);
+    expect("of what passes now", error({{aperture, 0x1000}}), unsigned{EINVAL});
+    expect("of both", error({{2 * aperture, 0x1000}, {aperture, 0x1000}}), unsigned{EINVAL});
+    expect("across the edge", error({{2 * aperture - 0x1000, 0x2000}}), unsigned{EINVAL});
+    turn(memory, trap);
+}
+
 // --- under load ---------------------------------------------------------------------------------------
 
 /// What all processes count.
@@ -299,7 +314,7 @@ void under_load(const device& memory, const std::string& driver, const std::stri
     expect("switches", switches > 100, true);
 }
 
-void run(const std::string& driver, unsigned seconds) {
+void run(const std::string& driver, unsigned seconds, bool dma_buf) {
     struct sigaction action{};
     action.sa_handler = on_bus_error;
     if (::sigaction(SIGBUS, &action, nullptr) != 0) fail(errno, "sigaction");
@@ -310,6 +325,7 @@ void run(const std::string& driver, unsigned seconds) {
     const device memory{space, *address};
     memory.enable();
     one_by_one(memory);
+    if (dma_buf) as_dma_buf(memory);
     under_load(memory, driver, *address, seconds);
 }
 
@@ -318,6 +334,7 @@ void run(const std::string& driver, unsigned seconds) {
 int main(int argc, char** argv) {
     return run_test("dynamic ranges", [&] {
         if (argc < 2) fail(EINVAL, "a driver is needed");
-        run(argv[1], argc > 2 ? static_cast<unsigned>(std::atoi(argv[2])) : 8);
+        run(argv[1], argc > 2 ? static_cast<unsigned>(std::atoi(argv[2])) : 8,
+            argc > 3 && std::string{argv[3]} == "dma-buf");
     });
 }

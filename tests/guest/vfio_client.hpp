@@ -14,6 +14,7 @@
 #include "iommufd.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <concepts>
 #include <cstddef>
@@ -558,6 +559,18 @@ private:
     unique_fd fd_;
     std::vector<std::uint64_t> offsets_;
 };
+
+/// VFIO_DEVICE_FEATURE_DMA_BUF (6.19): a file for parts of a BAR; throws where the kernel refuses.
+inline unique_fd export_areas(const device& from, std::uint32_t region, const std::vector<area>& areas) {
+    constexpr std::uint32_t feature = 11;
+    const std::array<std::uint32_t, 6> head{static_cast<std::uint32_t>(sizeof head + areas.size() * sizeof(area)),
+                                            feature | VFIO_DEVICE_FEATURE_GET, region, O_RDWR | O_CLOEXEC, 0,
+                                            static_cast<std::uint32_t>(areas.size())};
+    std::vector<std::byte> buffer(head[0]);
+    std::memcpy(buffer.data(), head.data(), sizeof head);
+    std::memcpy(buffer.data() + sizeof head, areas.data(), areas.size() * sizeof(area));
+    return unique_fd{control(from.get(), VFIO_DEVICE_FEATURE, "VFIO_DEVICE_FEATURE_DMA_BUF", buffer.data())};
+}
 
 } // namespace mediant::guest
 
