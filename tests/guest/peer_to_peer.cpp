@@ -29,18 +29,6 @@ void expect_error(const std::string& what, int got, int wanted) {
     expect(what, static_cast<unsigned>(got), static_cast<unsigned>(wanted));
 }
 
-/// VFIO_DEVICE_FEATURE_DMA_BUF (6.19): a file for parts of a BAR; throws where the kernel refuses.
-unique_fd export_areas(const device& from, std::uint32_t region, const std::vector<area>& areas) {
-    constexpr std::uint32_t feature = 11;
-    const std::array<std::uint32_t, 6> head{static_cast<std::uint32_t>(sizeof head + areas.size() * sizeof(area)),
-                                            feature | VFIO_DEVICE_FEATURE_GET, region, O_RDWR | O_CLOEXEC, 0,
-                                            static_cast<std::uint32_t>(areas.size())};
-    std::vector<std::byte> buffer(head[0]);
-    std::memcpy(buffer.data(), head.data(), sizeof head);
-    std::memcpy(buffer.data() + sizeof head, areas.data(), areas.size() * sizeof(area));
-    return unique_fd{control(from.get(), VFIO_DEVICE_FEATURE, "VFIO_DEVICE_FEATURE_DMA_BUF", buffer.data())};
-}
-
 int export_error(const device& from, const std::vector<area>& areas, std::uint32_t region = bar0) {
     return error_of([&] { export_areas(from, region, areas); });
 }

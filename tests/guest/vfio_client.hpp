@@ -14,6 +14,7 @@
 #include "iommufd.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <concepts>
 #include <cstddef>
@@ -186,9 +187,11 @@ private:
 class mapping {
 public:
     /// Maps `size` bytes of `fd` at `offset`; anonymous and zeroed when `fd` is negative, and private unless told.
+    /// With `at`, there, in place of what is.
     explicit mapping(std::size_t size, int fd = -1, off_t offset = 0, int protection = PROT_READ | PROT_WRITE,
-                     int sharing = MAP_PRIVATE)
-        : data_{::mmap(nullptr, size, protection, fd < 0 ? sharing | MAP_ANONYMOUS : MAP_SHARED, fd, offset)},
+                     int sharing = MAP_PRIVATE, void* at = nullptr)
+        : data_{::mmap(at, size, protection,
+                       (fd < 0 ? sharing | MAP_ANONYMOUS : MAP_SHARED) | (at != nullptr ? MAP_FIXED : 0), fd, offset)},
           size_{size} {
         if (data_ == MAP_FAILED) fail(errno, "mmap");
     }
@@ -354,11 +357,15 @@ public:
         region_info answer{index, head.flags, head.size, head.offset, {}, false, {}};
         if ((head.flags & VFIO_REGION_INFO_FLAG_CAPS) == 0 || head.argsz <= sizeof head) return answer;
 
-        std::vector<std::byte> buffer(head.argsz);
-        head.cap_offset = 0;
-        std::memcpy(buffer.data(), &head, sizeof head);
-        control(fd_.get(), VFIO_DEVICE_GET_REGION_INFO, "VFIO_DEVICE_GET_REGION_INFO", buffer.data());
-        head = take<vfio_region_info>(buffer, 0);
+        std::vector<std::byte> buffer;
+        while (head.argsz > buffer.size()) { // areas may have become more meanwhile
+            buffer.resize(head.argsz);
+            head.cap_offset = 0;
+            std::memcpy(buffer.data(), &head, sizeof head);
+            control(fd_.get(), VFIO_DEVICE_GET_REGION_INFO, "VFIO_DEVICE_GET_REGION_INFO", buffer.data());
+            head = take<vfio_region_info>(buffer, 0);
+        }
+        answer.flags = head.flags;
         for (std::size_t at = head.cap_offset; at != 0;) {
             const auto capability = take<vfio_info_cap_header>(buffer, at);
             if (capability.id == VFIO_REGION_INFO_CAP_SPARSE_MMAP) {
@@ -419,8 +426,8 @@ public:
 
     /// Maps a part of a region.
     [[nodiscard]] mapping map(std::uint32_t region, std::uint64_t offset, std::size_t size,
-                              int protection = PROT_READ | PROT_WRITE) const {
-        return mapping{size, fd_.get(), place(region, offset), protection};
+                              int protection = PROT_READ | PROT_WRITE, void* at = nullptr) const {
+        return mapping{size, fd_.get(), place(region, offset), protection, MAP_SHARED, at};
     }
 
     /// Turns bits of the COMMAND register on: memory and bus mastering unless told.
@@ -552,6 +559,18 @@ private:
     unique_fd fd_;
     std::vector<std::uint64_t> offsets_;
 };
+
+/// VFIO_DEVICE_FEATURE_DMA_BUF (6.19): a file for parts of a BAR; throws where the kernel refuses.
+inline unique_fd export_areas(const device& from, std::uint32_t region, const std::vector<area>& areas) {
+    constexpr std::uint32_t feature = 11;
+    const std::array<std::uint32_t, 6> head{static_cast<std::uint32_t>(sizeof head + areas.size() * sizeof(area)),
+                                            feature | VFIO_DEVICE_FEATURE_GET, region, O_RDWR | O_CLOEXEC, 0,
+                                            static_cast<std::uint32_t>(areas.size())};
+    std::vector<std::byte> buffer(head[0]);
+    std::memcpy(buffer.data(), head.data(), sizeof head);
+    std::memcpy(buffer.data() + sizeof head, areas.data(), areas.size() * sizeof(area));
+    return unique_fd{control(from.get(), VFIO_DEVICE_FEATURE, "VFIO_DEVICE_FEATURE_DMA_BUF", buffer.data())};
+}
 
 } // namespace mediant::guest
 

@@ -94,6 +94,19 @@ struct shaped {
     int asked = 0;
 };
 
+/// A part of its BAR is switched by a register.
+struct switched {
+    static constexpr auto info = provider{"switched", {pci_id{0x1234, 0x11ea}}};
+    static constexpr auto bar0 = region_map{bar{0}, 16_KiB,
+        reg{"SWITCH", 0x00, wo, {.hook = on::write}},
+        dynamic{"APERTURE", 0x2000, 8_KiB},
+        reg{"INSIDE", 0x2000, ro, {.backing = from::constant, .value = 0x77}}};
+    static constexpr auto regions = mediant::regions<bar0>{};
+    result<void> write(at<bar0, "SWITCH">, std::uint32_t passes, auto& next) noexcept {
+        return passes != 0 ? next.untrap(at<bar0, "APERTURE">{}) : next.trap(at<bar0, "APERTURE">{});
+    }
+};
+
 /// A device as the C half offers it.
 struct hardware {
     std::vector<std::uint8_t> bar0 = std::vector<std::uint8_t>(16384);
@@ -105,7 +118,8 @@ struct hardware {
     unsigned long long fault_from = 0;
     int resets = 0;
     mediant_below below{sizeof(mediant_below), MEDIANT_ABI_VERSION, 4, 0, this, load, store, region_size, write_log,
-                        device_info, region_info, irq_info, reset_device};
+                        device_info, region_info, irq_info, reset_device, revoke, regions_changed};
+    int refuses = 0; ///< what revoke answers
 
     static hardware& of(void* device) { return *static_cast<hardware*>(device); }
     static int load(void* device, unsigned region, unsigned long long offset, unsigned width,
@@ -151,6 +165,12 @@ struct hardware {
         return 0;
     }
     static int reset_device(void* device) { return of(device).fault != 0 ? of(device).fault : (++of(device).resets, 0); }
+    static int revoke(void* device, unsigned region, unsigned long long offset, unsigned long long size) {
+        of(device).log.push_back("revoke " + std::to_string(region) + ' ' + std::to_string(offset) + ' ' +
+                                 std::to_string(size));
+        return of(device).refuses;
+    }
+    static void regions_changed(void* device) { of(device).log.push_back("changed"); }
     static void write_log(void* device, const char* text, unsigned count, unsigned long long a, unsigned long long b,
                           unsigned long long c) {
         std::string line = text;
@@ -193,12 +213,13 @@ constinit const mediant_provider* const mediant_providers[] = {
     &mediant::kernel::provider_table<nic>,
     &mediant::kernel::provider_table<plain>,
     &mediant::kernel::provider_table<shaped>,
+    &mediant::kernel::provider_table<switched>,
 };
-constinit const unsigned int mediant_provider_count = 3;
+constinit const unsigned int mediant_provider_count = 4;
 }
 
 TEST_CASE("a provider's table says who made it and what it needs") {
-    REQUIRE(mediant_provider_count == 3);
+    REQUIRE(mediant_provider_count == 4);
     for (unsigned i = 0; i < mediant_provider_count; ++i) {
         const mediant_provider& table = *mediant_providers[i];
         CHECK(table.size == sizeof(mediant_provider));
@@ -354,6 +375,44 @@ TEST_CASE("run and next_area follow from the map") {
     CHECK(size == 8192);
     provider.next_area(state, 0, 16384, 65536, 0, &offset, &size);
     CHECK(size == 0);
+}
+
+TEST_CASE("what is switched is asked of at each access, and mapped at times") {
+    hardware device;
+    opened one{*mediant_providers[3], device};
+    const mediant_provider& provider = one.provider;
+    REQUIRE(provider.open(one.state()) == 0);
+    CHECK((provider.mediates & MEDIANT_DYNAMIC) != 0);
+    CHECK((mediant_providers[0]->mediates & MEDIANT_DYNAMIC) == 0);
+    unsigned trapped = 7;
+    const auto mappable = [&] {
+        unsigned long long offset = 0, size = 0;
+        provider.next_area(one.state(), 0, 16384, 4096, 0, &offset, &size);
+        return size;
+    };
+    const auto stays = [&] {
+        CHECK(provider.run(one.state(), 0, 0x2000, 0x2000, &trapped) == 0x2000);
+        CHECK(trapped == 1);
+    };
+    stays();
+    CHECK(mappable() == 0x1000);
+    CHECK(one.dword(0x2000) == 0x77);
+    CHECK(one.write(0, 1) == 4);
+    CHECK(device.log == std::vector<std::string>{"changed"});
+    stays(); // accesses come to the policy, which passes them
+    CHECK(mappable() == 0x3000);
+    device.bar0[0x2000] = 0x55;
+    CHECK(one.dword(0x2000) == 0x55);
+    device.refuses = -EBUSY;
+    CHECK(one.write(0, 0) == -EBUSY);
+    CHECK(mappable() == 0x3000);
+    CHECK(one.dword(0x2000) == 0x55);
+    device.refuses = 0;
+    device.log.clear();
+    CHECK(one.write(0, 0) == 4);
+    CHECK(device.log == std::vector<std::string>{"revoke 0 8192 8192", "changed"});
+    CHECK(mappable() == 0x1000);
+    CHECK(one.dword(0x2000) == 0x77);
 }
 
 TEST_CASE("the rules are there to be compared") {

@@ -45,9 +45,11 @@ struct get_region_info {
     region_index region;
 };
 
-/// Interrupt kinds of a vfio-pci device (VFIO_PCI_*_IRQ_INDEX).
-enum class irq_index : std::uint32_t { intx, msi, msix, err, req };
+/// Interrupt kinds of a vfio-pci device (VFIO_PCI_*_IRQ_INDEX), and one more of a device whose policies switch dynamic
+/// ranges: what can be mapped is another than it was, and region info is to be read again.
+enum class irq_index : std::uint32_t { intx, msi, msix, err, req, regions_changed };
 inline constexpr std::uint32_t fixed_irqs = 5;
+inline constexpr std::uint32_t most_irqs = fixed_irqs + 1;
 
 /// VFIO_IRQ_INFO_*.
 enum class irq_flags : std::uint32_t { none = 0, eventfd = 1, maskable = 2, automasked = 4, noresize = 8 };

@@ -213,7 +213,12 @@ private:
         return {};
     }
 
-    std::array<lines, fixed_irqs> kinds_;
+    std::array<lines, most_irqs> kinds_;
+};
+
+/// irq_index::regions_changed alone, for a lower whose other interrupts are another's.
+struct changed_irq : interrupts {
+    changed_irq() { provide(irq_index::regions_changed, 1, irq_flags::eventfd | irq_flags::maskable | irq_flags::automasked); }
 };
 
 } // namespace mediant::device

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <mediant/device/range_set.hpp>
 #include <mediant/device/simulated.hpp>
 #include <mediant/device/unique_fd.hpp>
 
@@ -17,7 +18,6 @@
 #include <span>
 #include <system_error>
 #include <utility>
-#include <vector>
 
 namespace mediant::device {
 
@@ -25,7 +25,8 @@ namespace mediant::device {
 /// exists. The memory is sparse, so that a large BAR costs what is touched. A reset zeroes it.
 ///
 /// Each open shows clients files of its own, which hold none of what is withheld: a client that maps more than it was
-/// told, or keeps its mapping after its end, reaches nothing of the device.
+/// told, or keeps its mapping after its end, reaches nothing of the device. Pages that trap while they are shown leave the
+/// file once the client has said that it maps them no more; pages that pass come into it when the client asks.
 class memory_device : public simulated<memory_device> {
 public:
     /// `bar_sizes` as in pci_function. Throws std::invalid_argument for sizes that no BAR has, std::system_error
@@ -83,6 +84,27 @@ public:
         if (i < bars_.size()) bars_[i].withhold(pages);
     }
 
+    /// Pages are to trap from now on (revoke() asks). Done at once where they are in no file that a client may map; else
+    /// error::again and the client is to be asked, or error::busy where it would not understand.
+    result<void> take_back(region_index region, range pages, bool client_listens) {
+        const auto i = static_cast<std::size_t>(region);
+        return i < bars_.size() ? bars_[i].take_back(pages, client_listens) : result<void>{error::invalid};
+    }
+    /// A client is told what it may map of a region, and nothing of what it is to give back is among that.
+    void told(region_index region) {
+        const auto i = static_cast<std::size_t>(region);
+        if (i < bars_.size()) bars_[i].told();
+    }
+    /// It maps no more than it was told: what it was to give back is in no file any more.
+    void given_back() {
+        for (memory_bar& bar : bars_) bar.given_back();
+    }
+    /// Pages do not trap any more, and may be in the file. False where there is no memory for that.
+    [[nodiscard]] bool show(region_index region, range pages) {
+        const auto i = static_cast<std::size_t>(region);
+        return i >= bars_.size() || bars_[i].show(pages);
+    }
+
     [[nodiscard]] std::span<std::byte> memory(region_index region) const noexcept {
         const auto i = static_cast<std::size_t>(region);
         return i < bars_.size() ? bars_[i].all() : std::span<std::byte>{};
@@ -114,7 +136,40 @@ private:
             size_ = size;
         }
 
-        void withhold(range pages) { withheld_.push_back(pages); }
+        void withhold(range pages) { withheld_.add(pages); }
+
+        result<void> take_back(range pages, bool client_listens) {
+            if (!shared_ || withheld_.holds(pages)) {
+                withheld_.add(pages);
+                return {};
+            }
+            if (!client_listens) return error::busy;
+            if (!asked_.holds(pages)) {
+                asked_.add(pages);
+                told_.remove(pages);
+            }
+            return error::again;
+        }
+        void told() {
+            for (const range& each : asked_.ranges()) told_.add(each);
+        }
+        void given_back() {
+            const range_set back = std::exchange(told_, {});
+            for (const range& each : back.ranges()) {
+                asked_.remove(each);
+                if (move(shared_, own_, each)) withheld_.add(each);
+            }
+        }
+
+        [[nodiscard]] bool show(range pages) {
+            asked_.remove(pages); // they pass after all
+            told_.remove(pages);
+            const bool moved = !shared_ || withheld_.each_in(pages, [&](const range& each) {
+                return copy_range(own_, shared_, each) && map_range(shared_, each) && (punch(own_, each), true);
+            });
+            if (moved) withheld_.remove(pages);
+            return moved;
+        }
 
         /// Moves what is not withheld to a file that may be given away.
         [[nodiscard]] int share() {
@@ -128,7 +183,7 @@ private:
         /// Takes it back, as it is now.
         void unshare() noexcept {
             if (shared_) {
-                each_shown([&](range shown) {
+                each_shown([&](const range& shown) {
                     punch(own_, shown);
                     return true;
                 });
@@ -136,6 +191,8 @@ private:
                 shared_.reset();
             }
             withheld_.clear();
+            asked_.clear();
+            told_.clear();
         }
 
         void clear() noexcept {
@@ -165,43 +222,50 @@ private:
         /// `each(range)` for all that is not withheld, in order, while it returns true.
         template <class F>
         bool each_shown(F each) const {
-            std::uint64_t at = 0;
-            for (const range& hidden : withheld_) {
-                if (hidden.offset > at && !each(range{at, hidden.offset - at})) return false;
-                at = hidden.end();
-            }
-            return at >= size_ || each(range{at, size_ - at});
+            return withheld_.each_outside({0, size_}, each);
+        }
+
+        /// What of `pages` is shown, to the other file: read from the mapping, which is then the other file's.
+        [[nodiscard]] bool move(const unique_fd& from, const unique_fd& to, range pages) const {
+            return withheld_.each_outside(pages, [&](const range& each) {
+                punch(to, each);
+                return copy_range(from, to, each) && map_range(to, each) && (punch(from, each), true);
+            });
         }
 
         /// Copies what is shown, but no holes, from the mapping, where it is that of `from`.
         [[nodiscard]] bool copy_all(const unique_fd& from, const unique_fd& to) const {
-            return each_shown([&](range shown) {
-                const auto end = static_cast<off_t>(shown.end());
-                for (off_t at = static_cast<off_t>(shown.offset); at < end;) {
-                    at = ::lseek(from.get(), at, SEEK_DATA);
-                    if (at < 0) return errno == ENXIO; // no more data
-                    const off_t stop = std::min(end, ::lseek(from.get(), at, SEEK_HOLE));
-                    while (at < stop) {
-                        const auto done = ::pwrite(to.get(), bytes_ + at, static_cast<std::size_t>(stop - at), at);
-                        if (done <= 0) return false;
-                        at += done;
-                    }
+            return each_shown([&](const range& shown) { return copy_range(from, to, shown); });
+        }
+        [[nodiscard]] bool copy_range(const unique_fd& from, const unique_fd& to, range shown) const {
+            const auto end = static_cast<off_t>(shown.end());
+            for (off_t at = static_cast<off_t>(shown.offset); at < end;) {
+                at = ::lseek(from.get(), at, SEEK_DATA);
+                if (at < 0) return errno == ENXIO; // no more data
+                const off_t stop = std::min(end, ::lseek(from.get(), at, SEEK_HOLE));
+                while (at < stop) {
+                    const auto done = ::pwrite(to.get(), bytes_ + at, static_cast<std::size_t>(stop - at), at);
+                    if (done <= 0) return false;
+                    at += done;
                 }
-                return true;
-            });
+            }
+            return true;
         }
 
         [[nodiscard]] bool map_shown(const unique_fd& file) const {
-            return each_shown([&](range shown) {
-                return ::mmap(bytes_ + shown.offset, shown.size, PROT_READ | PROT_WRITE,
-                              MAP_SHARED | MAP_FIXED | MAP_NORESERVE, file.get(),
-                              static_cast<off_t>(shown.offset)) != MAP_FAILED;
-            });
+            return each_shown([&](const range& shown) { return map_range(file, shown); });
+        }
+        [[nodiscard]] bool map_range(const unique_fd& file, range shown) const {
+            return ::mmap(bytes_ + shown.offset, shown.size, PROT_READ | PROT_WRITE,
+                          MAP_SHARED | MAP_FIXED | MAP_NORESERVE, file.get(),
+                          static_cast<off_t>(shown.offset)) != MAP_FAILED;
         }
 
         unique_fd own_;
         unique_fd shared_;
-        std::vector<range> withheld_; // in order, apart
+        range_set withheld_;
+        range_set asked_; // the client is to give it back
+        range_set told_;  // and knows, of what follows when it has
         std::byte* bytes_ = nullptr;
         std::size_t size_ = 0;
     };

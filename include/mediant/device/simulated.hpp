@@ -127,6 +127,20 @@ public:
         return index == irq_index::msix ? msix_.trigger(vector) : host_.irqs.trigger(index, vector);
     }
 
+    /// Takes pages of a BAR from who has mapped them: nobody has, unless clients are given a file of them, and then it is
+    /// the device's to say (take_back, as memory_device's).
+    result<void> revoke(region_index region, range pages) {
+        if constexpr (requires { self().take_back(region, pages, true); })
+            return self().take_back(region, pages, host_.irqs.bound(irq_index::regions_changed, 0));
+        else if constexpr (requires { self().memory_fd(region); })
+            return self().memory_fd(region) < 0 ? result<void>{} : error::busy;
+        else
+            return {};
+    }
+    /// What may be mapped is another than before: told by an interrupt that masks itself. Who unmasks it has read
+    /// region info again, and maps nothing that it does not name.
+    void regions_changed() { static_cast<void>(host_.irqs.trigger(irq_index::regions_changed, 0)); }
+
     template <std::same_as<std::uint64_t>... Numbers>
         requires(sizeof...(Numbers) <= 3)
     void log(const char* text, Numbers... numbers) const {
@@ -151,6 +165,7 @@ protected:
         host_.irqs.provide(irq_index::msix, what.msix.vectors,
                            what.msix.maskable ? message | irq_flags::maskable : message);
         host_.irqs.provide(irq_index::req, 1, message);
+        host_.irqs.provide(irq_index::regions_changed, 1, level);
     }
     ~simulated() = default;
 

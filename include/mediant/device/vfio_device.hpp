@@ -7,6 +7,7 @@
 #include <mediant/core/requests.hpp>
 #include <mediant/core/result.hpp>
 #include <mediant/device/dma_map.hpp>
+#include <mediant/device/interrupts.hpp>
 #include <mediant/device/iommu_maps.hpp>
 #include <mediant/device/log.hpp>
 #include <mediant/device/pci_address.hpp>
@@ -116,6 +117,7 @@ public:
     void release() noexcept {
         file_.reset();
         shapes_.clear();
+        changed_.clear();
         maps_.clear(log_);
     }
 
@@ -123,7 +125,8 @@ public:
         vfio_device_info info{};
         info.argsz = sizeof info;
         if (const auto asked = control(VFIO_DEVICE_GET_INFO, &info); !asked) return asked.error();
-        return get_device_info::answer{info.num_regions, info.num_irqs, (info.flags & VFIO_DEVICE_FLAGS_RESET) != 0};
+        // Of changes that a mediator below makes nothing is passed on.
+        return get_device_info::answer{info.num_regions, std::min(info.num_irqs, fixed_irqs), (info.flags & VFIO_DEVICE_FLAGS_RESET) != 0};
     }
 
     /// As it was at open.
@@ -134,6 +137,7 @@ public:
     }
 
     result<get_irq_info::answer> ioctl(const get_irq_info& what) const {
+        if (what.index == irq_index::regions_changed) return changed_.info(what.index);
         vfio_irq_info info{};
         info.argsz = sizeof info;
         info.index = static_cast<std::uint32_t>(what.index);
@@ -141,7 +145,8 @@ public:
         return get_irq_info::answer{irq_flags{info.flags}, info.count};
     }
 
-    result<void> ioctl(const set_irqs& what) const {
+    result<void> ioctl(const set_irqs& what) {
+        if (what.index == irq_index::regions_changed) return changed_.apply(what);
         constexpr std::array actions{VFIO_IRQ_SET_ACTION_MASK, VFIO_IRQ_SET_ACTION_UNMASK, VFIO_IRQ_SET_ACTION_TRIGGER};
         constexpr std::array kinds{VFIO_IRQ_SET_DATA_NONE, VFIO_IRQ_SET_DATA_BOOL, VFIO_IRQ_SET_DATA_EVENTFD};
         const auto data = what.how == set_irqs::data::eventfds ? std::as_bytes(what.eventfds) : std::as_bytes(what.bools);
@@ -183,11 +188,17 @@ public:
 
     // Services for policies.
 
+    /// A client that was given the file maps what it wants; without it there is nothing to take back.
+    result<void> revoke(region_index, range) const noexcept {
+        return options_.shares_file ? error::busy : error::none;
+    }
+    void regions_changed() { static_cast<void>(changed_.trigger(irq_index::regions_changed, 0)); }
+
     [[nodiscard]] dma_map& dma() noexcept { return maps_.dma(); }
     /// There is no log yet of what it writes.
     void dirty(std::uint64_t iova, std::uint64_t size) noexcept { maps_.dma().log().mark(iova, size); }
     /// As if the device had: the kernel signals the eventfd that was set.
-    result<void> trigger(irq_index index, std::uint32_t vector) const {
+    result<void> trigger(irq_index index, std::uint32_t vector) {
         return ioctl(set_irqs{index, set_irqs::action::trigger, set_irqs::data::none, vector, 1, {}, {}});
     }
     template <std::same_as<std::uint64_t>... Numbers>
@@ -311,6 +322,7 @@ private:
     iommu_maps<iommu> maps_;
     unique_fd file_;
     std::vector<shape> shapes_;
+    changed_irq changed_;
     logger log_;
 };
 

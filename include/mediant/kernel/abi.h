@@ -78,6 +78,15 @@ struct mediant_below {
 	int (*irq_info)(void *device, unsigned int index, unsigned int *flags,
 			unsigned int *count);
 	int (*reset_device)(void *device);
+
+	/*
+	 * For dynamic ranges: takes [offset, offset + size) of a BAR from whoever has mapped it, once
+	 * next_area no longer says that it can be. 0 or -errno: it is mapped still. And tells the
+	 * user that the areas are others than before.
+	 */
+	int (*revoke)(void *device, unsigned int region, unsigned long long offset,
+		      unsigned long long size);
+	void (*regions_changed)(void *device);
 };
 
 /* What a provider mediates beside accesses to BARs: bits of mediant_provider.mediates. */
@@ -86,6 +95,7 @@ struct mediant_below {
 #define MEDIANT_REGION_INFO 4u
 #define MEDIANT_IRQ_INFO 8u
 #define MEDIANT_RESET_DEVICE 16u
+#define MEDIANT_DYNAMIC 256u /* what can be mapped: next_area's answers change */
 
 /* How bytes of configuration space are treated, by direction. */
 #define MEDIANT_TAKEN 1u    /* does not pass: read and write are called */
@@ -128,7 +138,7 @@ struct mediant_provider {
 	/*
 	 * How the region goes on at `offset`: bytes until the treatment changes, at most `count`
 	 * and at least 1; *trapped says whether they are trapped. It depends on the map and on what
-	 * open found alone.
+	 * open found alone: a dynamic range is trapped, whatever read and write make of it now.
 	 */
 	unsigned long long (*run)(const void *state, unsigned int region,
 				  unsigned long long offset, unsigned long long count,
@@ -136,7 +146,8 @@ struct mediant_provider {
 
 	/*
 	 * The first mappable area of the region at or after `from`, in whole pages: *size is 0
-	 * where there are no more. As run. A region that traps nothing is one area.
+	 * where there are no more. A region that traps nothing is one area. With MEDIANT_DYNAMIC it
+	 * depends on what is switched, too, which is one atomic byte or two.
 	 */
 	void (*next_area)(const void *state, unsigned int region, unsigned long long region_size,
 			  unsigned long long page_size, unsigned long long from,

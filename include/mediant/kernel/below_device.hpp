@@ -71,6 +71,11 @@ public:
     }
     result<void> ioctl(const reset_device&) const noexcept { return from_errno(below_->reset_device(below_->device)); }
 
+    result<void> revoke(region_index region, range where) const noexcept {
+        return from_errno(below_->revoke(below_->device, number(region), where.offset, where.size));
+    }
+    void regions_changed() const noexcept { below_->regions_changed(below_->device); }
+
     template <std::same_as<std::uint64_t>... Numbers>
         requires(sizeof...(Numbers) <= 3)
     void log(const char* literal, Numbers... numbers) const noexcept {

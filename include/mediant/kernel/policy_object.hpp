@@ -60,7 +60,7 @@ struct provider_functions {
 
     static unsigned long long run(const void* at, unsigned int region, unsigned long long offset,
                                   unsigned long long count, unsigned int* trapped) noexcept {
-        const traps here = of(at).layers().run_now(region_index{region}, offset, count);
+        const traps here = of(at).layers().run_at_open(region_index{region}, offset, count);
         *trapped = here.trapped ? 1 : 0;
         return here.size;
     }
@@ -154,6 +154,7 @@ inline constexpr unsigned mediated = [] {
     if (mediates<P, get_region_info> || config::shapes_bars) out |= MEDIANT_REGION_INFO;
     if (mediates<P, get_irq_info> || config::hides_irqs) out |= MEDIANT_IRQ_INFO;
     if (mediates<P, reset_device>) out |= MEDIANT_RESET_DEVICE;
+    if (mediant::detail::have_dynamic_ranges<typename open_state<P>::layer_type>()) out |= MEDIANT_DYNAMIC;
     return out;
 }();
 

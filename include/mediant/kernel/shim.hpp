@@ -200,7 +200,7 @@ private:
                               .insertions = {{"@binding@", text("binding.md")},
                                              {"@dkms@", text("dkms.md")},
                                              {"@license@", text("license.md")},
-                                             {"@observe@", text("observe.md")}}},
+                                             {"@dynamic@", text("dynamic.md")}, {"@observe@", text("observe.md")}}},
                              providers_);
     }
 

@@ -47,7 +47,7 @@ class below_functions {
 public:
     [[nodiscard]] static mediant_below table_of(Lower& device) {
         return {sizeof(mediant_below), MEDIANT_ABI_VERSION, device.max_access(), 0, &device, load, store, region_size,
-                write_log, device_info, region_info, irq_info, reset};
+                write_log, device_info, region_info, irq_info, reset, revoke, regions_changed};
     }
 
 private:
@@ -99,6 +99,9 @@ private:
         return 0;
     }
     static int reset(void* device) { return number(ask(device, reset_device{}).error()); }
+    // What a plug-in switches passes by accesses alone: there is nothing to take back, and nothing new to map.
+    static int revoke(void*, unsigned, unsigned long long, unsigned long long) { return 0; }
+    static void regions_changed(void*) {}
 
     [[nodiscard]] static Lower& of(void* device) noexcept { return *static_cast<Lower*>(device); }
     [[nodiscard]] static int number(error what) noexcept { return -to_errno(what); }

@@ -3,6 +3,7 @@
 
 #include <mediant/pci/capability_list.hpp>
 #include <mediant/provider/config_layer.hpp>
+#include <mediant/provider/dynamic_layers.hpp>
 #include <mediant/provider/dynamic_state.hpp>
 #include <mediant/provider/fit.hpp>
 #include <mediant/provider/hosts.hpp>
@@ -137,16 +138,20 @@ public:
         }
         return mine;
     }
-    /// The same as it is now. Takes no lock: what changes while the device is open is one byte a map, read atomically.
+    /// What may be mapped now: the same, but for dynamic ranges that pass. Takes no lock: what changes while the device
+    /// is open is read atomically.
     [[nodiscard]] constexpr traps run_now(region_index region, std::uint64_t offset, std::uint64_t count) const noexcept {
-        std::uint64_t reach = ~std::uint64_t{0};
-        if constexpr (shapes_bars) reach = config_.reach(region);
-        const traps mine = own_run(region, offset, count, reach,
-                                   [this]<const auto& Map>() { return this->template dynamics<Map>(); });
+        const traps mine =
+            run_here(region, offset, count, [this]<const auto& Map>() { return dynamics_.kept(map_place<Map>); });
         if constexpr (requires { below_.run_now(region, offset, count); }) {
             if (!mine.trapped) return below_.run_now(region, offset, mine.size);
         }
         return mine;
+    }
+    /// Of this layer alone, as it was at open: with every dynamic range trapped.
+    [[nodiscard]] constexpr traps run_at_open(region_index region, std::uint64_t offset,
+                                              std::uint64_t count) const noexcept {
+        return run_here(region, offset, count, []<const auto& Map>() { return std::uint8_t{0xff}; });
     }
 
     /// `each(doorbell_write)` for the doorbells of a region: of this layer's maps, and those below that it leaves alone.
@@ -271,16 +276,6 @@ public:
         return detail::load_bytes<value_type>(shadow_of<Map>() + backing_of<Map, Index>(element).shadow_at);
     }
 
-    template <const auto& Map, std::size_t Index>
-    constexpr result<void> switch_dynamic(entry_tag<Map, Index>, bool trapped) {
-        static_assert(Map.entries[Index].what == entry::shape::dynamic,
-                      "mediant: only a dynamic range can be trapped and untrapped");
-        static_assert(detail::revokes<std::remove_cvref_t<decltype(device())>>,
-                      "mediant: this world cannot switch dynamic ranges");
-        return dynamics_.change(device(), Map.region, map_place<Map>, detail::dynamic_bit<Map, Index>,
-                                Map.entries[Index].where(), trapped);
-    }
-
     // What a migration takes of a layer's own state, and gives back.
 
     /// Policy and maps as in an earlier copy, but for what is trapped now.
@@ -299,14 +294,9 @@ public:
     [[nodiscard]] constexpr std::uint8_t dynamics() const noexcept {
         return dynamics_.at(map_place<Map>);
     }
+    [[nodiscard]] constexpr auto& dynamic_ranges() noexcept { return dynamics_; }
     template <const auto& Map>
-    [[nodiscard]] constexpr std::uint8_t& wanted_dynamics() noexcept {
-        return dynamics_.wanted(map_place<Map>);
-    }
-    template <const auto& Map>
-    constexpr result<void> switch_dynamics() {
-        return dynamics_.change_as_wanted(device(), Map.region, map_place<Map>, detail::dynamic_ranges<Map>);
-    }
+    static constexpr std::size_t map_place = detail::place_of<Map>(detail::maps_of<Policy>());
     [[nodiscard]] constexpr auto& config_now() noexcept
         requires(detail::has_config_map<Policy>)
     {
@@ -339,6 +329,14 @@ private:
             mine = traps_whole ? traps{count, true} : run_of<Map>(offset, count, trapped_dynamics.template operator()<Map>());
         });
         return mine;
+    }
+
+    template <class Dynamics>
+    [[nodiscard]] constexpr traps run_here(region_index region, std::uint64_t offset, std::uint64_t count,
+                                           const Dynamics& trapped_dynamics) const noexcept {
+        std::uint64_t reach = ~std::uint64_t{0};
+        if constexpr (shapes_bars) reach = config_.reach(region);
+        return own_run(region, offset, count, reach, trapped_dynamics);
     }
 
     /// An access to what the user sees of a region: the policy's ops, then its maps.
@@ -487,9 +485,6 @@ private:
             return false;
         });
     }
-
-    template <const auto& Map>
-    static constexpr std::size_t map_place = detail::place_of<Map>(detail::maps_of<Policy>());
 
     template <const auto& Map>
     constexpr auto engine_of() noexcept {

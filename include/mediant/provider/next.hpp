@@ -13,6 +13,14 @@
 /// What a policy sees of the world: the layer below it, its own registers' backing, and services.
 namespace mediant {
 
+namespace detail {
+// provider/dynamic_layers.hpp
+template <const auto& Map, std::size_t Index, class Layer>
+constexpr result<void> switch_dynamic(Layer& layer, bool trapped);
+template <const auto& Map, std::size_t Index, class Layer>
+[[nodiscard]] constexpr bool dynamic_traps(const Layer& layer) noexcept;
+} // namespace detail
+
 /// One interrupt vector of the device: `line{irq_index::msi, 0}`.
 struct line {
     irq_index index;
@@ -102,15 +110,22 @@ public:
     }
 
     /// Switches a dynamic range: its pages are passed to the device and may be mapped, or are trapped again. The
-    /// user is told, and reads the sparse areas anew. error::busy where a live mapping cannot be taken back; then
-    /// nothing has changed.
+    /// user is told, and reads the sparse areas anew. error::again: users have yet to give their mappings back, and were
+    /// asked to; the range traps as soon as they have, or stays as it is after an untrap(). error::busy where a live
+    /// mapping cannot be taken back; then nothing has changed.
     template <const auto& Map, std::size_t Index>
-    constexpr result<void> untrap(entry_tag<Map, Index> which) const {
-        return layer_->switch_dynamic(which, false);
+    constexpr result<void> untrap(entry_tag<Map, Index>) const {
+        return detail::switch_dynamic<Map, Index>(*layer_, false);
     }
     template <const auto& Map, std::size_t Index>
-    constexpr result<void> trap(entry_tag<Map, Index> which) const {
-        return layer_->switch_dynamic(which, true);
+    constexpr result<void> trap(entry_tag<Map, Index>) const {
+        return detail::switch_dynamic<Map, Index>(*layer_, true);
+    }
+
+    /// Whether accesses to a dynamic range trap now.
+    template <const auto& Map, std::size_t Index>
+    [[nodiscard]] constexpr bool trapped(entry_tag<Map, Index>) const noexcept {
+        return detail::dynamic_traps<Map, Index>(*layer_);
     }
 
     /// Passes a request on.

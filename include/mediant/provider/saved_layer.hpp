@@ -2,6 +2,7 @@
 #pragma once
 
 #include <mediant/migration/saved_state.hpp>
+#include <mediant/provider/dynamic_layers.hpp>
 #include <mediant/provider/traits.hpp>
 #include <mediant/registers/config_state.hpp>
 #include <mediant/registers/trap_table.hpp>
@@ -111,7 +112,7 @@ public:
                 const auto wrong = reader.next(from, dynamic_field, 1, bytes);
                 if (wrong != stream_fault::none || bytes.empty()) return wrong;
                 if (reader.commits())
-                    layer_->template wanted_dynamics<Map>() = static_cast<std::uint8_t>(bytes[0]);
+                    wanted_dynamics<Map>(*layer_) = static_cast<std::uint8_t>(bytes[0]);
             }
             return stream_fault::none;
         }
@@ -123,11 +124,11 @@ public:
         if constexpr (is_config<Map>)
             return {};
         else
-            return layer_->template switch_dynamics<Map>();
+            return switch_as_wanted<Map>(*layer_);
     }
     template <const auto& Map>
     constexpr void trap_ranges(const saved_registers<Map>&) const {
-        if constexpr (!is_config<Map>) layer_->template wanted_dynamics<Map>() = 0xff;
+        if constexpr (!is_config<Map>) wanted_dynamics<Map>(*layer_) = 0xff;
     }
 
 private:

@@ -49,6 +49,9 @@ struct progress_of<Layers, Lower, true> {
 template <lower Lower, class Layers>
 class front {
     using progress = typename detail::progress_of<Layers, Lower, detail::can_migrate<Layers, Lower>()>::type;
+    static constexpr bool can_revoke = detail::revokes<Lower>;
+    /// Whether what can be mapped may change while the device is open.
+    static constexpr bool switches = can_revoke && detail::have_dynamic_ranges<Layers>();
 
 public:
     constexpr front(Lower& device, Layers layers) noexcept : layers_{std::move(layers)}, device_{&device} {}
@@ -96,7 +99,14 @@ public:
 
     template <request R>
     constexpr result<typename R::answer> ioctl(const R& what) {
+        // The lower can tell of a change, but nothing changes here.
+        if constexpr (can_revoke && !switches && (std::is_same_v<R, get_irq_info> || std::is_same_v<R, set_irqs>))
+            if (what.index == irq_index::regions_changed) return error::invalid;
         auto out = layers_.ioctl(what);
+        if constexpr (switches && std::is_same_v<R, get_device_info>)
+            if (out) out->irqs = std::max(out->irqs, most_irqs);
+        if constexpr (switches && std::is_same_v<R, set_irqs>)
+            if (out && what.index == irq_index::regions_changed && what.what == set_irqs::action::unmask) given_back();
         if constexpr (std::is_same_v<R, reset_device>) {
             if (out) reset();
         } else if constexpr (std::is_same_v<R, get_region_info>) {
@@ -156,6 +166,19 @@ public:
         const std::span<std::byte> bytes = device_->block(region, offset, size);
         return bytes.size() == size ? bytes : std::span<std::byte>{};
     }
+    /// The client asks which parts of a region it may map: what passes now is put into the file. False where that
+    /// cannot be, and nothing may be mapped.
+    constexpr bool reread(region_index region)
+        requires(switches)
+    {
+        if constexpr (requires { device_->show(region, range{}); }) {
+            device_->told(region);
+            for (range area = next_area(region, 4096, 0); !area.empty(); area = next_area(region, 4096, area.end()))
+                if (!device_->show(region, area)) return false;
+        }
+        return true;
+    }
+
     /// A file descriptor of the bytes of memory(), which stays the lower's; -1 where there is none, or where it would
     /// give more away than the user sees of the region.
     [[nodiscard]] constexpr int memory_fd(region_index region) const {
@@ -238,6 +261,12 @@ private:
     }
 
     static constexpr bool mediates = !std::is_same_v<Layers, bottom<Lower>>;
+
+    /// The client says that it maps nothing of what it was told it may not: what waited for that traps now.
+    constexpr void given_back() {
+        if constexpr (requires { device_->given_back(); }) device_->given_back();
+        detail::settle_dynamic_ranges(layers_);
+    }
 
     /// One function a direction, given plain values, so that they stay in registers.
     [[gnu::noinline]] constexpr detail::outcome read_at(region_index region, std::uint64_t offset, std::byte* bytes,

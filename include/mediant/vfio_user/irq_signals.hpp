@@ -77,7 +77,7 @@ public:
 private:
     signal_set& signals_;
     /// Of each vector those of MASK and UNMASK.
-    std::array<std::vector<std::array<device::unique_fd, 2>>, fixed_irqs> kinds_;
+    std::array<std::vector<std::array<device::unique_fd, 2>>, most_irqs> kinds_;
 };
 
 } // namespace mediant::vfio_user

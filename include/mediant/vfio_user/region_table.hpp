@@ -15,7 +15,8 @@
 
 namespace mediant::vfio_user {
 
-/// The regions of an open device, as they were at open: which accesses are good, and what a client is told.
+/// The regions of an open device, as they were at open: which accesses are good, and what a client is told. Which parts
+/// it may map is asked each time.
 template <servable Device>
 class region_table {
 public:
@@ -44,8 +45,12 @@ public:
 
     /// One region, for a client that takes descriptors or not. Where its areas do not fit `room` bytes it cannot be
     /// mapped.
-    [[nodiscard]] description describe(Device& device, std::uint32_t index, bool takes_fds, std::size_t room) const {
-        const auto& shape = shapes_[index];
+    [[nodiscard]] description describe(Device& device, std::uint32_t index, bool takes_fds, std::size_t room) {
+        auto& shape = shapes_[index];
+        if constexpr (rereads<Device>) {
+            if (takes_fds && !device.reread(region_index{index})) takes_fds = false;
+            if (const auto now = device.ioctl(get_region_info{region_index{index}})) shape.flags = now->flags;
+        }
         description found{
             {sizeof(wire::region_info), static_cast<std::uint32_t>(shape.flags), index, 0, shape.size, 0}};
         if (!has(shape.flags, region_flags::mmap)) return found;

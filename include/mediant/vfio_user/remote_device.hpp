@@ -7,6 +7,7 @@
 #include <mediant/core/requests.hpp>
 #include <mediant/core/result.hpp>
 #include <mediant/device/dma_map.hpp>
+#include <mediant/device/interrupts.hpp>
 #include <mediant/device/log.hpp>
 #include <mediant/vfio_user/client.hpp>
 #include <mediant/vfio_user/wire.hpp>
@@ -98,11 +99,17 @@ public:
     void release() noexcept {
         client_.disconnect();
         regions_.clear();
+        changed_.clear();
         halves_.clear();
         dma_.clear();
     }
 
-    result<get_device_info::answer> ioctl(const get_device_info&) { return settled(client_.device_info()); }
+    /// Of ranges that a policy of that server switches nothing is passed on.
+    result<get_device_info::answer> ioctl(const get_device_info&) {
+        auto info = settled(client_.device_info());
+        if (info) info->irqs = std::min(info->irqs, fixed_irqs);
+        return info;
+    }
 
     /// As it was at open.
     result<get_region_info::answer> ioctl(const get_region_info& what) const {
@@ -111,8 +118,13 @@ public:
         return regions_[i].info;
     }
 
-    result<get_irq_info::answer> ioctl(const get_irq_info& what) { return settled(client_.irq_info(what.index)); }
-    result<void> ioctl(const set_irqs& what) { return settled(client_.set_irqs(what)); }
+    result<get_irq_info::answer> ioctl(const get_irq_info& what) {
+        return what.index == irq_index::regions_changed ? changed_.info(what.index)
+                                                        : settled(client_.irq_info(what.index));
+    }
+    result<void> ioctl(const set_irqs& what) {
+        return what.index == irq_index::regions_changed ? changed_.apply(what) : settled(client_.set_irqs(what));
+    }
     result<void> ioctl(const reset_device&) { return settled(client_.reset()); }
 
     /// Maps it there too, if it is shared or its owner can be asked.
@@ -187,6 +199,12 @@ public:
     }
 
     // Services for policies.
+
+    /// A client that was given that server's files maps what it wants; without them there is nothing to take back.
+    result<void> revoke(region_index, range) const noexcept {
+        return options_.shares_files ? error::busy : error::none;
+    }
+    void regions_changed() { static_cast<void>(changed_.trigger(irq_index::regions_changed, 0)); }
 
     [[nodiscard]] device::dma_map& dma() noexcept { return dma_; }
     /// There is no log yet of what it writes.
@@ -276,6 +294,7 @@ private:
     device::dma_map dma_;
     std::vector<half_done> halves_;
     std::uint64_t next_ = 0; // when to look for questions
+    device::changed_irq changed_;
     device::logger log_;
 };
 

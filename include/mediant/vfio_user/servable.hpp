@@ -45,9 +45,17 @@ template <class D> concept servable = requires(D& device, read_access read, writ
 
 /// Has memory behind its regions that a client may map: a file, in which the region begins at 0 or at
 /// memory_offset(region). -1: none. A client can map all of the file, whatever areas it was told: nothing that traps may
-/// lie in it (lowers: withhold()).
+/// lie in it (lowers: withhold(), and what `rereads` says).
 template <class D> concept has_memory_fd = requires(D& device, region_index region) {
     { device.memory_fd(region) } -> std::same_as<int>;
+};
+
+/// Has parts that can be mapped at one time and not at another. reread(region) comes before a client that takes
+/// descriptors is told of them: false where it may map nothing. The client learns of a change by the interrupt
+/// irq_index::regions_changed, which masks itself; it asks for region info again, unmaps what is not among it any more, and
+/// unmasks the interrupt, by which it says so.
+template <class D> concept rereads = requires(D& device, region_index region) {
+    { device.reread(region) } -> std::same_as<bool>;
 };
 
 /// Has memory that accesses of any width do nothing but copy (as has_blocks of lowers): all of a stretch, or nothing. It

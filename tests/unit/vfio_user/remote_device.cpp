@@ -81,6 +81,45 @@ TEST_CASE("what passes is mapped straight from the other server's memory") {
     ::munmap(const_cast<std::uint32_t*>(page), 4096);
 }
 
+namespace {
+/// A range that SWITCH passes, and traps again.
+struct apertures {
+    static constexpr auto bar0 = region_map{bar{0}, 64_KiB, reg{"SWITCH", 0x00, wo, {.hook = on::write}},
+                                            dynamic{"APERTURE", 0x8000, 4_KiB}};
+    static constexpr auto regions = mediant::regions<bar0>{};
+    result<void> write(at<bar0, "SWITCH">, std::uint32_t passes, auto& next) {
+        return passes != 0 ? next.untrap(at<bar0, "APERTURE">{}) : next.trap(at<bar0, "APERTURE">{});
+    }
+};
+} // namespace
+
+TEST_CASE("dynamic ranges above another server: what its file shows is not taken back") {
+    device::memory_device memory{device_id{0x1234, 0x0001, 0, 0, 0}, {64_KiB}};
+    stack<device::memory_device> bare{memory};
+    const served back{bare};
+    const bool shares = GENERATE(false, true);
+    remote_device remote{{.path = back.socket(), .shares_files = shares}};
+    stack<remote_device, apertures> mediated{remote};
+    over_vfio_user front{mediated};
+    vfio_user::client& client = front.client();
+    enable(client);
+    CHECK(must(client.device_info(), "device info").irqs == most_irqs);
+    const auto turn = [&](std::uint32_t passes) {
+        std::array<std::byte, 4> bytes{};
+        store_little(std::span{bytes}, passes);
+        return client.write({bar{0}, 0, bytes}).error;
+    };
+    const device::unique_fd changed{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+    const int fd = changed.get();
+    REQUIRE(client.set_irqs(
+        {irq_index::regions_changed, set_irqs::action::trigger, set_irqs::data::eventfds, 0, 1, {}, {&fd, 1}}));
+    CHECK(turn(1) == error::none);
+    std::uint64_t told = 0;
+    CHECK(::read(fd, &told, sizeof told) == sizeof told);
+    CHECK(must(client.region_info(bar{0}), "region info").areas.size() == (shares ? 1u : 0u));
+    CHECK(turn(0) == (shares ? error::busy : error::none));
+}
+
 TEST_CASE("DMA and interrupts go past the server between") {
     device::edu edu;
     stack<device::edu> bare{edu};

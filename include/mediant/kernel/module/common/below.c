@@ -264,6 +264,8 @@ void mediant_init_below(struct mediant_device *mdev)
 		.region_info = mediant_below_region_info,
 		.irq_info = mediant_below_irq_info,
 		.reset_device = mediant_below_reset,
+		.revoke = mediant_below_revoke,
+		.regions_changed = mediant_below_regions_changed,
 	};
 }
 

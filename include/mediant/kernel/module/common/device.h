@@ -11,13 +11,14 @@
  *	below.c		what a policy passes to: the device's BARs
  *	below_config.c	and its configuration space, as VFIO shows it
  *	regions.c	region info, mmap, dma-buf, ioeventfd
+ *	dynamic.c	mappings of what is trapped and passed while the device is open
  *	requests.c	the other requests: device info, interrupts, reset
  *	observe.c	events and debugfs
  *	reset.c		the policy lock, and resets that arrive while it is held
  *
- * Lock order: observe_lock, policy lock, mmap_lock, memory_lock. No path of mmap, fault or reset
- * waits for the first two. User memory is only touched outside the policy lock; it may be under
- * observe_lock, for which others therefore wait so that they can be killed.
+ * Lock order: observe_lock, policy lock, mmap_lock, map_lock, memory_lock. No path of mmap, fault
+ * or reset waits for the first two. User memory is only touched outside the policy lock; it may be
+ * under observe_lock, for which others therefore wait so that they can be killed.
  *
  * A policy object is kernel code and is trusted to do what mediant/kernel/abi.h says.
  */
@@ -30,6 +31,7 @@
 
 #include <linux/mutex.h>
 #include <linux/pci.h>
+#include <linux/rwsem.h>
 #include <linux/spinlock.h>
 #include <linux/vfio_pci_core.h>
 #include <linux/log2.h>
@@ -92,6 +94,14 @@ struct mediant_device {
 	void __iomem *io[PCI_STD_NUM_BARS]; /* what the policy has reached; under lock */
 	struct mediant_counters counters;
 	struct dentry *debugfs;
+
+	/* Of a provider with dynamic ranges. */
+	struct rw_semaphore map_lock; /* held by faults, from the question to the answer's end */
+	const struct vm_operations_struct *core_vm_ops; /* beneath those of dynamic pages */
+#ifdef HAVE_VFIO_PCI_VMA_LIST
+	struct list_head mappings; /* of dynamic pages, which the core has filled; under map_lock */
+#endif
+	struct eventfd_ctx *changed; /* tells the user that areas are others; under lock */
 
 	spinlock_t reset_lock; /* guards reset_pending and the release of lock */
 	bool reset_pending;
@@ -218,6 +228,25 @@ int mediant_get_region_info_caps(struct vfio_device *core_vdev, struct vfio_regi
 #ifdef HAVE_GET_DMABUF_PHYS
 extern const struct vfio_pci_device_ops mediant_pci_ops;
 #endif
+
+bool mediant_mappable(struct mediant_device *mdev, unsigned int bar, u64 offset, u64 size);
+
+/* dynamic.c */
+
+/* What is told when areas have changed: an interrupt behind those of every vfio-pci device. */
+#define MEDIANT_CHANGED_IRQ VFIO_PCI_NUM_IRQS
+
+void mediant_init_dynamic(struct mediant_device *mdev);
+void mediant_forget_changed(struct mediant_device *mdev);
+bool mediant_is_dynamic(struct mediant_device *mdev, unsigned int bar, u64 offset, u64 *size);
+bool mediant_any_dynamic(struct mediant_device *mdev, unsigned int bar, u64 offset, u64 size);
+int mediant_mmap_dynamic(struct mediant_device *mdev, struct vm_area_struct *vma,
+			 unsigned int bar, u64 offset);
+int mediant_below_revoke(void *device, unsigned int region, unsigned long long offset,
+			 unsigned long long size);
+void mediant_below_regions_changed(void *device);
+long mediant_changed_info(struct vfio_irq_info __user *arg);
+long mediant_set_changed(struct mediant_device *mdev, struct vfio_irq_set __user *arg);
 
 /* requests.c */
 void mediant_hide_irqs(struct mediant_device *mdev);

@@ -34,6 +34,7 @@ static int mediant_init_dev(struct vfio_device *core_vdev)
 	mutex_init(&mdev->lock);
 	spin_lock_init(&mdev->reset_lock);
 	mediant_init_below(mdev);
+	mediant_init_dynamic(mdev);
 	return vfio_pci_core_init_dev(core_vdev);
 }
 

@@ -219,7 +219,10 @@ bool mediant_mediates(struct mediant_device *mdev, unsigned int index)
 	return mdev->regions[array_index_nospec(index, MEDIANT_REGIONS)].mediated;
 }
 
-/* The first area at or after `from` of a mediated region; false where there is none left. */
+/*
+ * The first area at or after `from` of a mediated region; false where there is none left. One of
+ * dynamic pages ends where they do, so that it can be taken back by itself.
+ */
 bool mediant_next_area(struct mediant_device *mdev, unsigned int bar, u64 from,
 		       struct mediant_area *area)
 {
@@ -232,11 +235,13 @@ bool mediant_next_area(struct mediant_device *mdev, unsigned int bar, u64 from,
 	mdev->provider->next_area(mdev->state, bar, size, PAGE_SIZE, from, &offset, &bytes);
 	area->offset = offset;
 	area->size = bytes;
+	if (bytes && mediant_asks(mdev, MEDIANT_DYNAMIC))
+		mediant_is_dynamic(mdev, bar, area->offset, &area->size);
 	return bytes;
 }
 
 /* Whether [offset, offset + size) of a mediated region lies in areas that can be mapped. */
-static bool mediant_mappable(struct mediant_device *mdev, unsigned int bar, u64 offset, u64 size)
+bool mediant_mappable(struct mediant_device *mdev, unsigned int bar, u64 offset, u64 size)
 {
 	struct mediant_area area;
 	u64 end;
@@ -252,7 +257,7 @@ static bool mediant_mappable(struct mediant_device *mdev, unsigned int bar, u64 
 }
 
 /* Makes what the core says of a mediated BAR true of its parts. */
-static int mediant_limit_mmap(struct mediant_device *mdev, struct vfio_region_info *info,
+static int mediant_list_areas(struct mediant_device *mdev, struct vfio_region_info *info,
 			      struct vfio_info_cap *caps)
 {
 	struct vfio_region_info_cap_sparse_mmap *sparse;
@@ -261,9 +266,6 @@ static int mediant_limit_mmap(struct mediant_device *mdev, struct vfio_region_in
 	u32 count = 0;
 	u64 from;
 	int ret;
-
-	if (!(info->flags & VFIO_REGION_INFO_FLAG_MMAP))
-		return 0;
 
 	for (from = 0; mediant_next_area(mdev, info->index, from, &area);
 	     from = area.offset + area.size)
@@ -289,6 +291,24 @@ static int mediant_limit_mmap(struct mediant_device *mdev, struct vfio_region_in
 	}
 	ret = vfio_info_add_capability(caps, &sparse->header, size);
 	kfree(sparse);
+	return ret;
+}
+
+static int mediant_limit_mmap(struct mediant_device *mdev, struct vfio_region_info *info,
+			      struct vfio_info_cap *caps)
+{
+	bool switches = mediant_asks(mdev, MEDIANT_DYNAMIC);
+	int ret;
+
+	if (!(info->flags & VFIO_REGION_INFO_FLAG_MMAP))
+		return 0;
+
+	/* All of them as they are at one time. */
+	if (switches)
+		mediant_lock(mdev);
+	ret = mediant_list_areas(mdev, info, caps);
+	if (switches)
+		mediant_unlock(mdev);
 	return ret;
 }
 
@@ -417,9 +437,12 @@ int mediant_mmap(struct vfio_device *core_vdev, struct vm_area_struct *vma)
 	unsigned int index = vma->vm_pgoff >> (VFIO_PCI_OFFSET_SHIFT - PAGE_SHIFT);
 	u64 offset = ((u64)vma->vm_pgoff << PAGE_SHIFT) & VFIO_PCI_OFFSET_MASK;
 
-	if (mediant_mediates(mdev, index) &&
-	    !mediant_mappable(mdev, index, offset, vma->vm_end - vma->vm_start))
-		return -EINVAL;
+	if (mediant_mediates(mdev, index)) {
+		if (!mediant_mappable(mdev, index, offset, vma->vm_end - vma->vm_start))
+			return -EINVAL;
+		if (mediant_asks(mdev, MEDIANT_DYNAMIC))
+			return mediant_mmap_dynamic(mdev, vma, index, offset);
+	}
 	return vfio_pci_core_mmap(core_vdev, vma);
 }
 
@@ -437,10 +460,16 @@ static int mediant_get_dmabuf_phys(struct vfio_pci_core_device *core,
 	struct mediant_device *mdev = mediant_of_core(core);
 	size_t i;
 
-	for (i = 0; mediant_mediates(mdev, region_index) && i < nr_ranges; i++)
-		if (!mediant_mappable(mdev, region_index, dma_ranges[i].offset,
-				      dma_ranges[i].length))
+	for (i = 0; mediant_mediates(mdev, region_index) && i < nr_ranges; i++) {
+		u64 offset = dma_ranges[i].offset, size = dma_ranges[i].length;
+
+		if (!mediant_mappable(mdev, region_index, offset, size))
 			return -EINVAL;
+		/* Who has a dma-buf cannot be made to give a part of it back. */
+		if (mediant_asks(mdev, MEDIANT_DYNAMIC) &&
+		    mediant_any_dynamic(mdev, region_index, offset, size))
+			return -EINVAL;
+	}
 	return vfio_pci_core_get_dmabuf_phys(core, provider, region_index, vec, dma_ranges,
 					     nr_ranges);
 }

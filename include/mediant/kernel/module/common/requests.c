@@ -44,7 +44,7 @@ int mediant_below_device_info(void *device, unsigned int *regions, unsigned int 
 	struct mediant_device *mdev = device;
 
 	*regions = VFIO_PCI_NUM_REGIONS + mdev->core.num_regions;
-	*irqs = VFIO_PCI_NUM_IRQS;
+	*irqs = VFIO_PCI_NUM_IRQS + (mediant_asks(mdev, MEDIANT_DYNAMIC) ? 1 : 0);
 	*can_reset = mdev->core.reset_works;
 	return 0;
 }
@@ -116,6 +116,9 @@ static long mediant_ioctl_device_info(struct mediant_device *mdev,
 	ret = vfio_pci_core_ioctl(&mdev->core.vdev, VFIO_DEVICE_GET_INFO, (unsigned long)arg);
 	if (ret)
 		return ret;
+
+	if (!mediant_asks(mdev, MEDIANT_DEVICE_INFO))
+		return put_user((u32)MEDIANT_CHANGED_IRQ + 1, &arg->num_irqs);
 
 	mediant_lock(mdev);
 	ret = mdev->provider->device_info(mdev->state, &regions, &irqs, &can_reset);
@@ -191,10 +194,11 @@ static bool mediant_mediates_any_bar(struct mediant_device *mdev)
 long mediant_ioctl(struct vfio_device *core_vdev, unsigned int cmd, unsigned long arg)
 {
 	struct mediant_device *mdev = mediant_of_vdev(core_vdev);
+	long ret;
 
 	switch (cmd) {
 	case VFIO_DEVICE_GET_INFO:
-		if (mediant_asks(mdev, MEDIANT_DEVICE_INFO))
+		if (mediant_asks(mdev, MEDIANT_DEVICE_INFO | MEDIANT_DYNAMIC))
 			return mediant_ioctl_device_info(mdev, (void __user *)arg);
 		break;
 #ifndef HAVE_GET_REGION_INFO_CAPS
@@ -202,8 +206,20 @@ long mediant_ioctl(struct vfio_device *core_vdev, unsigned int cmd, unsigned lon
 		return mediant_ioctl_region_info(mdev, (void __user *)arg);
 #endif
 	case VFIO_DEVICE_GET_IRQ_INFO:
+		ret = 1;
+		if (mediant_asks(mdev, MEDIANT_DYNAMIC))
+			ret = mediant_changed_info((void __user *)arg);
+		if (ret <= 0)
+			return ret;
 		if (mediant_asks(mdev, MEDIANT_IRQ_INFO))
 			return mediant_ioctl_irq_info(mdev, (void __user *)arg);
+		break;
+	case VFIO_DEVICE_SET_IRQS:
+		ret = 1;
+		if (mediant_asks(mdev, MEDIANT_DYNAMIC))
+			ret = mediant_set_changed(mdev, (void __user *)arg);
+		if (ret <= 0)
+			return ret;
 		break;
 	case VFIO_DEVICE_RESET:
 		if (mediant_asks(mdev, MEDIANT_RESET_DEVICE))
