@@ -13,6 +13,7 @@
  *	regions.c	region info, mmap, dma-buf, ioeventfd
  *	dynamic.c	mappings of what is trapped and passed while the device is open
  *	requests.c	the other requests: device info, interrupts, reset
+ *	migration.c	the states of a device that migrates, and the stream of its state
  *	observe.c	events and debugfs
  *	reset.c		the policy lock, and resets that arrive while it is held
  *
@@ -77,6 +78,8 @@ struct mediant_region {
 /* Of these, those that have an outline where they are mediated: the BARs and the ROM. */
 #define MEDIANT_OUTLINED (VFIO_PCI_ROM_REGION_INDEX + 1)
 
+struct mediant_stream;
+
 struct mediant_device {
 	struct vfio_pci_core_device core; /* first: the driver data is a vfio_pci_core_device */
 	struct mediant_below below;
@@ -93,6 +96,7 @@ struct mediant_device {
 	void *state; /* NULL while there is no policy; under lock */
 	void __iomem *io[PCI_STD_NUM_BARS]; /* what the policy has reached; under lock */
 	struct mediant_counters counters;
+	const struct mediant_stream *stream; /* whose file is good now, or NULL; under lock */
 	struct dentry *debugfs;
 
 	/* Of a provider with dynamic ranges. */
@@ -257,6 +261,10 @@ int mediant_below_irq_info(void *device, unsigned int index, unsigned int *flags
 			   unsigned int *count);
 int mediant_below_reset(void *device);
 long mediant_ioctl(struct vfio_device *core_vdev, unsigned int cmd, unsigned long arg);
+
+/* migration.c */
+void mediant_offer_migration(struct mediant_device *mdev);
+void mediant_end_migration(struct mediant_device *mdev);
 
 /* observe.c */
 void mediant_init_observe(void);
