@@ -9,6 +9,7 @@
 #include <mediant/device/memory_device.hpp>
 #include <mediant/plugin/loaded.hpp>
 #include <mediant/provider/stack.hpp>
+#include <mediant/vfio_user/servable.hpp>
 
 #include <catch2/catch.hpp>
 
@@ -174,6 +175,63 @@ TEST_CASE("a reset of the device resets what is loaded") {
     REQUIRE(front.ioctl(reset_device{}));
     CHECK(get(front, 0x2c) == 0);
     front.release();
+}
+
+TEST_CASE("a provider that is loaded migrates, to one that is linked and back") {
+    using lower = device::memory_device;
+    using linked = stack<lower, plugged::fetched>;
+    static_assert(vfio_user::migratable<loaded<lower>> && linked::migrates);
+    const finder where{all + "/providers"};
+    const auto put = [](auto& to, std::uint64_t offset, std::uint32_t value) {
+        REQUIRE(to.write({bar{0}, offset, std::as_bytes(std::span{&value, 1})}) == answer{4});
+    };
+    const auto stream_of = [](auto& source) {
+        REQUIRE(source.migrate(migration_state::stop_copy));
+        std::vector<std::byte> stream(*source.migration_size() + 100);
+        const auto size = source.read_migration(stream);
+        REQUIRE(size);
+        stream.resize(*size);
+        return stream;
+    };
+    const auto take = [](auto& target, const std::vector<std::byte>& stream) {
+        REQUIRE(target.migrate(migration_state::resuming));
+        const auto taken = target.write_migration(stream);
+        return taken ? target.migrate(migration_state::running) : taken;
+    };
+    const device_id id{0x1234, 4, 0, 0, 0xff0000};
+    lower first_memory{id, {4096}}, second_memory{id, {4096}}, third_memory{id, {4096}};
+    loaded<lower> first{first_memory, where.options};
+    linked second{second_memory};
+    loaded<lower> third{third_memory, where.options};
+    CHECK(first.migration_flags() == 0); // nobody serves it yet
+    REQUIRE(first.open());
+    REQUIRE(second.open());
+    REQUIRE(third.open());
+    CHECK(first.migration_flags() == linked::migration_flags());
+    put(first, 0x00, 0x1234);
+    put(first, 0x10, 0xabcd'ef01);
+    const auto stream = stream_of(first);
+    CHECK(first.migration() == migration_state::stop_copy);
+    REQUIRE(take(second, stream));
+    CHECK(get(second, 0x00) == 0x1234);
+    CHECK(get(second, 0x10) == 0xabcd'ef01);
+    const auto again = stream_of(second);
+    CHECK(again == stream);
+    auto damaged = again;
+    damaged[damaged.size() / 2] ^= std::byte{1};
+    CHECK_FALSE(take(third, damaged));
+    CHECK(third.migration() != migration_state::running);
+    REQUIRE(third.ioctl(reset_device{}));
+    CHECK(third.migration() == migration_state::running);
+    REQUIRE(take(third, again));
+    CHECK(get(third, 0x00) == 0x1234);
+    CHECK(get(third, 0x10) == 0xabcd'ef01);
+    // A device that tells of its own state does so to none that is loaded.
+    device::edu edu;
+    loaded<device::edu> model{edu, where.options};
+    REQUIRE(model.open());
+    CHECK(model.migration_flags() == 0);
+    CHECK(model.migrate(migration_state::stop).error() == error::not_a_request);
 }
 
 TEST_CASE("the rule that says most goes first, and who declines is passed over") {

@@ -67,4 +67,30 @@ struct branded {
     }
 };
 
+/// Fetches the state of its device, one register, beside its own.
+struct fetched {
+    static constexpr auto info = provider{"fetched", {pci_id{0x1234, 0x0004}}};
+    static constexpr auto bar0 =
+        region_map{bar{0}, 4_KiB, reg{"MINE", 0x00, rw, {.backing = from::shadow}}, reg{"LEVEL", 0x10}};
+    static constexpr auto regions = mediant::regions<bar0>{};
+    static constexpr auto migration() { return saved_state{1, saved_registers<bar0>{}}; }
+
+    result<std::size_t> save(std::uint64_t offset, std::span<std::byte> to, auto& next) noexcept {
+        if (offset != 0 || to.size() < 4) return std::size_t{0};
+        const auto now = next.read(at<bar0, "LEVEL">{});
+        if (!now) return now.error();
+        for (unsigned i = 0; i < 4; ++i) to[i] = static_cast<std::byte>(*now >> 8 * i);
+        return std::size_t{4};
+    }
+    result<void> restore(std::uint64_t offset, std::span<const std::byte> from, auto& next) noexcept {
+        for (std::size_t i = 0; i < from.size(); ++i)
+            if (offset + i < 4) level |= std::to_integer<std::uint32_t>(from[i]) << 8 * (offset + i);
+        return next.write(at<bar0, "LEVEL">{}, level);
+    }
+    void reset() noexcept { level = 0; }
+
+    std::uint32_t level = 0;
+};
+static_assert(valid<fetched>);
+
 } // namespace plugged

@@ -14,7 +14,7 @@
 #ifndef MEDIANT_KERNEL_ABI_H
 #define MEDIANT_KERNEL_ABI_H
 
-#define MEDIANT_ABI_VERSION 2u
+#define MEDIANT_ABI_VERSION 3u
 
 #define MEDIANT_ANY 0xffffffffu
 

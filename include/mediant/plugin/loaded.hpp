@@ -8,6 +8,8 @@
 #include <mediant/device/identify.hpp>
 #include <mediant/kernel/abi.h>
 #include <mediant/kernel/below_device.hpp>
+#include <mediant/migration/saved_state.hpp>
+#include <mediant/migration/state.hpp>
 #include <mediant/plugin/library.hpp>
 #include <mediant/plugin/search_path.hpp>
 #include <mediant/provider/stack.hpp>
@@ -21,6 +23,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -223,6 +226,15 @@ public:
     /// The provider that serves the open device; empty where none does.
     [[nodiscard]] std::string provider() const { return session_ == nullptr ? "" : session_->functions().name; }
 
+    /// What migrates the device, while it is open: a provider that fetches the state of what is below it. A lower that
+    /// tells of its state by itself does so to none that comes by functions.
+    [[nodiscard]] const detail::session* migrates() const noexcept {
+        if constexpr (has_saved_state<Lower>)
+            return nullptr;
+        else
+            return session_ != nullptr && session_->functions().migration_flags != 0 ? session_.get() : nullptr;
+    }
+
 private:
     [[nodiscard]] static unsigned number(region_index region) noexcept { return static_cast<unsigned>(region); }
 
@@ -376,6 +388,49 @@ class loaded : public front<Lower, loaded_layers<Lower>> {
 public:
     loaded(Lower& device, loaded_options options)
         : front<Lower, loaded_layers<Lower>>{device, loaded_layers<Lower>{device, std::move(options)}} {}
+
+    // Migration (vfio_user's `migratable`), by the provider; no flags where it has none.
+
+    [[nodiscard]] std::uint64_t migration_flags() const noexcept {
+        const detail::session* const by = this->layers().migrates();
+        return by == nullptr ? 0 : by->functions().migration_flags;
+    }
+    [[nodiscard]] migration_state migration() const noexcept {
+        const detail::session* const by = this->layers().migrates();
+        return by == nullptr ? migration_state::running : migration_state{by->functions().migration_state(by->state())};
+    }
+    result<void> migrate(migration_state to) const {
+        const detail::session* const by = this->layers().migrates();
+        if (by == nullptr) return error::not_a_request;
+        return kernel::from_errno(by->functions().migrate(by->state(), static_cast<unsigned>(to)));
+    }
+    result<std::size_t> read_migration(std::span<std::byte> to) const {
+        const detail::session* const by = this->layers().migrates();
+        if (by == nullptr) return error::not_a_request;
+        // A count is an unsigned int there; who asks for more gets less, which is no end: it never is so much.
+        const auto count = static_cast<unsigned>(std::min<std::size_t>(to.size(), 1u << 30));
+        const long long done =
+            by->functions().read_migration(by->state(), reinterpret_cast<unsigned char*>(to.data()), count);
+        if (done < 0) return kernel::from_errno(static_cast<int>(done));
+        return static_cast<std::size_t>(done);
+    }
+    result<void> write_migration(std::span<const std::byte> from) const {
+        const detail::session* const by = this->layers().migrates();
+        if (by == nullptr) return error::not_a_request;
+        for (std::span<const std::byte> part; !from.empty(); from = from.subspan(part.size())) {
+            part = from.first(std::min<std::size_t>(from.size(), 1u << 30));
+            const int done = by->functions().write_migration(by->state(),
+                                                             reinterpret_cast<const unsigned char*>(part.data()),
+                                                             static_cast<unsigned>(part.size()));
+            if (done != 0) return kernel::from_errno(done);
+        }
+        return {};
+    }
+    [[nodiscard]] result<std::uint64_t> migration_size() const {
+        const detail::session* const by = this->layers().migrates();
+        if (by == nullptr) return error::not_a_request;
+        return std::uint64_t{by->functions().migration_size(by->state())};
+    }
 };
 
 } // namespace mediant::plugin

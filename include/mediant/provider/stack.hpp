@@ -251,6 +251,7 @@ public:
 
 protected:
     constexpr void renew(Layers layers) noexcept { layers_ = std::move(layers); }
+    [[nodiscard]] constexpr const Layers& layers() const noexcept { return layers_; }
 
 private:
     [[nodiscard]] constexpr bool stopped() const noexcept {
