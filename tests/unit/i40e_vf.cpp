@@ -11,9 +11,12 @@
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <random>
 #include <set>
 #include <span>
 #include <string>
@@ -447,4 +450,77 @@ TEST_CASE("i40e_vf: places beyond their rings are refused in a stream", "[i40e_v
     refused("rx_most", 0, 4, 16 * 1024);
     refused("rx_head", 0, 4, vf_driver::rx_entries);
     refused("tx_head", 4, 4, vf_driver::tx_entries);
+}
+
+TEST_CASE("i40e_vf: whatever a guest writes to registers, rings and messages, a reset makes all well again", "[i40e_vf]") {
+    std::mt19937_64 random{77};
+    const auto below = [&](std::uint64_t n) { return random() % n; };
+    constexpr std::array<std::uint32_t, 22> places{
+        at_offset::qtx_tail, at_offset::qtx_tail + 4, at_offset::qtx_tail + 60, at_offset::qrx_tail,
+        at_offset::qrx_tail + 4, at_offset::qrx_tail + 60, at_offset::dyn_ctl0, at_offset::dyn_ctln,
+        at_offset::icr0_ena, at_offset::atqlen, at_offset::atqbal, at_offset::atqbah, at_offset::atqh, at_offset::atqt,
+        at_offset::arqlen, at_offset::arqbal, at_offset::arqbah, at_offset::arqh, at_offset::arqt, at_offset::atqt,
+        at_offset::arqt, at_offset::rstat};
+    for (int round = 0; round < 30; ++round) {
+        mediated w;
+        if (below(2) == 0) w.driver.start();
+        if (below(2) == 0) w.start_log();
+        for (int step = 0; step < 3000; ++step) {
+            switch (below(8)) {
+            case 0: // what a queue's length, a place, an address, or nothing at all may be
+            case 1:
+            case 2: {
+                const std::uint64_t values[]{below(64), below(1024), below(2) == 0 ? 0u : 1u, random(),
+                                             acme::i40e::queue_enable | below(256), below(4) << 12};
+                w.put(places[below(places.size())], static_cast<std::uint32_t>(values[below(6)]));
+                break;
+            }
+            case 3: // a descriptor of sorts, mostly with a good address
+                for (std::uint64_t i = 0, at = below(w.words.size() - 4); i < 4; ++i)
+                    w.words[at + i] = below(3) == 0 ? random() : vf_driver::memory_at + below(vf_driver::memory_size);
+                break;
+            case 4: { // a message of sorts, where the driver's mailbox would be
+                acme::i40e::admin_descriptor what{
+                    .flags = static_cast<std::uint16_t>(below(2) == 0 ? random() : 0x1400u),
+                    .opcode = static_cast<std::uint16_t>(below(8) == 0 ? random() : 0x801u),
+                    .length = static_cast<std::uint16_t>(below(600)),
+                    .message = static_cast<std::uint32_t>(below(32)),
+                    .address = vf_driver::memory_at + below(vf_driver::memory_size)};
+                const auto raw = what.bytes();
+                w.driver.store(below(64) * raw.size(), std::span<const std::byte>{raw});
+                break;
+            }
+            case 5: w.device.work(); break;
+            case 6:
+                if (below(50) == 0) w.start_log();
+                if (below(20) == 0) {
+                    std::uint64_t bits = 0;
+                    static_cast<void>(w.front.ioctl(report_dma_logging{vf_driver::memory_at, 4096, 4096, {&bits, 1}}));
+                }
+                break;
+            default: w.get(places[below(places.size())]); break;
+            }
+            if (below(200) == 0) {
+                REQUIRE(w.front.migrate(migration_state::stop_copy));
+                CHECK_FALSE(test::rest_of_stream(w.front, 4096).empty());
+                REQUIRE(w.front.migrate(migration_state::running));
+            }
+        }
+        // Its state, as it is now, is one that can be restored; and the function works when it was reset.
+        const auto stream = test::save(w.front);
+        CHECK(test::restore(w.front, stream));
+        REQUIRE(w.front.ioctl(reset_device{}));
+        std::ranges::fill(w.memory, std::byte{0});
+        vf_driver fresh{w.registers(), w.memory};
+        fresh.start();
+        for (int i = 0; i < 20; ++i) {
+            fresh.send(9);
+            w.device.advance(0);
+            fresh.reap();
+        }
+        while (w.device.work()) {}
+        fresh.reap();
+        CHECK(fresh.received() == fresh.sent());
+        CHECK(fresh.received() == 360);
+    }
 }

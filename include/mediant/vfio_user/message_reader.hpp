@@ -75,7 +75,7 @@ public:
     result<void> take_all(int socket, std::span<std::byte> to, moment until) {
         left_ -= to.size();
         const std::size_t here = std::min(end_ - begin_, to.size());
-        std::memcpy(to.data(), ahead_.data() + begin_, here);
+        if (here != 0) std::memcpy(to.data(), ahead_.data() + begin_, here); // an empty payload has no place
         begin_ += here;
         for (to = to.subspan(here); !to.empty();) {
             const auto got = take(socket, to, until, false);
