@@ -62,7 +62,9 @@ struct replay_summary {
     std::uint64_t different = 0; ///< of these
     std::uint64_t ignored = 0;   ///< reads of which nothing was left to compare
     std::uint64_t unknown = 0;   ///< writes whose bytes the recording does not have: they were not done
-    std::uint64_t outside = 0;   ///< accesses past a region's end, which fronts refuse or shorten by rules of their own
+    /// Accesses past a region's end, which fronts refuse or shorten by rules of their own, and disabled interrupts of
+    /// kinds that there are not.
+    std::uint64_t outside = 0;
     std::uint64_t skipped = 0;   ///< other actions that are not replayed: migration, gaps
 };
 
@@ -104,8 +106,8 @@ private:
 };
 
 /// Does to a device what a recording tells of the front, and compares the answers. A device is what has open, release,
-/// read, write, and ioctl for set_irqs, reset_device, map_dma, unmap_dma and get_region_info, as a stack has; where it
-/// has advance(), it is called as it was then, so that a model's time is the recording's.
+/// read, write, and ioctl for set_irqs, reset_device, map_dma, unmap_dma, get_region_info and get_irq_info, as a stack
+/// has; where it has advance(), it is called as it was then, so that a model's time is the recording's.
 ///
 /// As worlds answer alike: where anything was done of an access the count is what counts, and not what stopped the rest;
 /// an access over a region's end is replayed as far as it was done, and one that was refused there is not. Interrupts
@@ -277,6 +279,14 @@ private:
         // Who made the recording had checked this.
         if (how != set_irqs::data::none && bools.size() != told.count && !(how == set_irqs::data::eventfds && bools.empty()))
             return skip();
+        if (how == set_irqs::data::none && told.count == 0) {
+            // As a server does of itself when its client ends, for every kind; of a client it is refused.
+            const result<get_irq_info::answer> info = device_.ioctl(get_irq_info{told.index});
+            if (!info || info->count == 0) {
+                ++summary_.outside;
+                return;
+            }
+        }
         settle(number, what, device_.ioctl(told), tell);
     }
 
