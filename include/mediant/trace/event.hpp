@@ -125,9 +125,9 @@ struct event {
         if (left.size() != right.size()) return false;
         for (std::size_t i = 0; i < left.size(); ++i)
             if (left[i] != right[i]) return false;
-        return a.what == b.what && a.at == b.at && a.decided == b.decided && a.time == b.time &&
-               a.region == b.region && a.offset == b.offset && a.size == b.size && a.count == b.count &&
-               a.error == b.error && a.numbers == b.numbers;
+        return a.what == b.what && a.at == b.at && a.decided == b.decided && a.time == b.time && a.region == b.region &&
+               a.offset == b.offset && a.size == b.size && a.count == b.count && a.error == b.error &&
+               a.numbers == b.numbers;
     }
 
 private:

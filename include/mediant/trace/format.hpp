@@ -25,12 +25,12 @@
 ///     end:       how many events were recorded, how many were not
 ///
 ///     access:    bits (1 byte); [details (1 byte)]; time since the last event; [region]; [offset, minus the last one
-///                of this level, its sign in bit 0]; [size]; [count]; [errno]; [bytes that are known]; the bytes: as one
-///                varint where they are at most 8, else as they are
-///     bits:      0 is clear; 1: write; 2: below; 3: a region is given, else as the last one of this level; 4: an offset
-///                is given, else likewise; 5, 6: size 1, 2, 4, 8; 7: details are given
-///     details:   0: another size; 1: a count, else the size; 2: an errno; 3, 4: the decision; 5: not all bytes that are
-///                meant are known
+///                of this level, its sign in bit 0]; [size]; [count]; [errno]; [bytes that are known]; the bytes: as
+///                one varint where they are at most 8, else as they are
+///     bits:      0 is clear; 1: write; 2: below; 3: a region is given, else as the last one of this level; 4: an
+///                offset is given, else likewise; 5, 6: size 1, 2, 4, 8; 7: details are given
+///     details:   0: another size; 1: a count, else the size; 2: an errno; 3, 4: the decision; 5: not all bytes that
+///                are meant are known
 ///     other:     bits (1 byte): 0 is set; 1: below; 2 to 7: the action; time since the last event; its numbers;
 ///                [errno]; [how many bytes, bytes]
 ///
@@ -40,7 +40,7 @@ namespace mediant::trace {
 inline constexpr std::array recording_magic{'m', 'e', 'd', 'i', 'a', 'n', 't', 'T'};
 inline constexpr std::uint32_t recording_format = 1;
 
-enum class block : std::uint8_t { identity = 'I', events = 'E', end = 'Z' };
+enum class block_type : std::uint8_t { identity = 'I', events = 'E', end = 'Z' };
 inline constexpr std::size_t block_head = 5;
 inline constexpr std::size_t block_overhead = block_head + 4;
 inline constexpr std::size_t file_head = recording_magic.size() + 4;
@@ -72,8 +72,8 @@ static_assert(checksum(std::array{std::byte{'m'}, std::byte{'t'}}) ==
               crc32c(std::array{std::byte{'m'}, std::byte{'t'}}));
 
 /// Bits of an event's first byte, and of an access's second.
-inline constexpr unsigned bit_other = 1, bit_write = 2, bit_below = 4, bit_region = 8, bit_offset = 16,
-                          width_shift = 5, bit_details = 128;
+inline constexpr unsigned bit_other = 1, bit_write = 2, bit_below = 4, bit_region = 8, bit_offset = 16, width_shift = 5,
+                          bit_details = 128;
 inline constexpr unsigned bit_other_below = 2, action_shift = 2;
 inline constexpr unsigned bit_size = 1, bit_count = 2, bit_error = 4, decision_shift = 3, bit_partly = 32;
 
@@ -131,7 +131,7 @@ private:
 }
 
 /// A payload with what goes around it.
-inline void append_block(std::vector<std::byte>& out, block type, std::span<const std::byte> payload) {
+inline void append_block(std::vector<std::byte>& out, block_type type, std::span<const std::byte> payload) {
     const std::size_t from = out.size();
     byte_writer to{out};
     to.byte(static_cast<unsigned>(type));
@@ -143,8 +143,8 @@ inline void append_block(std::vector<std::byte>& out, block type, std::span<cons
 [[nodiscard]] inline std::vector<std::byte> payload_of(const identity& who) {
     std::vector<std::byte> out;
     byte_writer to{out};
-    for (const std::uint32_t each : {who.device.vendor, who.device.device, who.device.subvendor, who.device.subdevice,
-                                     who.device.class_code})
+    for (const std::uint32_t each :
+         {who.device.vendor, who.device.device, who.device.subvendor, who.device.subdevice, who.device.class_code})
         to.varint(each);
     to.text(who.provider);
     to.text(who.source);
@@ -196,7 +196,8 @@ private:
         using namespace detail;
         last_access& last = last_[static_cast<std::size_t>(what.at)];
         std::span<const std::byte> bytes = what.bytes();
-        bytes = bytes.first(static_cast<std::size_t>(std::min<std::uint64_t>({bytes.size(), what.meant(), longest_bytes})));
+        bytes = bytes.first(
+            static_cast<std::size_t>(std::min<std::uint64_t>({bytes.size(), what.meant(), longest_bytes})));
         const bool natural = what.size == 1 || what.size == 2 || what.size == 4 || what.size == 8;
         const bool partly = bytes.size() != what.meant();
         unsigned details = static_cast<unsigned>(what.decided) << decision_shift;

@@ -120,11 +120,11 @@ public:
             const std::uint64_t from = at_;
             const auto found = next_block();
             if (!found) return std::nullopt;
-            if (found->type == block::end) {
+            if (found->type == block_type::end) {
                 finish(found->payload, from);
                 return std::nullopt;
             }
-            if (found->type != block::events) {
+            if (found->type != block_type::events) {
                 broken(fault::block_order, from);
                 return std::nullopt;
             }
@@ -169,12 +169,12 @@ private:
         at_ = file_head;
         const auto first = next_block();
         if (!first) return;
-        if (first->type != block::identity) return broken(fault::block_order, file_head);
+        if (first->type != block_type::identity) return broken(fault::block_order, file_head);
         if (!read_identity(first->payload)) broken(fault::identity, file_head);
     }
 
     struct found_block {
-        block type;
+        block_type type;
         std::span<const std::byte> payload;
     };
 
@@ -202,7 +202,7 @@ private:
             return std::nullopt;
         }
         at_ += size + block_overhead;
-        return found_block{block{std::to_integer<std::uint8_t>(whole[0])}, whole.subspan(block_head)};
+        return found_block{block_type{std::to_integer<std::uint8_t>(whole[0])}, whole.subspan(block_head)};
     }
 
     [[nodiscard]] bool read_identity(std::span<const std::byte> payload) {

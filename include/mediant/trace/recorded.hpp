@@ -104,8 +104,8 @@ template <class Device>
 
 /// A device (vfio_user::servable) of which all that is done to it is recorded, but for questions: a stack, for
 /// instance, between a server and its clients. It shows clients no memory, blocks or doorbells, as what they do there
-/// could not be seen; all else is the device's. What a device throws is recorded as error::io. The device and the recorder
-/// stay the caller's; threads as of the device.
+/// could not be seen; all else is the device's. What a device throws is recorded as error::io. The device and the
+/// recorder stay the caller's; threads as of the device.
 template <class Device>
 class recorded {
 public:
@@ -121,8 +121,12 @@ public:
         add(action::release, error::none);
     }
 
-    answer read(const read_access& what) { return access(action::read, what, [&] { return device_.read(what); }); }
-    answer write(const write_access& what) { return access(action::write, what, [&] { return device_.write(what); }); }
+    answer read(const read_access& what) {
+        return access(action::read, what, [&] { return device_.read(what); });
+    }
+    answer write(const write_access& what) {
+        return access(action::write, what, [&] { return device_.write(what); });
+    }
 
     template <request R>
     result<typename R::answer> ioctl(const R& what) {
@@ -136,13 +140,9 @@ public:
 
     [[nodiscard]] static constexpr range next_area(region_index, std::uint64_t, std::uint64_t) noexcept { return {}; }
 
-    [[nodiscard]] std::optional<std::uint64_t> deadline() const
-        requires requires(const Device& d) { d.deadline(); }
-    {
-        return device_.deadline();
-    }
-    void advance(std::uint64_t now)
-        requires requires(Device& d) { d.advance(now); }
+    [[nodiscard]] std::optional<std::uint64_t> deadline() const requires requires(const Device& d) { d.deadline(); }
+    { return device_.deadline(); }
+    void advance(std::uint64_t now) requires requires(Device& d) { d.advance(now); }
     {
         // Of calls that find nothing to do there would be many.
         bool due = true;
@@ -154,42 +154,32 @@ public:
         log_.add(out);
     }
 
-    [[nodiscard]] std::uint64_t migration_flags()
-        requires requires(Device& d) { d.migration_flags(); }
-    {
-        return device_.migration_flags();
-    }
-    [[nodiscard]] migration_state migration()
-        requires requires(Device& d) { d.migration(); }
-    {
-        return device_.migration();
-    }
-    result<void> migrate(migration_state to)
-        requires requires(Device& d) { d.migrate(to); }
+    [[nodiscard]] std::uint64_t migration_flags() requires requires(Device& d) { d.migration_flags(); }
+    { return device_.migration_flags(); }
+    [[nodiscard]] migration_state migration() requires requires(Device& d) { d.migration(); }
+    { return device_.migration(); }
+    result<void> migrate(migration_state to) requires requires(Device& d) { d.migrate(to); }
     {
         const result<void> came = device_.migrate(to);
         add(action::migrate, came.error(), {static_cast<std::uint64_t>(to)});
         return came;
     }
-    result<std::size_t> read_migration(std::span<std::byte> to)
-        requires requires(Device& d) { d.read_migration(to); }
+    result<std::size_t> read_migration(std::span<std::byte> to) requires requires(Device& d) { d.read_migration(to); }
     {
         const result<std::size_t> came = device_.read_migration(to);
         add(action::read_migration, came.error(), {to.size(), came.value_or(0)});
         return came;
     }
-    result<void> write_migration(std::span<const std::byte> from)
-        requires requires(Device& d) { d.write_migration(from); }
+    result<void> write_migration(std::span<const std::byte> from) requires requires(Device& d) {
+        d.write_migration(from);
+    }
     {
         const result<void> came = device_.write_migration(from);
         add(action::write_migration, came.error(), {from.size()});
         return came;
     }
-    [[nodiscard]] result<std::uint64_t> migration_size()
-        requires requires(Device& d) { d.migration_size(); }
-    {
-        return device_.migration_size();
-    }
+    [[nodiscard]] result<std::uint64_t> migration_size() requires requires(Device& d) { d.migration_size(); }
+    { return device_.migration_size(); }
 
 private:
     template <class Byte, class Do>
@@ -235,15 +225,13 @@ public:
         if (log_ != nullptr) add(action::write, region, offset, width, value, came.error());
         return came;
     }
-    answer read(const read_access& what)
-        requires requires(Lower& d) { d.read(what); }
+    answer read(const read_access& what) requires requires(Lower& d) { d.read(what); }
     {
         const answer came = Lower::read(what);
         if (log_ != nullptr) detail::add_access(*log_, action::read, level::below, what, came);
         return came;
     }
-    answer write(const write_access& what)
-        requires requires(Lower& d) { d.write(what); }
+    answer write(const write_access& what) requires requires(Lower& d) { d.write(what); }
     {
         const answer came = Lower::write(what);
         if (log_ != nullptr) detail::add_access(*log_, action::write, level::below, what, came);
@@ -258,8 +246,9 @@ public:
         return came;
     }
 
-    result<void> trigger(irq_index index, std::uint32_t vector)
-        requires requires(Lower& d) { d.trigger(index, vector); }
+    result<void> trigger(irq_index index, std::uint32_t vector) requires requires(Lower& d) {
+        d.trigger(index, vector);
+    }
     {
         const result<void> came = Lower::trigger(index, vector);
         if (log_ != nullptr) {

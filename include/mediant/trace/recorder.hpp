@@ -31,20 +31,21 @@ struct recorder_options {
 };
 inline constexpr std::uint64_t least_limit = 4096;
 
-/// A recording that is being written. Any thread may add to it. Events reach the file in blocks: at block_bytes of them,
-/// with the first event a second after the last block, at each release and at the end; a program that is killed loses
-/// no more than what came since.
+/// A recording that is being written. Any thread may add to it. Events reach the file in blocks: at block_bytes of
+/// them, with the first event a second after the last block, at each release and at the end; a program that is killed
+/// loses no more than what came since.
 class recorder {
 public:
     static constexpr std::size_t block_bytes = 16384;
 
     /// Throws std::system_error where the file cannot be had, or the limit is too small for anything.
     recorder(const recorder_options& how, const identity& who) : limit_{how.limit} {
-        if (how.limit < least_limit) throw std::system_error{EINVAL, std::generic_category(), "the limit of a recording"};
+        if (how.limit < least_limit)
+            throw std::system_error{EINVAL, std::generic_category(), "the limit of a recording"};
         file_.reset(::open(how.path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
         if (!file_) throw std::system_error{errno, std::generic_category(), how.path};
         std::vector<std::byte> head = head_of_file();
-        append_block(head, block::identity, payload_of(who));
+        append_block(head, block_type::identity, payload_of(who));
         if (head.size() > limit_ - end_room || !put(head))
             throw std::system_error{failed_ != 0 ? failed_ : EFBIG, std::generic_category(), how.path};
         begin_ = now();
@@ -101,7 +102,7 @@ public:
         byte_writer to{numbers};
         to.varint(recorded_);
         to.varint(lost_);
-        append_block(out, block::end, numbers);
+        append_block(out, block_type::end, numbers);
         if (failed_ == 0) (void)put(out);
         file_.reset();
     }
@@ -147,7 +148,8 @@ private:
             }
         }
         pending_.add(what);
-        if (pending_.payload().size() >= block_bytes || what.what == action::release || at - last_block_ > longest_wait) {
+        if (pending_.payload().size() >= block_bytes || what.what == action::release ||
+            at - last_block_ > longest_wait) {
             flush_locked();
             last_block_ = at;
         }
@@ -157,7 +159,7 @@ private:
         if (pending_.events() == 0) return;
         std::vector<std::byte> out;
         out.reserve(pending_.payload().size() + block_overhead);
-        append_block(out, block::events, pending_.payload());
+        append_block(out, block_type::events, pending_.payload());
         if (failed_ == 0 && put(out)) {
             recorded_ += pending_.events();
         } else {

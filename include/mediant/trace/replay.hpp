@@ -30,10 +30,10 @@ namespace mediant::trace {
 
 /// What of an answer is another than in the recording.
 enum class differing : std::uint8_t {
-    error,   ///< or there was one of them only
+    error, ///< or there was one of them only
     count,
     bytes,
-    region,  ///< the device's region has another size
+    region, ///< the device's region has another size
 };
 [[nodiscard]] constexpr std::string_view to_text(differing what) noexcept {
     constexpr std::array<std::string_view, 4> words{"error", "count", "bytes", "region"};
@@ -43,8 +43,8 @@ enum class differing : std::uint8_t {
 struct difference {
     std::uint64_t number = 0; ///< of the event, from 0
     differing what = differing::error;
-    event expected; ///< as in the recording
-    answer got;     ///< of a region: its size
+    event expected;                   ///< as in the recording
+    answer got;                       ///< of a region: its size
     std::span<const std::byte> bytes; ///< that were read
 };
 
@@ -65,7 +65,7 @@ struct replay_summary {
     /// Accesses past a region's end, which fronts refuse or shorten by rules of their own, and disabled interrupts of
     /// kinds that there are not.
     std::uint64_t outside = 0;
-    std::uint64_t skipped = 0;   ///< other actions that are not replayed: migration, gaps
+    std::uint64_t skipped = 0; ///< other actions that are not replayed: migration, gaps
 };
 
 /// Files with memory for the user's side of DMA: sparse, of zeros, as a recording has none of its contents.
@@ -80,8 +80,12 @@ public:
                                 MAP_SHARED | MAP_NORESERVE, file.get(), 0);
         if (at == MAP_FAILED) return error::no_memory;
         piece made{std::move(file), {static_cast<std::byte*>(at), static_cast<std::size_t>(size)}};
-        const map_dma out{.iova = iova, .size = size, .readable = (access & 1) != 0, .writable = (access & 2) != 0,
-                          .memory = made.bytes, .file = made.file.get()};
+        const map_dma out{.iova = iova,
+                          .size = size,
+                          .readable = (access & 1) != 0,
+                          .writable = (access & 2) != 0,
+                          .memory = made.bytes,
+                          .file = made.file.get()};
         drop(iova);
         pieces_.emplace(iova, std::move(made));
         return out;
@@ -109,9 +113,9 @@ private:
 /// read, write, and ioctl for set_irqs, reset_device, map_dma, unmap_dma, get_region_info and get_irq_info, as a stack
 /// has; where it has advance(), it is called as it was then, so that a model's time is the recording's.
 ///
-/// As worlds answer alike: where anything was done of an access the count is what counts, and not what stopped the rest;
-/// an access over a region's end is replayed as far as it was done, and one that was refused there is not. Interrupts
-/// get eventfds that nobody reads; DMA gets memory of zeros.
+/// As worlds answer alike: where anything was done of an access the count is what counts, and not what stopped the
+/// rest; an access over a region's end is replayed as far as it was done, and one that was refused there is not.
+/// Interrupts get eventfds that nobody reads; DMA gets memory of zeros.
 template <class Device>
 class replay {
 public:
@@ -250,7 +254,8 @@ private:
     template <class Tell>
     void irqs(std::uint64_t number, const event& what, Tell& tell) {
         const auto how = static_cast<set_irqs::data>(what.numbers[2]);
-        if (what.numbers[1] > 2 || what.numbers[2] > 2 || what.numbers[3] > 0xffff'ffff || what.numbers[4] > 0xffff'ffff)
+        if (what.numbers[1] > 2 || what.numbers[2] > 2 || what.numbers[3] > 0xffff'ffff ||
+            what.numbers[4] > 0xffff'ffff)
             return skip();
         set_irqs told{.index = irq_index{static_cast<std::uint32_t>(what.numbers[0])},
                       .what = static_cast<set_irqs::action>(what.numbers[1]),
@@ -277,7 +282,8 @@ private:
         if (how == set_irqs::data::bools) told.bools = bools;
         if (how == set_irqs::data::eventfds) told.eventfds = numbers;
         // Who made the recording had checked this.
-        if (how != set_irqs::data::none && bools.size() != told.count && !(how == set_irqs::data::eventfds && bools.empty()))
+        if (how != set_irqs::data::none && bools.size() != told.count &&
+            !(how == set_irqs::data::eventfds && bools.empty()))
             return skip();
         if (how == set_irqs::data::none && told.count == 0) {
             // As a server does of itself when its client ends, for every kind; of a client it is refused.
@@ -311,14 +317,16 @@ private:
         ++summary_.done;
         answer came;
         if (what.what == action::write) {
-            came = device_.write(write_access{what.region, what.offset, what.bytes().first(static_cast<std::size_t>(size))});
+            came = device_.write(
+                write_access{what.region, what.offset, what.bytes().first(static_cast<std::size_t>(size))});
         } else {
             bytes_.assign(static_cast<std::size_t>(size), std::byte{0});
             came = device_.read(read_access{what.region, what.offset, bytes_});
         }
         came.count = std::min(came.count, size);
         const std::uint64_t expected = what.count;
-        const std::span<const std::byte> got{bytes_.data(), what.what == action::read ? static_cast<std::size_t>(came.count) : 0};
+        const std::span<const std::byte> got{bytes_.data(),
+                                             what.what == action::read ? static_cast<std::size_t>(came.count) : 0};
         std::optional<differing> found;
         if (expected != came.count)
             found = expected == 0 || came.count == 0 ? differing::error : differing::count;
@@ -347,9 +355,8 @@ private:
     }
 
     [[nodiscard]] bool ignores(region_index region, std::uint64_t offset) const noexcept {
-        return std::any_of(how_.ignored.begin(), how_.ignored.end(), [&](const auto& each) {
-            return each.first == region && each.second.contains(offset);
-        });
+        return std::any_of(how_.ignored.begin(), how_.ignored.end(),
+                           [&](const auto& each) { return each.first == region && each.second.contains(offset); });
     }
 
     void skip() noexcept { ++summary_.skipped; }

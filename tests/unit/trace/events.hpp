@@ -74,18 +74,18 @@ private:
                                                          bool with_end = true) {
     using namespace trace;
     std::vector<std::byte> out = head_of_file();
-    append_block(out, block::identity, payload_of(some_identity()));
+    append_block(out, block_type::identity, payload_of(some_identity()));
     for (std::size_t i = 0; i < events.size();) {
         encoder to;
         for (; i < events.size() && to.events() < in_block; ++i) to.add(events[i]);
-        append_block(out, block::events, to.payload());
+        append_block(out, block_type::events, to.payload());
     }
     if (!with_end) return out;
     std::vector<std::byte> end;
     byte_writer to{end};
     to.varint(events.size());
     to.varint(0);
-    append_block(out, block::end, end);
+    append_block(out, block_type::end, end);
     return out;
 }
 

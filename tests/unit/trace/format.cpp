@@ -45,8 +45,8 @@ std::vector<std::byte> bytes_of(std::initializer_list<unsigned> all) {
 /// A file with one block of events whose payload is this, and a good checksum.
 damage damage_of_events(std::span<const std::byte> payload) {
     std::vector<std::byte> file = head_of_file();
-    append_block(file, block::identity, payload_of(some_identity()));
-    append_block(file, block::events, payload);
+    append_block(file, block_type::identity, payload_of(some_identity()));
+    append_block(file, block_type::events, payload);
     reader from{file};
     while (from.next()) {}
     return from.damaged();
@@ -101,8 +101,8 @@ TEST_CASE("times do not go back, and bytes that are not meant are left out") {
     one.time = 50;
     to.add(one);
     std::vector<std::byte> file = head_of_file();
-    append_block(file, block::identity, payload_of({}));
-    append_block(file, block::events, to.payload());
+    append_block(file, block_type::identity, payload_of({}));
+    append_block(file, block_type::events, to.payload());
     reader from{file};
     const auto read = all_of(from);
     REQUIRE(read.size() == 2);
@@ -167,8 +167,9 @@ TEST_CASE("each damaged bit is found, and what comes before it is kept") {
 
 TEST_CASE("what makes no sense is refused with the place of the event") {
     using namespace mediant::trace::detail;
-    const auto at = [](const damage& found) { return found.offset - (file_head + block_overhead + block_head) -
-                                                     payload_of(some_identity()).size(); };
+    const auto at = [](const damage& found) {
+        return found.offset - (file_head + block_overhead + block_head) - payload_of(some_identity()).size();
+    };
     // A time; then an access of 4 bytes: bits, since, value.
     const auto good = bytes_of({0, 2 << width_shift, 0, 7});
     CHECK_FALSE(damage_of_events(good));
@@ -180,21 +181,21 @@ TEST_CASE("what makes no sense is refused with the place of the event") {
         CHECK(found.what == fault::event);
         CHECK(at(found) == good.size());
     };
-    check({1 << width_shift});                                            // nothing behind the bits
-    check({1 << width_shift, 0, 0xff, 0xff, 0x7f});                       // a value wider than its access
-    check({bit_details, 64, 0, 0});                                       // details that there are not
-    check({bit_details, 3u << decision_shift, 0, 0});                     // a decision that there is not
-    check({bit_details, bit_count, 0, 2, 0});                             // more done than asked for
-    check({bit_details, bit_error, 0, 0x80, 0x20, 0});                    // an errno of 4096
-    check({bit_details, bit_partly, 0, 2, 0});                            // more known than there is
-    check({bit_region, 0, 0xff, 0xff, 0xff, 0xff, 0x10, 0});              // a region of more than 32 bits
+    check({1 << width_shift});                               // nothing behind the bits
+    check({1 << width_shift, 0, 0xff, 0xff, 0x7f});          // a value wider than its access
+    check({bit_details, 64, 0, 0});                          // details that there are not
+    check({bit_details, 3u << decision_shift, 0, 0});        // a decision that there is not
+    check({bit_details, bit_count, 0, 2, 0});                // more done than asked for
+    check({bit_details, bit_error, 0, 0x80, 0x20, 0});       // an errno of 4096
+    check({bit_details, bit_partly, 0, 2, 0});               // more known than there is
+    check({bit_region, 0, 0xff, 0xff, 0xff, 0xff, 0x10, 0}); // a region of more than 32 bits
     check({bit_offset, 0, 0x81, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x02, 0}); // an offset of 65 bits
-    check({bit_offset | 2 << width_shift, 0, 0x01, 0});                   // from -1 on: its end is nowhere
+    check({bit_offset | 2 << width_shift, 0, 0x01, 0});                        // from -1 on: its end is nowhere
     check({0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f, 0}); // a time of 70 bits
-    check({bit_other | 0u << action_shift, 0});                           // an access as something else
-    check({bit_other | 17u << action_shift, 0, 0});                       // an action that there is not
-    check({bit_other | 5u << action_shift, 0, 0, 0, 0, 0, 0, 0, 5, 1});   // fewer bytes than said
-    CHECK(damage_of_events({}).what == fault::event);                     // not even a time
+    check({bit_other | 0u << action_shift, 0});                                // an access as something else
+    check({bit_other | 17u << action_shift, 0, 0});                            // an action that there is not
+    check({bit_other | 5u << action_shift, 0, 0, 0, 0, 0, 0, 0, 5, 1});        // fewer bytes than said
+    CHECK(damage_of_events({}).what == fault::event);                          // not even a time
 }
 
 TEST_CASE("blocks have an order, and the end a count") {
@@ -205,29 +206,29 @@ TEST_CASE("blocks have an order, and the end a count") {
     };
     const auto identity_block = payload_of(some_identity());
     std::vector<std::byte> file = head_of_file();
-    append_block(file, block::events, {});
+    append_block(file, block_type::events, {});
     CHECK(damage_of(file).what == fault::block_order);
 
     file = head_of_file();
-    append_block(file, block::identity, std::span{identity_block}.first(identity_block.size() - 1));
+    append_block(file, block_type::identity, std::span{identity_block}.first(identity_block.size() - 1));
     CHECK(damage_of(file).what == fault::identity);
 
     file = head_of_file();
-    append_block(file, block::identity, identity_block);
+    append_block(file, block_type::identity, identity_block);
     const std::size_t after_identity = file.size();
-    append_block(file, block::identity, identity_block);
+    append_block(file, block_type::identity, identity_block);
     CHECK(damage_of(file).what == fault::block_order);
     CHECK(damage_of(file).offset == after_identity);
 
     file.resize(after_identity);
-    append_block(file, block{'?'}, {});
+    append_block(file, block_type{'?'}, {});
     CHECK(damage_of(file).what == fault::block_order);
 
     file.resize(after_identity);
-    append_block(file, block::end, bytes_of({1, 0}));
+    append_block(file, block_type::end, bytes_of({1, 0}));
     CHECK(damage_of(file).what == fault::count);
     file.resize(after_identity);
-    append_block(file, block::end, bytes_of({0, 3}));
+    append_block(file, block_type::end, bytes_of({0, 3}));
     {
         reader from{file};
         CHECK_FALSE(from.next());

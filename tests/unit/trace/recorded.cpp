@@ -12,9 +12,9 @@
 #include <mediant/device/edu.hpp>
 #include <mediant/device/memory_device.hpp>
 #include <mediant/provider/stack.hpp>
-#include <mediant/trace/recorder.hpp>
 #include <mediant/trace/reader.hpp>
 #include <mediant/trace/recorded.hpp>
+#include <mediant/trace/recorder.hpp>
 #include <mediant/trace/replay.hpp>
 #include <mediant/vfio_user/servable.hpp>
 
@@ -49,7 +49,8 @@ namespace {
 using tapped_edu = tapped<device::edu>;
 using edu_stack = stack<tapped_edu, acme::edu>;
 static_assert(vfio_user::servable<recorded<edu_stack>> && vfio_user::has_deadline<recorded<edu_stack>>);
-static_assert(vfio_user::has_block<stack<device::memory_device>> && !vfio_user::has_block<stack<tapped<device::memory_device>>>);
+static_assert(vfio_user::has_block<stack<device::memory_device>> &&
+              !vfio_user::has_block<stack<tapped<device::memory_device>>>);
 static_assert(!vfio_user::has_memory_fd<recorded<stack<device::memory_device>>>);
 
 /// The provider with one register that answers otherwise.
@@ -77,7 +78,8 @@ std::vector<operation> some_operations(std::uint64_t seed, std::size_t count) {
 
 /// Does them, and keeps what was done and came of it as it should be recorded.
 template <class Device>
-std::vector<event> perform(Device& device, const std::vector<operation>& all, std::vector<std::array<std::byte, 16>>& kept) {
+std::vector<event> perform(Device& device, const std::vector<operation>& all,
+                           std::vector<std::array<std::byte, 16>>& kept) {
     std::vector<event> out;
     kept.resize(all.size());
     for (std::size_t i = 0; i < all.size(); ++i) {
@@ -143,7 +145,8 @@ template <class Device>
 tried replayed(std::span<const std::byte> file, Device& device, const replay_options& how = {}) {
     reader from{file};
     tried out;
-    out.summary = replay<Device>::run(from, device, how, [&](const difference& one) { out.different.push_back(one.expected); });
+    out.summary = replay<Device>::run(from, device, how,
+                                      [&](const difference& one) { out.different.push_back(one.expected); });
     CHECK_FALSE(from.damaged());
     return out;
 }
@@ -208,7 +211,11 @@ TEST_CASE("the tap below shows what policies did to the device") {
         if (each.offset == 0 && each.at == level::below) asked = each.value();
         if (each.offset == 0 && each.at == level::front) marked = each.value();
     }
-    CHECK(seen == "bf" "bf" "f" "bbf" "f");
+    CHECK(seen == "bf"
+                  "bf"
+                  "f"
+                  "bbf"
+                  "f");
     CHECK(asked == device::edu::ident_value);
     CHECK(marked == 0x1ac00ed);
 }

@@ -58,9 +58,9 @@ replay_summary replayed(const std::string& file, Device& device, const replay_op
     reader from{std::as_bytes(std::span{file})};
     const replay_summary out = replay<Device>::run(from, device, how, [](const difference& one) {
         WARN(one.number << ": " << to_text(one.what) << " at " << one.expected.offset << ", expected "
-                                 << one.expected.count << " bytes " << one.expected.value() << " error "
-                                 << to_errno(one.expected.error) << ", got " << one.got.count << " error "
-                                 << to_errno(one.got.error));
+                        << one.expected.count << " bytes " << one.expected.value() << " error "
+                        << to_errno(one.expected.error) << ", got " << one.got.count << " error "
+                        << to_errno(one.got.error));
     });
     CHECK(from.finished());
     return out;
@@ -139,7 +139,8 @@ TEST_CASE("what a server recorded is answered alike in process, and as any devic
             CHECK_FALSE(has(user.ioctl(get_region_info{bar{0}})->flags, region_flags::mmap));
             use(user);
             std::vector<std::byte> memory(4096);
-            CHECK(user.ioctl(map_dma{.iova = 0x1000, .size = 4096, .readable = true, .writable = true, .memory = memory}));
+            CHECK(user.ioctl(
+                map_dma{.iova = 0x1000, .size = 4096, .readable = true, .writable = true, .memory = memory}));
             CHECK(user.ioctl(unmap_dma{0x1000, 4096}));
             user.release();
         }
