@@ -18,8 +18,8 @@
 
 /// The events of a kernel module (kernel/module/common/trace.h), as tracefs prints them in `trace` and `trace_pipe`:
 ///
-///     client-93 [000] ..... 12.5: mediant_access: 0000:00:04.0 region=0 offset=0x0 count=4 read trapped value=0xed result=4
-///     client-93 [000] ..... 12.4: mediant_below: 0000:00:04.0 region=0 offset=0x0 width=4 load value=0x10000ed result=0
+///     client-93 [000] ... 12.5: mediant_access: 0000:00:04.0 region=0 offset=0x0 count=4 read trapped value=0xed result=4
+///     client-93 [000] ... 12.4: mediant_below: 0000:00:04.0 region=0 offset=0x0 width=4 load value=0x10000ed result=0
 namespace mediant::trace {
 
 /// One line of such a text.
