@@ -209,7 +209,7 @@ private:
     }
 
     void add_trace() {
-        CLI::App& command = add("trace", "prints, draws and replays recordings of serve --record");
+        CLI::App& command = add("trace", "recordings: prints, draws, replays, converts them");
         command.require_subcommand(1);
         const auto add_one = [&](const std::string& name, const std::string& about) -> CLI::App& {
             CLI::App& one = *command.add_subcommand(name, about);
@@ -250,7 +250,7 @@ private:
             return run_trace_replay(what_, trace_, serve_, out_);
         });
 
-        CLI::App& convert = add_one("convert", "makes one of the kernel module's tracepoints, as in tracefs");
+        CLI::App& convert = add_one("convert", "makes one of the kernel's tracepoints, of tracefs");
         convert.add_option("-o,--out", trace_.out, "the recording")->required()->option_text("FILE");
         convert.add_option("--address", trace_.address, "of this device alone")->option_text("ADDRESS");
         does(convert, [this] { return run_trace_convert(what_, trace_, out_); });
