@@ -2,7 +2,7 @@
 #
 # The libraries, all header-only:
 #
-#   mediant::mediant    core, pci, provider, registers, device, kernel, migration, plugin   no dependency
+#   mediant::mediant    core, pci, provider, registers, device, kernel, migration, plugin, trace   no dependency
 #   mediant::vfio_user  vfio_user                                                           nlohmann_json
 #   mediant::tool       tool                                                                fmt, CLI11, mediant::vfio_user
 #   mediant::libvfio_user  libvfio_user                                               libvfio-user, mediant::vfio_user
@@ -39,7 +39,7 @@ function(mediant_library name)
 endfunction()
 
 mediant_library(mediant
-    FOLDERS core pci provider registers device kernel migration plugin
+    FOLDERS core pci provider registers device kernel migration plugin trace
     FILES ${mediant_include}/mediant/mediant.hpp)
 
 find_package(nlohmann_json 3.10 QUIET)

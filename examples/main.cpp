@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
 /// \file
-/// The program of the bundled examples: `list`, `lookup`, `map`, `shim`, `serve`; see --help.
+/// The program of the bundled examples: `list`, `lookup`, `map`, `shim`, `serve`, `trace`; see --help.
 
 #include "edu/edu.hpp"
 #include "gpio_idio_16/gpio_idio_16.hpp"

@@ -2,7 +2,7 @@
 
 /// \file
 /// Runs in a guest: what an administrator sees of the edu example's provider, under the driver that is named: events
-/// in tracefs for each access, and the map and counters of an open device in debugfs.
+/// in tracefs for each access, which it leaves in /out, and the map and counters of an open device in debugfs.
 ///
 ///   observability DRIVER [ADDRESS]
 
@@ -10,6 +10,7 @@
 
 #include <cstdio>
 #include <fstream>
+#include <ios>
 #include <iterator>
 #include <string>
 
@@ -76,6 +77,8 @@ int run(const std::string& driver, const std::string& address) {
         holds(trace, "mediant_access: " + at + "offset=0x82 count=2 write trapped value=0xabcd result=2\n");
         holds(trace, "mediant_below: " + at + "offset=0x20 width=4 store value=0x0 result=0\n");
         expect("no event when off", trace.find("offset=0x30") == trace.npos, trace);
+        // For who converts and replays it.
+        std::ofstream{"/out/" + driver + ".trace.txt", std::ios::binary} << trace;
 
         edu.reset();
         const std::string used = text_of(file);

@@ -43,15 +43,23 @@ namespace mediant::command_line {
 #endif
 }
 
+/// Throws what libvfio-user has against a device.
+template <class Front>
+void refuse_uncarried([[maybe_unused]] std::string_view name) {
+#ifdef MEDIANT_HAS_LIBVFIO_USER
+    if constexpr (!libvfio_user::uncarried<Front>.empty())
+        throw command_error{fmt::format("{}: libvfio-user cannot carry it: {}", name, libvfio_user::uncarried<Front>)};
+#endif
+}
+
 /// Serves a device that was opened once, until a signal, or the end of the first client. Throws what the library, or
 /// its adapter, has against it.
 template <class Front>
 void serve_by_libvfio_user([[maybe_unused]] Front& front, [[maybe_unused]] std::string_view name,
                            [[maybe_unused]] const serve_options& options, [[maybe_unused]] std::ostream& out) {
 #ifdef MEDIANT_HAS_LIBVFIO_USER
-    if constexpr (!libvfio_user::uncarried<Front>.empty()) {
-        throw command_error{fmt::format("{}: libvfio-user cannot carry it: {}", name, libvfio_user::uncarried<Front>)};
-    } else {
+    refuse_uncarried<Front>(name);
+    if constexpr (libvfio_user::uncarried<Front>.empty()) {
         stop_on_signal signals;
         ::signal(SIGPIPE, SIG_IGN); // a client may give the library a pipe as an eventfd
         libvfio_user::server<Front> server{front, options.socket};

@@ -9,6 +9,7 @@
 #include <mediant/tool/program.hpp>
 #include <mediant/tool/serve.hpp>
 #include <mediant/tool/shim_command.hpp>
+#include <mediant/tool/trace_command.hpp>
 #include <mediant/tool/version.hpp>
 
 #include <CLI/CLI.hpp>
@@ -41,6 +42,7 @@ public:
         add_shim();
         add_serve();
         add_client();
+        add_trace();
     }
 
     int run(int argc, const char* const* argv) {
@@ -170,6 +172,10 @@ private:
             ->check(CLI::IsMember({"auto", "on", "off"}))
             ->option_text("WHEN");
         command.add_flag("--any-file", serve_.any_file, "DMA to files that are no memory, too");
+        command.add_option("--record", serve_.record, "keep all that is done to it")->option_text("FILE");
+        command.add_option("--record-limit", serve_.record_limit, "its bytes at most (256 MiB)")
+            ->check(CLI::Range(trace::least_limit, std::uint64_t{1} << 62))
+            ->option_text("BYTES");
         command.footer("An ID's device is the program's model of it, else plain memory; that of an\n"
                        "ADDRESS is bound to vfio-pci. Files that are shared hold what is trapped, too.\n"
                        "Prints \"listening on PATH\" when clients can connect; SIGINT and SIGTERM end it.\n"
@@ -202,6 +208,54 @@ private:
         does(command, [this] { return run_client(serve_.socket, twin_socket_, steps_, out_); });
     }
 
+    void add_trace() {
+        CLI::App& command = add("trace", "recordings: prints, draws, replays, converts them");
+        command.require_subcommand(1);
+        const auto add_one = [&](const std::string& name, const std::string& about) -> CLI::App& {
+            CLI::App& one = *command.add_subcommand(name, about);
+            one.set_help_flag("-h,--help", "print this help");
+            one.get_formatter()->column_width(30);
+            one.add_option("FILE", trace_.file, name == "convert" ? "the text" : "the recording")
+                ->required()
+                ->option_text(" ");
+            one.add_option("--provider", trace_.provider, "whose registers these are; else the recorded one's")
+                ->option_text("NAME");
+            return one;
+        };
+        CLI::App& print = add_one("print", "a line for each event");
+        print.add_flag("--json", trace_.json, "each as a JSON object");
+        print.add_flag("--summary", trace_.summary, "only what it comes to");
+        does(print, [this] { return run_trace_print(what_, trace_, out_); });
+
+        CLI::App& html = add_one("html", "a timeline and a heat map, as one page");
+        html.add_option("-o,--out", trace_.out, "the file to write; none: standard output")->option_text("FILE");
+        does(html, [this] { return run_trace_html(what_, trace_, out_); });
+
+        CLI::App& replay = add_one("replay", "does it again, and compares the answers");
+        replay.add_option("--socket", serve_.socket, "to what a vfio-user server offers")->option_text("PATH");
+        replay.add_flag("--in-process", trace_.in_process, "to this program's policies on its model of the device");
+        replay.add_option("--device", serve_.device, "to these on a PCI device that VFIO holds")
+            ->option_text("ADDRESS");
+        replay.add_option("--behind", serve_.behind, "to these on what another server offers")->option_text("PATH");
+        replay.add_option("--ignore", trace_.ignored, "a register whose value may differ; can be repeated")
+            ->option_text("REGISTER")->expected(1)->take_all();
+        replay.add_flag("--paced", trace_.paced, "as slowly as it was");
+        replay.add_option("--lines", trace_.most_lines, "of differences, at most (100)")->option_text("NUMBER");
+        replay.footer("A REGISTER is a name, as in map, or REGION:OFFSET[:BYTES]. Exits with 1 where an\n"
+                      "answer differs. Memory for DMA is there, but of zeros.");
+        does(replay, [this] {
+            if (int{serve_.socket.empty()} + int{!trace_.in_process} + int{serve_.device.empty()} +
+                    int{serve_.behind.empty()} != 3)
+                throw usage_error{"trace replay: one of --socket, --in-process, --device and --behind is needed"};
+            return run_trace_replay(what_, trace_, serve_, out_);
+        });
+
+        CLI::App& convert = add_one("convert", "makes one of the kernel's tracepoints, of tracefs");
+        convert.add_option("-o,--out", trace_.out, "the recording")->required()->option_text("FILE");
+        convert.add_option("--address", trace_.address, "of this device alone")->option_text("ADDRESS");
+        does(convert, [this] { return run_trace_convert(what_, trace_, out_); });
+    }
+
     const program& what_;
     std::ostream& out_;
     std::ostream& err_;
@@ -214,6 +268,7 @@ private:
     std::filesystem::path check_;
     map_request map_;
     shim_request shim_;
+    trace_request trace_;
     serve_options serve_;
     std::vector<std::string> steps_;
 };

@@ -3,11 +3,14 @@
 
 #include <mediant/kernel/provider_facts.hpp>
 #include <mediant/pci/id.hpp>
+#include <mediant/vfio_user/any_device.hpp>
 
 #include <cstddef>
+#include <cstdint>
 #include <iosfwd>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <vector>
 
 /// What the commands of a vendor's program know of its registry, without the registry's type: so that they are
@@ -33,6 +36,13 @@ public:
     using std::runtime_error::runtime_error;
 };
 
+/// Something else to do with a device and its policies than to serve it.
+class device_user {
+public:
+    virtual ~device_user() = default;
+    virtual void use(vfio_user::any_device& device, std::string_view provider) = 0;
+};
+
 struct serve_options {
     std::string device;    ///< the address of the one that is mediated, where it is this machine's
     std::string behind;    ///< the socket of the server whose device is mediated
@@ -48,6 +58,9 @@ struct serve_options {
     std::string sandbox; ///< on, off, or where it can be: auto
     bool any_file = false; ///< clients may share memory by files of any kind
     std::string backend; ///< what serves: native (or empty), or libvfio-user
+    std::string record;  ///< the file that is to have all that is done to the device; none where it is empty
+    std::uint64_t record_limit = std::uint64_t{256} << 20; ///< its bytes, at most
+    device_user* instead = nullptr; ///< of serving
 
     /// Whether it is a device that is there, no model.
     [[nodiscard]] bool names_device() const noexcept { return !device.empty() || !behind.empty(); }

@@ -12,6 +12,10 @@
 #include <mediant/tool/identity.hpp>
 #include <mediant/tool/program.hpp>
 #include <mediant/tool/signals.hpp>
+#include <mediant/trace/event.hpp>
+#include <mediant/trace/recorded.hpp>
+#include <mediant/trace/recorder.hpp>
+#include <mediant/vfio_user/any_device.hpp>
 #include <mediant/vfio_user/remote_device.hpp>
 #include <mediant/vfio_user/server.hpp>
 
@@ -25,24 +29,16 @@
 #include <ostream>
 #include <string>
 #include <string_view>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace mediant::command_line {
 
-/// Serves a device until a signal, or the end of the first client. False where its provider declines it.
+/// Serves a device that can be opened, until a signal, or the end of the first client.
 template <class Front>
-[[nodiscard]] bool serve_front(Front& front, std::string_view name, const serve_options& options, std::ostream& out) {
-    const result<void> opened = front.open(); // each client opens it again
-    if (!opened) {
-        if (opened.error() == error::no_device) return false;
-        throw command_error{fmt::format("{}: cannot be opened: {}", name, std::strerror(to_errno(opened.error())))};
-    }
-    front.release();
-
-    if (by_libvfio_user(options)) {
-        serve_by_libvfio_user(front, name, options, out);
-        return true;
-    }
+void serve_openable(Front& front, std::string_view name, const serve_options& options, std::ostream& out) {
+    if (by_libvfio_user(options)) return serve_by_libvfio_user(front, name, options, out);
     stop_on_signal signals;
     const confinement confined{options};
     vfio_user::server<Front> server{front, confined.where()};
@@ -55,6 +51,68 @@ template <class Front>
         while (server.served() == 0 && server.run_once(-1)) {}
     }
     signals.stops_nothing();
+}
+
+/// Whether a device is there to be recorded, and for nothing else.
+template <class Front>
+inline constexpr bool is_tapped = requires(Front& front, trace::recorder* to) { front.lower().records_to(to); };
+
+/// Likewise, as a device of any type, with a recording of all that is done to it, and by its policies to a lower that
+/// is tapped.
+template <class Front>
+void serve_recorded(Front& front, std::string_view name, const trace::identity& who, const serve_options& options,
+                    std::ostream& out) {
+    if (by_libvfio_user(options)) refuse_uncarried<Front>(name);
+    trace::recorder to{{.path = options.record, .limit = options.record_limit}, who};
+    const auto tap = [&front]([[maybe_unused]] trace::recorder* where) {
+        if constexpr (is_tapped<Front>) front.lower().records_to(where);
+    };
+    vfio_user::any_device_of<Front> any{front};
+    trace::recorded<vfio_user::any_device> device{any, to};
+    tap(&to);
+    try {
+        serve_openable(device, name, options, out);
+    } catch (...) {
+        tap(nullptr);
+        throw;
+    }
+    tap(nullptr);
+    to.finish();
+    fmt::print(out, "{}: {} events in {} bytes{}\n", options.record, to.recorded(), to.bytes(),
+               to.lost() == 0 ? std::string{}
+               : to.failed() != 0
+                   ? fmt::format("; {} are missing: {}", to.lost(), std::strerror(to.failed()))
+                   : fmt::format("; {} are missing, as these are all that --record-limit allows", to.lost()));
+}
+
+/// Serves a device until a signal, or the end of the first client. False where its provider declines it.
+template <class Front>
+[[nodiscard]] bool serve_front(Front& front, std::string_view name, const serve_options& options, std::ostream& out) {
+    const result<void> opened = front.open(); // each client opens it again
+    if (!opened) {
+        if (opened.error() == error::no_device) return false;
+        throw command_error{fmt::format("{}: cannot be opened: {}", name, std::strerror(to_errno(opened.error())))};
+    }
+    // What is recorded has a type of its own, so that what is not has nothing of it; and no server is compiled for it.
+    if constexpr (is_tapped<Front> || std::is_final_v<std::remove_cvref_t<decltype(front.lower())>>) {
+        if (!options.record.empty()) {
+            trace::identity who =
+                trace::identity_of(front, std::string{name}, options.backend.empty() ? "vfio-user" : options.backend);
+            who.device = device::identify(front.lower()).value_or(who.device); // policies may show another
+            front.release();
+            serve_recorded(front, name, who, options, out);
+            return true;
+        }
+    }
+    front.release();
+    if constexpr (!is_tapped<Front>) {
+        if (options.instead != nullptr) {
+            vfio_user::any_device_of<Front> any{front};
+            options.instead->use(any, name);
+        } else {
+            serve_openable(front, name, options, out);
+        }
+    }
     return true;
 }
 
@@ -103,37 +161,42 @@ template <class P>
     return {*id};
 }
 
+/// Calls `each(lower)` on one that is made of these arguments, tapped where that is recorded.
+template <class Lower, class Each, class... Args>
+[[nodiscard]] bool on_lower(const serve_options& options, const Each& each, Args&&... args) {
+    if constexpr (!std::is_final_v<Lower>) {
+        if (!options.record.empty()) {
+            trace::tapped<Lower> device{std::forward<Args>(args)...};
+            return each(device);
+        }
+    }
+    Lower device{std::forward<Args>(args)...};
+    return each(device);
+}
+
 /// Calls `each(lower)` on the device that the options name, if they do.
 template <class Each>
-[[nodiscard]] bool on_named_device(const serve_options& options, Each each) {
-    if (!options.device.empty()) {
-        device::vfio_device hardware{address_of(options), {.shares_file = options.shares}};
-        return each(hardware);
-    }
-    vfio_user::remote_device remote{{.path = options.behind, .shares_files = options.shares}};
-    return each(remote);
+[[nodiscard]] bool on_named_device(const serve_options& options, const Each& each) {
+    if (!options.device.empty())
+        return on_lower<device::vfio_device>(options, each, address_of(options),
+                                             device::vfio_options{.shares_file = options.shares});
+    return on_lower<vfio_user::remote_device>(
+        options, each, vfio_user::remote_options{.path = options.behind, .shares_files = options.shares});
 }
 
 /// program_provider::serve.
 template <class P, class... Models>
 [[nodiscard]] bool serve_provider(std::size_t model, const device_id& id, const serve_options& options,
                                   std::ostream& out) {
-    if (options.names_device()) {
-        return on_named_device(options, [&](auto& there) { return serve_over<P>(there, options, out); });
-    }
-    if (model == no_model) {
-        device::memory_device memory{id, mapped_bars<P>()};
-        return serve_over<P>(memory, options, out);
-    }
+    const auto serve = [&](auto& there) { return serve_over<P>(there, options, out); };
+    if (options.names_device()) return on_named_device(options, serve);
+    if (model == no_model) return on_lower<device::memory_device>(options, serve, id, mapped_bars<P>());
     bool done = false;
     std::size_t index = 0;
     [[maybe_unused]] const auto try_model = [&]<class Model>() {
         // No server is compiled for a provider that does not match the model.
         if constexpr (P::info.rank_for(Model::id) != 0) {
-            if (index == model) {
-                Model device{};
-                done = serve_over<P>(device, options, out);
-            }
+            if (index == model) done = on_lower<Model>(options, serve);
         }
         ++index;
     };
@@ -152,9 +215,7 @@ template <class... Models>
     bool done = false;
     std::size_t index = 0;
     [[maybe_unused]] const auto try_model = [&]<class Model>() {
-        if (index++ != model) return;
-        Model device{};
-        done = serve(device);
+        if (index++ == model) done = on_lower<Model>(options, serve);
     };
     (try_model.template operator()<Models>(), ...);
     return done;

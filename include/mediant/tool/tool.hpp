@@ -30,7 +30,7 @@ template <class Registry, class... Models>
 } // namespace command_line
 
 /// A vendor's program: `int main(int argc, char** argv) { return mediant::tool<acme::devices>(argc, argv); }`.
-/// Commands: list, lookup, map, shim, serve, client; see --help. Returns 0 where it is done, 1 where it failed or the
+/// Commands: list, lookup, map, shim, serve, client, trace; see --help. Returns 0 where it is done, 1 where it failed or the
 /// answer is no, 2 for wrong usage.
 ///
 /// A model is what `serve` offers instead of hardware: a lower that can be default-constructed, with the identity of
