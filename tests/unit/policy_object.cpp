@@ -5,6 +5,8 @@
 #include <mediant/kernel/policy_object.hpp>
 #include <mediant/mediant.hpp>
 
+#include <guest/migration/moving_edu.hpp>
+
 #include <catch2/catch.hpp>
 
 #include <cerrno>
@@ -518,6 +520,85 @@ TEST_CASE("requests reach the policy, and the device below") {
     CHECK(device.resets == 1);
     device.fault = -EAGAIN;
     CHECK(provider.reset_device(open.state()) == -EAGAIN);
+}
+
+TEST_CASE("what does not fetch the device's state does not migrate") {
+    for (unsigned i = 0; i < mediant_provider_count; ++i) {
+        hardware device;
+        opened open{*mediant_providers[i], device};
+        CHECK(open.provider.migration_flags == 0);
+        CHECK(open.provider.migration_state(open.state()) == 2);
+        CHECK(open.provider.migrate(open.state(), 1) == -ENOTTY);
+        unsigned char byte{};
+        CHECK(open.provider.read_migration(open.state(), &byte, 1) == -ENOTTY);
+        CHECK(open.provider.write_migration(open.state(), &byte, 1) == -ENOTTY);
+    }
+    // One that says its own state alone, of hardware that has more.
+    struct halfway : nic {
+        static constexpr auto migration() { return saved_state{1, saved{"reads", &halfway::reads}}; }
+    };
+    CHECK_FALSE(kernel::open_state<halfway>::migrates);
+}
+
+TEST_CASE("a policy's state migrates through its table") {
+    constexpr const mediant_provider& provider = kernel::provider_table<moving::edu>;
+    constexpr unsigned error_state = 0, stop = 1, running = 2, stop_copy = 3, resuming = 4, pre_copy = 6;
+    hardware from;
+    from.bar0.resize(from.sizes[0] = 1 << 20);
+    opened source{provider, from};
+    void* const state = source.state();
+    REQUIRE(provider.open(state) == 0);
+    CHECK(provider.migration_flags == 7);
+    CHECK(provider.migration_size(state) > 8192);
+    CHECK(provider.migration_ahead(state) == 0);
+
+    REQUIRE(source.write(0x28, 0x1234) == 4);
+    REQUIRE(provider.migrate(state, pre_copy) == 0);
+    const unsigned long long ahead = provider.migration_ahead(state);
+    std::vector<unsigned char> stream(1 << 16);
+    CHECK(provider.read_migration(state, stream.data(), 5) == 5);
+    CHECK(provider.migration_ahead(state) == ahead - 5);
+    CHECK(provider.read_migration(state, stream.data() + 5, 1 << 15) == static_cast<long long>(ahead - 5));
+    CHECK(provider.migration_ahead(state) == 0);
+    CHECK(provider.read_migration(state, stream.data(), 1) == 0);
+    REQUIRE(provider.migrate(state, stop_copy) == 0);
+    const long long rest = provider.read_migration(state, stream.data() + ahead, 1 << 15);
+    REQUIRE(rest > 8192);
+    stream.resize(ahead + static_cast<unsigned long long>(rest));
+
+    hardware to;
+    to.bar0.resize(to.sizes[0] = 1 << 20);
+    opened target{provider, to};
+    REQUIRE(provider.open(target.state()) == 0);
+    REQUIRE(provider.migrate(target.state(), resuming) == 0);
+    REQUIRE(provider.write_migration(target.state(), stream.data(), static_cast<unsigned>(stream.size())) == 0);
+    REQUIRE(provider.migrate(target.state(), running) == 0);
+    CHECK(target.dword(0x28) == 0x1234);
+
+    // What is refused leaves the policy as it was, and says why.
+    REQUIRE(provider.migrate(target.state(), resuming) == 0);
+    stream[ahead + 40] ^= 1;
+    CHECK(provider.write_migration(target.state(), stream.data(), static_cast<unsigned>(stream.size())) == -EINVAL);
+    mediant_stream_report report{};
+    provider.migration_report(target.state(), &report);
+    CHECK(report.wrong == 1);
+    CHECK(std::string(report.what, report.what_size) == to_text(stream_fault::damaged));
+    CHECK(report.offset == ahead);
+    CHECK(provider.migrate(target.state(), stop) == -EINVAL);
+    CHECK(provider.migration_state(target.state()) == error_state);
+    CHECK(target.dword(0x28) == 0x1234);
+    provider.reset(target.state());
+    CHECK(provider.migration_state(target.state()) == running);
+    CHECK(target.dword(0x28) == 0);
+
+    // A reset in the middle of a stream: nothing of it stays.
+    REQUIRE(provider.migrate(target.state(), resuming) == 0);
+    CHECK(provider.write_migration(target.state(), stream.data(), static_cast<unsigned>(ahead)) == 0);
+    provider.reset(target.state());
+    CHECK(provider.migration_state(target.state()) == running);
+    CHECK(provider.write_migration(target.state(), stream.data(), 1) == -EINVAL);
+    CHECK(provider.migrate(target.state(), 8) == -EINVAL);
+    CHECK(provider.migrate(target.state(), error_state) == -EINVAL);
 }
 
 TEST_CASE("errors and errno numbers are each other's inverse") {

@@ -91,6 +91,18 @@ struct mediant_below {
 #define MEDIANT_TAKEN 1u    /* does not pass: read and write are called */
 #define MEDIANT_OBSERVED 2u /* config_written is told of a write when it is done */
 
+/* What was wrong with the last stream that was written; texts of a size, not ended by a 0. */
+struct mediant_stream_report {
+	const char *what; /* in words */
+	const char *party; /* the policy, or nothing where it is the stream's own matter */
+	const char *field;
+	unsigned int what_size;
+	unsigned int party_size;
+	unsigned int field_size;
+	unsigned int wrong; /* 0: nothing */
+	unsigned long long offset; /* in the stream, of the chunk */
+};
+
 /* What the policy object gives the C half: one provider. All members are set. */
 struct mediant_provider {
 	unsigned int size;
@@ -172,6 +184,27 @@ struct mediant_provider {
 	int (*irq_info)(void *state, unsigned int index, unsigned int *flags,
 			unsigned int *count);
 	int (*reset_device)(void *state);
+
+	/*
+	 * Migration: flags and states have the numbers of VFIO_MIGRATION_* and VFIO_DEVICE_STATE_*.
+	 * Without flags nothing of this is called. migrate makes one arc, or as many as there are on
+	 * the way; where it fails, migration_state tells where that ended. reset ends a migration
+	 * from any state.
+	 */
+	unsigned long long migration_flags;
+	unsigned int (*migration_state)(const void *state);
+	int (*migrate)(void *state, unsigned int to);
+	/*
+	 * The next bytes of the state, fewer at the end of what there is now, or -errno, of which
+	 * there is no way back to what was read before; and bytes of it that came from elsewhere,
+	 * cut anywhere.
+	 */
+	long long (*read_migration)(void *state, unsigned char *bytes, unsigned int count);
+	int (*write_migration)(void *state, const unsigned char *bytes, unsigned int count);
+	/* Bytes that can be read ahead of the rest, and of all as far as is known. */
+	unsigned long long (*migration_ahead)(const void *state);
+	unsigned long long (*migration_size)(const void *state);
+	void (*migration_report)(const void *state, struct mediant_stream_report *report);
 };
 
 /* The module's providers, most specific rule first; defined by the policy object. */

@@ -33,5 +33,7 @@ namespace mediant::kernel {
 
 /// Most bytes of state that one open device may have in the kernel.
 inline constexpr std::size_t most_state_bytes = 64 * 1024;
+/// Of what migrates, with a copy of that state and a chunk of its stream (MEDIANT_MOST_STATE in registry/judge.c).
+inline constexpr std::size_t most_object_bytes = 256 * 1024;
 
 } // namespace mediant::kernel

@@ -4,10 +4,13 @@
 #include <mediant/core/text.hpp>
 #include <mediant/kernel/fitness.hpp>
 #include <mediant/kernel/open_state.hpp>
+#include <mediant/provider/migration_parties.hpp>
 #include <mediant/provider/registry.hpp>
 #include <mediant/provider/valid.hpp>
 
 #include <cstddef>
+#include <cstdint>
+#include <span>
 #include <string_view>
 #include <type_traits>
 #include <utility>
@@ -125,6 +128,34 @@ template <class P>
     return out;
 }
 
+/// Of a policy that migrates.
+template <class P>
+[[nodiscard]] consteval function_name throwing_migration_hook() {
+    using next = asked_next<P>;
+    using bytes = std::span<std::byte>;
+    using const_bytes = std::span<const std::byte>;
+    function_name out;
+    if constexpr (has_saved_state<P>) {
+        if constexpr (mediant::detail::has_quiesce<P, next>)
+            if constexpr (!requires(P& p, next& n) { { p.quiesce(n) } noexcept; }) return out.add("quiesce");
+        if constexpr (mediant::detail::has_resume<P, next>)
+            if constexpr (!requires(P& p, next& n) { { p.resume(n) } noexcept; }) return out.add("resume");
+        if constexpr (mediant::detail::has_quiesce_p2p<P, next>)
+            if constexpr (!requires(P& p, next& n) { { p.quiesce_p2p(n) } noexcept; }) return out.add("quiesce_p2p");
+        if constexpr (mediant::detail::has_resume_p2p<P, next>)
+            if constexpr (!requires(P& p, next& n) { { p.resume_p2p(n) } noexcept; }) return out.add("resume_p2p");
+        if constexpr (mediant::detail::has_save<P, next>)
+            if constexpr (!requires(P& p, bytes to, next& n) { { p.save(std::uint64_t{}, to, n) } noexcept; })
+                return out.add("save");
+        if constexpr (mediant::detail::has_restore<P, next>)
+            if constexpr (!requires(P& p, const_bytes from, next& n) { { p.restore(std::uint64_t{}, from, n) } noexcept; })
+                return out.add("restore");
+        if constexpr (mediant::detail::has_restored<P, next>)
+            if constexpr (!requires(P& p, next& n) { { p.restored(n) } noexcept; }) return out.add("restored");
+    }
+    return out;
+}
+
 /// Of what a config map observes.
 template <class P, const auto& Map>
 [[nodiscard]] consteval function_name throwing_observer() {
@@ -148,6 +179,12 @@ struct check_noexcept {
                       "function are the arguments of check_noexcept");
 };
 template <bool Ok, text Provider, std::size_t Bytes>
+struct check_object_size {
+    static_assert(Ok, "mediant: what a policy that migrates has in a kernel module, its state twice and its longest chunk "
+                      "of a stream, has at most 256 KiB; the provider and its bytes are the arguments of "
+                      "check_object_size");
+};
+template <bool Ok, text Provider, std::size_t Bytes>
 struct check_state_size {
     static_assert(Ok, "mediant: a policy's state in a kernel module, shadows included, has at most 64 KiB; the "
                       "provider and its bytes are the arguments of check_state_size");
@@ -160,6 +197,7 @@ struct check_state_size {
 template <class P>
 inline constexpr detail::function_name throwing_function = [] {
     detail::function_name found = detail::throwing_op<P>();
+    if (found.view().empty()) found = detail::throwing_migration_hook<P>();
     mediant::detail::any_map(mediant::detail::maps_of<P>(), [&found]<const auto& Map>() {
         if (found.view().empty()) found = detail::throwing_hook_of_map<P, Map>();
         return false;
@@ -171,9 +209,9 @@ inline constexpr detail::function_name throwing_function = [] {
     return found;
 }();
 
-/// Bytes of state that one open device has in a kernel.
+/// Bytes of state that one open device has in a kernel, without what a migration holds.
 template <class P>
-inline constexpr std::size_t state_bytes = sizeof(open_state<P>);
+inline constexpr std::size_t state_bytes = open_state<P>::policy_bytes;
 
 /// Whether a policy mediates a request.
 template <class P, request R>
@@ -211,6 +249,8 @@ template <class P>
                   "mediant: a policy's state in a kernel module is aligned to at most 8 bytes");
     constexpr auto& name = mediant::detail::provider_name<P>;
     static_cast<void>(detail::check_state_size<state_bytes<P> <= most_state_bytes, name, state_bytes<P>>{});
+    static_cast<void>(
+        detail::check_object_size<sizeof(open_state<P>) <= most_object_bytes, name, sizeof(open_state<P>)>{});
     constexpr std::string_view function = throwing_function<P>.view();
     static_cast<void>(detail::check_noexcept<function.empty(), name, text<function.size()>{function}>{});
     return true;

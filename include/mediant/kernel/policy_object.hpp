@@ -4,6 +4,8 @@
 #include <mediant/kernel/abi.h>
 #include <mediant/kernel/open_state.hpp>
 #include <mediant/kernel/policy_fitness.hpp>
+#include <mediant/migration/fault.hpp>
+#include <mediant/migration/state.hpp>
 #include <mediant/provider/registry.hpp>
 
 #include <array>
@@ -11,6 +13,8 @@
 #include <cstdint>
 #include <iterator>
 #include <new>
+#include <span>
+#include <string_view>
 
 /// The C++ half of a kernel module: a provider behind the functions of mediant/kernel/abi.h. A module's policy.cpp
 /// includes the provider's header and this one, and lists its providers:
@@ -30,6 +34,7 @@ struct provider_functions {
 
     using state = open_state<P>;
     using layers = typename state::layer_type;
+    static constexpr bool migrates = state::migrates;
 
     static unsigned int match(const mediant_device_id* id) noexcept {
         return P::info.rank_for({id->vendor, id->device, id->subvendor, id->subdevice, id->class_code});
@@ -38,7 +43,7 @@ struct provider_functions {
     static void construct(void* at, const mediant_below* below) noexcept { ::new (at) state{*below}; }
     static int open(void* at) noexcept { return -to_errno(of(at).open().error()); }
     static void release(void* at) noexcept { of(at).layers().release(); }
-    static void reset(void* at) noexcept { of(at).layers().reset(); }
+    static void reset(void* at) noexcept { of(at).reset(); }
 
     static long long read(void* at, unsigned int region, unsigned long long offset, unsigned char* bytes,
                           unsigned int count) noexcept {
@@ -120,6 +125,61 @@ struct provider_functions {
         return -to_errno(of(at).layers().ioctl(mediant::reset_device{}).error());
     }
 
+    static constexpr unsigned long long migration_flags = [] {
+        if constexpr (migrates)
+            return state::progress_type::flags;
+        else
+            return 0;
+    }();
+    static unsigned int migration_state(const void* at) noexcept {
+        if constexpr (migrates)
+            return static_cast<unsigned>(of(at).progress().state());
+        else
+            return static_cast<unsigned>(mediant::migration_state::running);
+    }
+    static int migrate(void* at, unsigned int to) noexcept {
+        if constexpr (migrates)
+            return -to_errno(of(at).migrate(mediant::migration_state{to}).error());
+        else
+            return -to_errno(error::not_a_request);
+    }
+    static long long read_migration(void* at, unsigned char* bytes, unsigned int count) noexcept {
+        if constexpr (migrates) {
+            const auto done = of(at).read_migration({reinterpret_cast<std::byte*>(bytes), count});
+            return done ? static_cast<long long>(*done) : -to_errno(done.error());
+        } else {
+            return -to_errno(error::not_a_request);
+        }
+    }
+    static int write_migration(void* at, const unsigned char* bytes, unsigned int count) noexcept {
+        if constexpr (migrates)
+            return -to_errno(of(at).write_migration({reinterpret_cast<const std::byte*>(bytes), count}).error());
+        else
+            return -to_errno(error::not_a_request);
+    }
+    static unsigned long long migration_ahead(const void* at) noexcept {
+        if constexpr (migrates)
+            return of(at).progress().ahead();
+        else
+            return 0;
+    }
+    static unsigned long long migration_size(const void*) noexcept {
+        if constexpr (migrates)
+            return state::progress_type::stream_size;
+        else
+            return 0;
+    }
+    static void migration_report(const void* at, mediant_stream_report* report) noexcept {
+        *report = {};
+        if constexpr (migrates) {
+            const stream_report& now = of(at).progress().report();
+            const std::string_view what = to_text(now.what);
+            *report = {what.data(), now.party.data(), now.field.data(), static_cast<unsigned>(what.size()),
+                       static_cast<unsigned>(now.party.size()), static_cast<unsigned>(now.field.size()),
+                       now.what == stream_fault::none ? 0u : 1u, now.offset};
+        }
+    }
+
 private:
     static constexpr bool has_config = mediant::detail::has_config_map<P>;
 
@@ -194,6 +254,14 @@ inline constexpr mediant_provider provider_table{
     .region_info = provider_functions<P>::region_info,
     .irq_info = provider_functions<P>::irq_info,
     .reset_device = provider_functions<P>::reset_device,
+    .migration_flags = provider_functions<P>::migration_flags,
+    .migration_state = provider_functions<P>::migration_state,
+    .migrate = provider_functions<P>::migrate,
+    .read_migration = provider_functions<P>::read_migration,
+    .write_migration = provider_functions<P>::write_migration,
+    .migration_ahead = provider_functions<P>::migration_ahead,
+    .migration_size = provider_functions<P>::migration_size,
+    .migration_report = provider_functions<P>::migration_report,
 };
 
 } // namespace mediant::kernel

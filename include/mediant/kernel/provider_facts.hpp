@@ -43,6 +43,10 @@ template <class P>
     if (state_bytes<P> > most_state_bytes)
         return "its state, shadows included, has " + std::to_string(state_bytes<P>) +
                " bytes; in a kernel module at most " + std::to_string(most_state_bytes);
+    if (sizeof(open_state<P>) > most_object_bytes)
+        return "what it has to migrate, its state twice and a chunk of a stream, has " +
+               std::to_string(sizeof(open_state<P>)) + " bytes; in a kernel module at most " +
+               std::to_string(most_object_bytes);
     if (const std::string_view function = throwing_function<P>.view(); !function.empty())
         return "its " + std::string{function} + " is not noexcept, as all that a kernel module carries must be";
     return {};

@@ -93,6 +93,12 @@ public:
         return done;
     }
 
+    /// Bytes that read() gives ahead of stop_copy.
+    [[nodiscard]] constexpr std::uint64_t ahead() const noexcept {
+        if (!saves(state_)) return 0;
+        return step_ == 0 ? parties::begin_size + chunk_overhead : filled_ - at_;
+    }
+
     /// Takes bytes of a stream, cut anywhere. An error leaves nothing to be done but to end it.
     constexpr result<void> write(Layers& layers, Lower& lower, std::span<const std::byte> from) {
         if (state_ != migration_state::resuming || report_.what != stream_fault::none) return error::invalid;

@@ -12,6 +12,7 @@
  *	below_config.c	and its configuration space, as VFIO shows it
  *	regions.c	region info, mmap, dma-buf, ioeventfd
  *	requests.c	the other requests: device info, interrupts, reset
+ *	migration.c	the states of a device that migrates, and the stream of its state
  *	observe.c	events and debugfs
  *	reset.c		the policy lock, and resets that arrive while it is held
  *
@@ -75,6 +76,8 @@ struct mediant_region {
 /* Of these, those that have an outline where they are mediated: the BARs and the ROM. */
 #define MEDIANT_OUTLINED (VFIO_PCI_ROM_REGION_INDEX + 1)
 
+struct mediant_stream;
+
 struct mediant_device {
 	struct vfio_pci_core_device core; /* first: the driver data is a vfio_pci_core_device */
 	struct mediant_below below;
@@ -91,6 +94,7 @@ struct mediant_device {
 	void *state; /* NULL while there is no policy; under lock */
 	void __iomem *io[PCI_STD_NUM_BARS]; /* what the policy has reached; under lock */
 	struct mediant_counters counters;
+	const struct mediant_stream *stream; /* whose file is good now, or NULL; under lock */
 	struct dentry *debugfs;
 
 	spinlock_t reset_lock; /* guards reset_pending and the release of lock */
@@ -228,6 +232,10 @@ int mediant_below_irq_info(void *device, unsigned int index, unsigned int *flags
 			   unsigned int *count);
 int mediant_below_reset(void *device);
 long mediant_ioctl(struct vfio_device *core_vdev, unsigned int cmd, unsigned long arg);
+
+/* migration.c */
+void mediant_offer_migration(struct mediant_device *mdev);
+void mediant_end_migration(struct mediant_device *mdev);
 
 /* observe.c */
 void mediant_init_observe(void);

@@ -141,9 +141,12 @@ int mediant_open_device(struct vfio_device *core_vdev)
 	vfio_pci_core_finish_enable(&mdev->core);
 	mediant_map_all_bars(&mdev->core);
 	ret = mediant_open_policy(mdev);
-	if (ret)
+	if (ret) {
 		vfio_pci_core_close_device(core_vdev);
-	return ret;
+		return ret;
+	}
+	mediant_offer_migration(mdev);
+	return 0;
 }
 
 void mediant_close_device(struct vfio_device *core_vdev)
@@ -151,6 +154,7 @@ void mediant_close_device(struct vfio_device *core_vdev)
 	struct mediant_device *mdev = mediant_of_vdev(core_vdev);
 	struct module *owner = mdev->owner;
 
+	mediant_end_migration(mdev);
 	mediant_close_policy(mdev);
 	vfio_pci_core_close_device(core_vdev);
 

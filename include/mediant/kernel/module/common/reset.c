@@ -26,6 +26,7 @@ void mediant_unlock(struct mediant_device *mdev)
 		/* A reset within open or close finds no state: open constructs it anew. */
 		if (mdev->state) {
 			mdev->counters.resets++;
+			mdev->stream = NULL;
 			mdev->provider->reset(mdev->state);
 		}
 		spin_lock(&mdev->reset_lock);

@@ -10,8 +10,11 @@
 #include "abi_check.h"
 #include "registry.h"
 
-/* The state of an open device is memory of the kernel's that a provider asks for. */
-#define MEDIANT_MOST_STATE SZ_64K
+/*
+ * The state of an open device is memory of the kernel's that a provider asks for. What migrates has
+ * it twice, with a chunk of a stream.
+ */
+#define MEDIANT_MOST_STATE SZ_256K
 
 int mediant_judge(const struct mediant_provider *const *providers, unsigned int count)
 {
