@@ -5,6 +5,7 @@
 
 #include "edu/edu.hpp"
 #include "gpio_idio_16/gpio_idio_16.hpp"
+#include "igb_vf/igb_vf.hpp"
 #include "nvme/nvme.hpp"
 #include "nvme/nvme_bounded.hpp"
 #include "nvme/nvme_device.hpp"
@@ -17,7 +18,7 @@
 #include <mediant/tool/tool.hpp>
 
 using devices = mediant::registry<acme::edu, acme::nvme, acme::nvme_bounded, acme::vf_half_bar,
-                                  acme::virtio_net_transitional, acme::gpio_idio_16>;
+                                  acme::virtio_net_transitional, acme::gpio_idio_16, acme::igb_vf>;
 
 int main(int argc, char** argv) {
     return mediant::tool<devices, mediant::device::edu, acme::nvme_device, acme::vf_device, acme::virtio_net_device>(

@@ -19,7 +19,7 @@ struct igb_vf : igb_requests, igb_vf_layout {
 
     result<void> written(at<bar0, "VTCTRL">, lanes<std::uint32_t> bits, auto&) noexcept {
         if ((bits.value & software_reset) == 0) return {};
-        static_cast<igb_requests&>(*this) = {};
+        forget();
         waiting = false;
         return {};
     }
@@ -51,7 +51,16 @@ struct igb_vf : igb_requests, igb_vf_layout {
         return *counted + before[which];
     }
 
-    void reset() noexcept { *this = {}; }
+    void reset() noexcept {
+        forget();
+        unmasked = carried = 0;
+        waiting = false;
+        asked.fill(0);
+        before.fill(0);
+        totals.fill(0);
+        values.fill(0);
+        taken = 0;
+    }
 
     // Migration.
 

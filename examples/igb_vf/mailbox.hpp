@@ -39,12 +39,22 @@ struct igb_requests {
     message groups{};                        ///< hashes, as the message has them; first word 0: none
     std::array<std::uint32_t, 4096 / 32> vlans{};
 
+    /// As after a reset: nothing was asked.
+    void forget() {
+        joined = foreign = false;
+        length = promiscuity = filter_count = 0;
+        address.fill(0);
+        filters.fill(0);
+        groups.fill(0);
+        vlans.fill(0);
+    }
+
     /// A message that the physical function has answered.
     void note(const message& asked, const message& answer) {
         const bool granted = (answer[0] & acknowledged) != 0;
         if (kind_of(asked[0]) == kind::reset) {
             // Refused where there is no address yet; all else that it does is done then, too.
-            *this = {};
+            forget();
             joined = true;
             if (granted) address = {answer[1], answer[2] & 0xffff};
             return;

@@ -6,9 +6,14 @@
 /// that acme::igb_vf mediates is saved, and another goes on in its place: at the very descriptors, under the same
 /// addresses, with what the physical function had granted. Over and over, there and back. A third function is the peer.
 ///
+///   igb_migration [DRIVER DRIVER]
+///
+/// Who holds the first two functions: vfio-pci, over which the policy is mediated in process, or its variant.
+///
 /// Ends with 0 if no frame was lost or came twice but for those sent to nobody, and all else is as expected.
 
 #include "expect.hpp"
+#include "migration/state_file.hpp"
 
 #include "../../examples/igb_vf/igb_vf.hpp"
 
@@ -23,8 +28,10 @@
 #include <array>
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -48,58 +55,157 @@ void must(const T& answer, const char* what) {
     if (!answer) fail(to_errno(answer.error()), what);
 }
 
-/// A function and its mediation. The memory is its driver's, always at the same I/O address.
+/// A function that is mediated and migrates. The memory is its driver's, always at the same I/O address.
 class function {
 public:
-    function(const std::string& where, int memory_file)
-        : hardware_{*pci_address::parse(where), vfio_options{.how = vfio_options::iommu::type1}}, served_{hardware_},
-          memory_{memory_size, memory_file}, file_{memory_file} {
-        open();
-    }
-    ~function() { served_.release(); }
-    function(const function&) = delete;
-    function& operator=(const function&) = delete;
+    virtual ~function() = default;
 
     /// As for the next user: the kernel resets the function.
     void reopen() {
-        served_.release();
+        close();
         open();
     }
+    virtual void access(region_index region, std::uint64_t offset, std::span<std::byte> bytes, bool write) = 0;
+    /// The device's state, with which it is stopped.
+    virtual std::vector<std::byte> save() = 0;
+    /// Resumes from a stream: 0, or errno of what was refused, with the device in its error state.
+    virtual int restore(std::span<const std::byte> stream) = 0;
+    virtual void run_on() = 0;
+    [[nodiscard]] virtual migration_state state() = 0;
+    virtual void reset() = 0;
 
-    [[nodiscard]] auto& operator*() { return served_; }
-    [[nodiscard]] auto* operator->() { return &served_; }
     [[nodiscard]] const guest::mapping& memory() const { return memory_; }
     [[nodiscard]] const guest::event& vector(std::size_t i) const { return events_.at(i); }
-
-private:
-    void open() {
-        must(served_.open(), "open");
-        must(served_.ioctl(map_dma{iova, memory_size, true, true, memory_.bytes(), nullptr, file_, 0}), "map");
-        std::array<std::int32_t, 3> files{};
-        for (std::size_t i = 0; i < files.size(); ++i) files[i] = events_[i].get();
-        must(served_.ioctl(set_irqs{irq_index::msix, set_irqs::action::trigger, set_irqs::data::eventfds, 0, 3, {}, files}),
-             "set_irqs");
-        // Memory and bus mastering, which a machine's configuration space takes along.
-        const std::array command{std::byte{6}, std::byte{0}};
-        if (served_.write({region_index::config, 4, command}).count != command.size()) fail(EIO, "COMMAND");
+    /// Memory and bus mastering, which a machine takes along with the rest of configuration space.
+    void enable() {
+        std::array command{std::byte{6}, std::byte{0}};
+        access(region_index::config, 4, command, true);
     }
 
-    vfio_device hardware_;
-    stack<vfio_device, acme::igb_vf> served_;
+protected:
+    explicit function(int memory_file) : memory_{memory_size, memory_file}, file_{memory_file} {}
+    virtual void open() = 0;
+    virtual void close() = 0;
+
+    [[nodiscard]] std::array<std::int32_t, 3> vectors() const {
+        return {events_[0].get(), events_[1].get(), events_[2].get()};
+    }
+    [[nodiscard]] int file() const { return file_; }
+
+private:
     guest::mapping memory_;
     int file_;
     std::array<guest::event, 3> events_;
 };
 
+/// By the policy in this process.
+class in_process final : public function {
+public:
+    in_process(const std::string& where, int memory_file)
+        : function{memory_file},
+          hardware_{*pci_address::parse(where), vfio_options{.how = vfio_options::iommu::type1}}, served_{hardware_} {
+        in_process::open();
+    }
+    in_process(const in_process&) = delete;
+    in_process& operator=(const in_process&) = delete;
+    ~in_process() override { in_process::close(); }
+
+    void access(region_index region, std::uint64_t offset, std::span<std::byte> bytes, bool write) override {
+        const answer done = write ? served_.write({region, offset, bytes}) : served_.read({region, offset, bytes});
+        if (done.count != bytes.size()) fail(to_errno(shortfall(done)), "access");
+    }
+    std::vector<std::byte> save() override {
+        must(served_.migrate(migration_state::stop_copy), "stop_copy");
+        std::vector<std::byte> stream;
+        for (std::array<std::byte, 777> part{};;) {
+            const auto came = served_.read_migration(part);
+            must(came, "reading the stream");
+            stream.insert(stream.end(), part.begin(), part.begin() + static_cast<std::ptrdiff_t>(*came));
+            if (*came < part.size()) return stream;
+        }
+    }
+    int restore(std::span<const std::byte> stream) override {
+        must(served_.migrate(migration_state::resuming), "resuming");
+        if (const auto done = served_.write_migration(stream); !done) return to_errno(done.error());
+        const auto done = served_.migrate(migration_state::running);
+        return done ? 0 : to_errno(done.error());
+    }
+    void run_on() override { must(served_.migrate(migration_state::running), "running"); }
+    migration_state state() override { return served_.migration(); }
+    void reset() override { must(served_.ioctl(reset_device{}), "reset"); }
+
+private:
+    void open() override {
+        must(served_.open(), "open");
+        must(served_.ioctl(map_dma{iova, memory_size, true, true, memory().bytes(), nullptr, file(), 0}), "map");
+        must(served_.ioctl(set_irqs{irq_index::msix, set_irqs::action::trigger, set_irqs::data::eventfds, 0, 3, {},
+                                    vectors()}),
+             "set_irqs");
+        enable();
+    }
+    void close() override { served_.release(); }
+
+    vfio_device hardware_;
+    stack<vfio_device, acme::igb_vf> served_;
+};
+
+/// By a variant: all is asked of VFIO.
+class in_kernel final : public function {
+public:
+    in_kernel(std::string where, int memory_file) : function{memory_file}, where_{std::move(where)} {
+        in_kernel::open();
+    }
+
+    void access(region_index region, std::uint64_t offset, std::span<std::byte> bytes, bool write) override {
+        const auto index = static_cast<std::uint32_t>(region);
+        const guest::outcome done = write ? at_->write(index, offset, bytes) : at_->read(index, offset, bytes);
+        if (done.count != static_cast<std::int64_t>(bytes.size())) fail(done.error, "access");
+    }
+    std::vector<std::byte> save() override { return guest::save(*at_); }
+    int restore(std::span<const std::byte> stream) override {
+        const int error = guest::restore(*at_, stream);
+        return error != 0 ? error : guest::set_state(*at_, VFIO_DEVICE_STATE_RUNNING).error;
+    }
+    void run_on() override {
+        const int error = guest::set_state(*at_, VFIO_DEVICE_STATE_RUNNING).error;
+        if (error != 0) fail(error, "RUNNING");
+    }
+    migration_state state() override { return migration_state{guest::state_of(*at_)}; }
+    void reset() override { at_->reset(); }
+
+private:
+    void open() override {
+        space_.emplace(false);
+        at_.emplace(*space_, where_);
+        space_->map_dma(memory().bytes(), iova);
+        at_->set_irqs(VFIO_PCI_MSIX_IRQ_INDEX, 0, vectors());
+        enable();
+    }
+    void close() override {
+        at_.reset();
+        space_.reset();
+    }
+
+    std::string where_;
+    std::optional<guest::container> space_;
+    std::optional<guest::device> at_;
+};
+
+std::unique_ptr<function> open_function(const std::string& driver, const std::string& where, int memory_file) {
+    if (!guest::bind(where, driver)) fail(EBUSY, driver + " did not take " + where);
+    if (driver == "vfio-pci") return std::make_unique<in_process>(where, memory_file);
+    return std::make_unique<in_kernel>(where, memory_file);
+}
+
 std::uint32_t get(function& at, std::uint64_t offset) {
     std::array<std::byte, 4> bytes{};
-    if (at->read({bar{0}, offset, bytes}).count != bytes.size()) fail(EIO, "read of a register");
-    return static_cast<std::uint32_t>(load_little(std::span<const std::byte>{bytes}));
+    at.access(bar{0}, offset, bytes, false);
+    return static_cast<std::uint32_t>(load_little(bytes));
 }
 void put(function& at, std::uint64_t offset, std::uint32_t value) {
     std::array<std::byte, 4> bytes{};
-    store_little(std::span{bytes}, value);
-    if (at->write({bar{0}, offset, bytes}).count != bytes.size()) fail(EIO, "write of a register");
+    store_little(bytes, value);
+    at.access(bar{0}, offset, bytes, true);
 }
 /// Until it is so; half a minute at most, for what a busy machine takes.
 template <class F>
@@ -246,8 +352,8 @@ private:
 std::vector<std::pair<std::uint64_t, std::uint32_t>> registers(function& at) {
     std::vector<std::pair<std::uint64_t, std::uint32_t>> out;
     for (std::uint64_t i = 0; i < 16; ++i) out.emplace_back(reg::words + 4 * i, 0);
-    for (const std::uint64_t offset : {reg::received, reg::sent, reg::clears, reg::throttle, reg::throttle + 4, reg::causes,
-                                       reg::causes_misc})
+    for (const std::uint64_t offset : {reg::received, reg::sent, reg::clears, reg::throttle, reg::throttle + 4,
+                                       reg::causes, reg::causes_misc})
         out.emplace_back(offset, 0);
     for (const std::uint64_t queue : {reg::rx, reg::rx + 0x100, reg::tx, reg::tx + 0x100})
         for (const std::uint64_t offset : {reg::low, reg::high, reg::length, reg::head, reg::tail, reg::enable})
@@ -258,31 +364,17 @@ std::vector<std::pair<std::uint64_t, std::uint32_t>> registers(function& at) {
     return out;
 }
 
-std::vector<std::byte> save(function& from) {
-    must(from->migrate(migration_state::stop_copy), "stop_copy");
-    std::vector<std::byte> stream;
-    for (std::array<std::byte, 777> part{};;) {
-        const auto came = from->read_migration(part);
-        must(came, "reading the stream");
-        stream.insert(stream.end(), part.begin(), part.begin() + static_cast<std::ptrdiff_t>(*came));
-        if (*came < part.size()) return stream;
-    }
-}
 void restore(function& to, const std::vector<std::byte>& stream) {
-    must(to->migrate(migration_state::resuming), "resuming");
-    must(to->write_migration(stream), "writing the stream");
-    must(to->migrate(migration_state::running), "running");
+    if (const int error = to.restore(stream); error != 0) fail(error, "a stream was refused");
 }
 
 /// Half a stream is refused, and a reset makes good for it.
 void cut(function& to, const std::vector<std::byte>& stream) {
-    must(to->migrate(migration_state::resuming), "resuming");
-    must(to->write_migration(std::span{stream}.first(stream.size() / 2)), "half a stream");
-    expect("half a stream is refused", to->migrate(migration_state::stop).has_value(), false);
-    expect("in an error", static_cast<unsigned>(to->migration()), static_cast<unsigned>(migration_state::error));
-    must(to->ioctl(reset_device{}), "reset");
-    const std::array command{std::byte{6}, std::byte{0}};
-    if ((*to).write({region_index::config, 4, command}).count != command.size()) fail(EIO, "COMMAND");
+    const int refused = to.restore(std::span{stream}.first(stream.size() / 2));
+    expect("half a stream is refused", static_cast<unsigned>(refused), EINVAL);
+    expect("in an error", static_cast<unsigned>(to.state()), static_cast<unsigned>(migration_state::error));
+    to.reset();
+    to.enable();
 }
 
 /// The card's interface is up, so that igb answers functions; and says nothing by itself.
@@ -307,21 +399,22 @@ guest::unique_fd shared_memory() {
     return file;
 }
 
-void run() {
+void run(const std::string& of_first, const std::string& of_second) {
     const auto card = guest::find_pci(0x8086, 0x10c9);
     if (!card || guest::driver_of(*card) != "igb") fail(ENODEV, "no card under igb");
     section("three functions");
     guest::write_attribute(guest::sysfs(*card) / "sriov_drivers_autoprobe", "0");
+    guest::write_attribute(guest::sysfs(*card) / "sriov_numvfs", "0");
     guest::write_attribute(guest::sysfs(*card) / "sriov_numvfs", "3");
     raise(*card);
     const auto functions = guest::find_all_pci(0x8086, 0x10ca);
     expect("functions", functions.size(), 3);
-    for (const std::string& each : functions)
-        if (!guest::bind(each, "vfio-pci")) fail(EBUSY, "vfio-pci did not take " + each);
-
     const guest::unique_fd memory = shared_memory(), of_peers = shared_memory();
-    function first{functions.at(0), memory.get()}, second{functions.at(1), memory.get()};
-    function third{functions.at(2), of_peers.get()};
+    const auto first_open = open_function(of_first, functions.at(0), memory.get());
+    const auto second_open = open_function(of_second, functions.at(1), memory.get());
+    const auto third_open = open_function("vfio-pci", functions.at(2), of_peers.get());
+    function& first = *first_open;
+    function& third = *third_open;
     section("a link");
     until("a link", [&] { return (get(first, reg::status) & 2) != 0; });
 
@@ -332,7 +425,7 @@ void run() {
     expect("a group is granted", mover.say({3 | 1u << 16, 0x50}) >> 31, 1);
 
     function* from = &first;
-    function* to = &second;
+    function* to = second_open.get();
     std::uint32_t sent = 0, taken_by_peer = 0, said = 0, taken = 0;
     const auto peer_takes_all = [&] {
         for (const std::uint32_t number : peer.take()) expect("what the peer takes", number, taken_by_peer++);
@@ -354,7 +447,7 @@ void run() {
 
         const auto before = registers(*from);
         expect("the queue is on", before.at(16 + 7 + 5).second >> 25 & 1, 1);
-        const auto stream = save(*from);
+        const auto stream = from->save();
         peer.send(of_driver, said); // to nobody
         peer.send(of_group, said);
         expect("a stopped function takes nothing", mover.waits(), 3);
@@ -388,7 +481,7 @@ void run() {
     mover.post(of_peer, sent++);
     const std::uint32_t head = get(*from, reg::tx + reg::head);
     put(*from, reg::tx + reg::tail, (head + 2) % driver::descriptors);
-    restore(*to, save(*from));
+    restore(*to, from->save());
     mover.goes_on_with(*to);
     expect("its head", get(*to, reg::tx + reg::head), head);
     expect("its tail", get(*to, reg::tx + reg::tail), (head + 2) % driver::descriptors);
@@ -398,8 +491,8 @@ void run() {
     peer_takes_all();
 
     section("a migration that is given up");
-    must((*to)->migrate(migration_state::stop_copy), "stop_copy");
-    must((*to)->migrate(migration_state::running), "running");
+    static_cast<void>(to->save());
+    to->run_on();
     mover.send(of_peer, sent++);
     peer_takes_all();
     peer.send(of_driver, said++);
@@ -410,4 +503,9 @@ void run() {
 
 } // namespace
 
-int main() { return guest::run_test("igb_migration", run); }
+int main(int argc, char** argv) {
+    const std::string first = argc > 2 ? argv[1] : "vfio-pci";
+    const std::string second = argc > 2 ? argv[2] : "vfio-pci";
+    std::printf("igb_migration: under %s and %s\n", first.c_str(), second.c_str());
+    return guest::run_test("igb_migration", [&] { run(first, second); });
+}
