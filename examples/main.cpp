@@ -7,6 +7,7 @@
 #include "gpio_idio_16/gpio_idio_16.hpp"
 #include "i40e_vf/i40e_vf.hpp"
 #include "i40e_vf/i40e_vf_device.hpp"
+#include "igb_vf/igb_vf.hpp"
 #include "igd_display/igd_device.hpp"
 #include "igd_display/igd_display.hpp"
 #include "nvme/nvme.hpp"
@@ -22,7 +23,7 @@
 
 using devices =
     mediant::registry<acme::edu, acme::nvme, acme::nvme_bounded, acme::vf_half_bar, acme::virtio_net_transitional,
-                      acme::gpio_idio_16, acme::i40e_vf, acme::igd_display>;
+                      acme::gpio_idio_16, acme::i40e_vf, acme::igb_vf, acme::igd_display>;
 
 int main(int argc, char** argv) {
     return mediant::tool<devices, mediant::device::edu, acme::nvme_device, acme::vf_device, acme::virtio_net_device,

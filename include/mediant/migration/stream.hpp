@@ -63,7 +63,9 @@ public:
     [[nodiscard]] constexpr std::size_t size() const noexcept { return size_; }
 
 private:
-    constexpr std::byte* take(std::size_t count) noexcept {
+    /// Called for each number: inlined into a policy of many fields, it is more code, of which GCC sees paths that there
+    /// are not (-Wstringop-overflow).
+    [[gnu::noinline]] constexpr std::byte* take(std::size_t count) noexcept {
         fits_ = fits_ && count <= room_.size() - size_;
         if (!fits_) return nullptr;
         std::byte* const at = room_.data() + size_;
