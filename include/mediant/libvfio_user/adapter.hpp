@@ -5,9 +5,11 @@
 #include <mediant/core/requests.hpp>
 #include <mediant/core/result.hpp>
 #include <mediant/libvfio_user/api.hpp>
+#include <mediant/libvfio_user/calls.hpp>
 #include <mediant/libvfio_user/config.hpp>
 #include <mediant/libvfio_user/interrupts.hpp>
 #include <mediant/libvfio_user/memory.hpp>
+#include <mediant/libvfio_user/migration.hpp>
 #include <mediant/libvfio_user/shape.hpp>
 #include <mediant/libvfio_user/timer.hpp>
 #include <mediant/provider/stack.hpp>
@@ -21,7 +23,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <new>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -113,6 +114,8 @@ public:
         if (open_) {
             advance();
             if (between) interrupts_.retry(context_);
+            if constexpr (migrates)
+                if (migration_.ahead(device_) && written_.due()) hand_on();
         }
         settle();
     }
@@ -123,9 +126,12 @@ public:
     /// memory, in a call of the library's or in run(): look at this after both.
     [[nodiscard]] std::uint64_t ended() const noexcept { return ended_; }
     /// What clients are told otherwise than the device says, a line each (told_otherwise()); after attach().
-    [[nodiscard]] std::vector<std::string> remarks() const { return told_otherwise(shape_); }
+    [[nodiscard]] std::vector<std::string> remarks() const { return told_otherwise(shape_, library_migrates); }
 
 private:
+    /// As far as its type and the library's tell; the device has shape_.migration then.
+    static constexpr bool migrates = library_migrates && vfio_user::migratable<Device>;
+
     struct released {
         Device& device;
         explicit released(Device& which) noexcept : device{which} {}
@@ -137,27 +143,6 @@ private:
     [[nodiscard]] static adapter& of(vfu_ctx_t* context) noexcept {
         return *static_cast<adapter*>(::vfu_get_private(context));
     }
-    static int failed(error why) noexcept {
-        errno = to_errno(why);
-        return -1;
-    }
-    /// What a device throws, or ours for want of something, is an error: the library is C.
-    template <class F>
-    [[nodiscard]] static error guarded(F body) noexcept {
-        try {
-            body();
-            return error::none;
-        } catch (const std::bad_alloc&) {
-            return error::no_memory;
-        } catch (const std::system_error& what) {
-            return error{what.code().value() != 0 ? what.code().value() : EIO};
-        } catch (...) {
-            return error::io;
-        }
-    }
-    static void check(int returned, const char* call) {
-        if (returned != 0) throw std::system_error{errno, std::generic_category(), call};
-    }
 
     // Setting up.
 
@@ -168,10 +153,8 @@ private:
 
     void set_up() {
         const auto config_size = shape_[region_index::config].size;
-        check(::vfu_pci_init(context_,
-                             config_size == PCI_CFG_SPACE_SIZE ? VFU_PCI_TYPE_CONVENTIONAL : VFU_PCI_TYPE_EXPRESS,
-                             PCI_HEADER_TYPE_NORMAL, 0),
-              "vfu_pci_init");
+        const auto type = config_size == PCI_CFG_SPACE_SIZE ? VFU_PCI_TYPE_CONVENTIONAL : VFU_PCI_TYPE_EXPRESS;
+        detail::check(::vfu_pci_init(context_, type, PCI_HEADER_TYPE_NORMAL, 0), "vfu_pci_init");
         constexpr auto callbacks = region_callbacks(std::make_integer_sequence<std::uint32_t, fixed_regions>{});
         for (std::uint32_t i = 0; i < fixed_regions; ++i) set_up(i, callbacks[i]);
         // Of ERR and REQ the library would put the client's eventfds in the place of vector 0's, and has no way to send
@@ -182,16 +165,24 @@ private:
               {VFU_DEV_MSIX_IRQ, irq_index::msix},
               {VFU_DEV_ERR_IRQ, irq_index::err},
               {VFU_DEV_REQ_IRQ, irq_index::req}})
-            check(::vfu_setup_device_nr_irqs(context_, kind, index >= irq_index::err ? 0 : shape_[index].count),
-                  "vfu_setup_device_nr_irqs");
-        check(::vfu_setup_irq_state_callback(context_, VFU_DEV_INTX_IRQ, mask<irq_index::intx>), "vfu_setup_irq_state");
-        check(::vfu_setup_irq_state_callback(context_, VFU_DEV_MSI_IRQ, mask<irq_index::msi>), "vfu_setup_irq_state");
-        check(::vfu_setup_irq_state_callback(context_, VFU_DEV_MSIX_IRQ, mask<irq_index::msix>), "vfu_setup_irq_state");
-        check(::vfu_setup_device_reset_cb(context_, reset), "vfu_setup_device_reset_cb");
-        check(::vfu_setup_device_dma(context_, map, unmap), "vfu_setup_device_dma");
+            detail::check(::vfu_setup_device_nr_irqs(context_, kind, index >= irq_index::err ? 0 : shape_[index].count),
+                          "vfu_setup_device_nr_irqs");
+        for (const auto& [kind, masks] : {std::pair{VFU_DEV_INTX_IRQ, &mask<irq_index::intx>},
+                                          {VFU_DEV_MSI_IRQ, &mask<irq_index::msi>},
+                                          {VFU_DEV_MSIX_IRQ, &mask<irq_index::msix>}})
+            detail::check(::vfu_setup_irq_state_callback(context_, kind, masks), "vfu_setup_irq_state");
+        detail::check(::vfu_setup_device_reset_cb(context_, reset), "vfu_setup_device_reset_cb");
+        detail::check(::vfu_setup_device_dma(context_, map, unmap), "vfu_setup_device_dma");
         // Between two calls a device does nothing to memory but what unmap waits for: it is quiet at once.
-        ::vfu_setup_device_quiesce_cb(context_, [](vfu_ctx_t*) { return 0; });
-        check(::vfu_realize_ctx(context_), "vfu_realize_ctx");
+        ::vfu_setup_device_quiesce_cb(context_, [](vfu_ctx_t* context) {
+            of(context).hand_on(); // an unmap may be answered with what was written
+            return 0;
+        });
+        if constexpr (migrates)
+            if (shape_.migration != 0)
+                detail::check(set_up_migration<Device>(context_, transition, read_data, write_data),
+                              "vfu_setup_device_migration_callbacks");
+        detail::check(::vfu_realize_ctx(context_), "vfu_realize_ctx");
         // What vfu_pci_get_config_space() and vfu_pci_find_capability() show; accesses never come to it.
         config_.copy(device_, ::vfu_pci_get_config_space(context_), config_size);
     }
@@ -212,11 +203,11 @@ private:
             files_[index] = unique_fd::duplicate(region.file);
             if (!files_[index]) throw std::system_error{errno, std::generic_category(), "the file of a region"};
         }
-        check(::vfu_setup_region(context_, static_cast<int>(index), static_cast<std::size_t>(region.size), callback,
-                                 flags, areas.empty() ? nullptr : areas.data(),
-                                 static_cast<std::uint32_t>(areas.size()),
-                                 files_[index].get(), region.file_offset),
-              "vfu_setup_region");
+        detail::check(::vfu_setup_region(context_, static_cast<int>(index), static_cast<std::size_t>(region.size),
+                                         callback, flags, areas.empty() ? nullptr : areas.data(),
+                                         static_cast<std::uint32_t>(areas.size()), files_[index].get(),
+                                         region.file_offset),
+                      "vfu_setup_region");
     }
 
     // The client that is served.
@@ -235,7 +226,7 @@ private:
     /// `unseen`: the client has been told nothing yet.
     [[nodiscard]] error begin(bool unseen) noexcept {
         error why = error::none;
-        const error thrown = guarded([&] { why = try_to_begin(unseen); });
+        const error thrown = detail::guarded([&] { why = try_to_begin(unseen); });
         if (thrown == error::none) return why;
         ::vfu_log(context_, LOG_ERR, "the device cannot be opened: %s", std::strerror(to_errno(thrown)));
         end();
@@ -256,6 +247,10 @@ private:
             return error::no_device;
         }
         config_.restart(device_);
+        if constexpr (migrates) {
+            migration_.restart();
+            if (shape_.migration != 0) written_.start(device_);
+        }
         use_line();
         // A device that takes messages beside the line sends them also to a client that never enables them in config
         // space; others are given them when it does.
@@ -283,7 +278,7 @@ private:
         if (open_) {
             open_ = false;
             for (const irq_index each : {irq_index::intx, irq_index::msi, irq_index::msix})
-                (void)guarded([&] { (void)interrupts_.bind(device_, each, 0); }); // release() is what counts
+                (void)detail::guarded([&] { (void)interrupts_.bind(device_, each, 0); }); // release() counts
             device_.release();
         }
         interrupts_.clear();
@@ -312,7 +307,7 @@ private:
         if (gone_) end();
         if constexpr (vfio_user::has_deadline<Device>) {
             std::optional<std::uint64_t> due;
-            (void)guarded([&] { // it comes again with the next call
+            (void)detail::guarded([&] { // it comes again with the next call
                 if (open_ && refused_ == error::none) due = device_.deadline();
             });
             both_.arm(due);
@@ -322,7 +317,7 @@ private:
     void advance() noexcept {
         if constexpr (vfio_user::has_deadline<Device>) {
             if (refused_ != error::none) return;
-            const error thrown = guarded([&] {
+            const error thrown = detail::guarded([&] {
                 if (const auto due = device_.deadline()) {
                     if (const auto now = timer::now(); *due <= now) device_.advance(now);
                 }
@@ -348,6 +343,28 @@ private:
             (void)interrupts_.bind(device_, irq_index::msix, shape_[irq_index::msix].count);
     }
 
+    /// Its config space may be another than the client wrote: it was reset, or is what was restored.
+    void look_again() noexcept {
+        interrupts_.deliver(context_); // by what it was
+        const error lost = detail::guarded([&] {
+            const interrupt_mode before = config_.mode();
+            config_.restart(device_);
+            if (config_.mode() != before) follow(config_.mode());
+        });
+        if (lost != error::none) lose(lost, "interrupts that the device has enabled or disabled");
+    }
+
+    /// What the device has written to the client's memory, to the library's log.
+    void hand_on() noexcept {
+        if constexpr (migrates) {
+            if (!open_ || memory_.asking()) return;
+            const auto state = device_.migration();
+            const bool stopped = state == migration_state::stop || state == migration_state::stop_copy;
+            const error lost = detail::guarded([&] { written_.hand_on(device_, memory_, stopped); });
+            if (lost != error::none) lose(lost, "the log of what the device has written");
+        }
+    }
+
     // The library's callbacks.
 
     template <region_index Region>
@@ -359,24 +376,24 @@ private:
     /// The library takes a short count for EINVAL: what stopped it is told instead.
     ssize_t access_of(region_index region, std::byte* bytes, std::size_t count, std::uint64_t offset,
                       bool writes) noexcept {
-        if (const error why = ready(); why != error::none) return failed(why);
+        if (const error why = ready(); why != error::none) return detail::failed(why);
         if (!has(shape_[region].flags, writes ? region_flags::write : region_flags::read))
-            return failed(error::invalid);
+            return detail::failed(error::invalid);
         advance();
-        if (refused_ != error::none) return failed(refused_);
+        if (refused_ != error::none) return detail::failed(refused_);
         answer came{0, error::io};
-        const error thrown = guarded([&] {
+        const error thrown = detail::guarded([&] {
             came = writes ? device_.write(write_access{region, offset, {bytes, count}})
                           : device_.read(read_access{region, offset, {bytes, count}});
         });
         if (thrown != error::none) came = {0, thrown};
         if (writes && region == region_index::config && open_ && !gone_ &&
             config_.written(offset, {bytes, static_cast<std::size_t>(came.count)})) {
-            const error lost = guarded([&] { follow(config_.mode()); });
+            const error lost = detail::guarded([&] { follow(config_.mode()); });
             if (lost != error::none) lose(lost, "interrupts that the client enabled or disabled");
         }
         settle();
-        return came.count == count ? static_cast<ssize_t>(count) : failed(shortfall(came));
+        return came.count == count ? static_cast<ssize_t>(count) : detail::failed(shortfall(came));
     }
 
     template <irq_index Index>
@@ -404,10 +421,51 @@ private:
                 self.end();
             return 0;
         }
-        if (const error unready = self.ready(); unready != error::none) return failed(unready);
+        if (const error unready = self.ready(); unready != error::none) return detail::failed(unready);
         const error why = self.asked(reset_device{});
+        if (why == error::none) {
+            self.migration_.reset();
+            self.look_again();
+        }
         self.settle();
-        return why == error::none ? 0 : failed(why);
+        return why == error::none ? 0 : detail::failed(why);
+    }
+
+    // Of migration; only where the library has them (migration.hpp).
+
+    template <class F>
+    ssize_t migrated(F f) noexcept {
+        if (const error unready = ready(); unready != error::none) return detail::failed(unready);
+        result<std::size_t> came{error::io};
+        const error thrown = detail::guarded([&] { came = f(); });
+        if (thrown != error::none) came = thrown;
+        settle();
+        return came ? static_cast<ssize_t>(*came) : detail::failed(came.error());
+    }
+
+    static int transition(vfu_ctx_t* context, vfu_migr_state_t to) noexcept {
+        adapter& self = of(context);
+        return static_cast<int>(self.migrated([&] {
+            const bool restores = self.device_.migration() == migration_state::resuming;
+            const auto done = self.migration_.go(self.device_, to);
+            self.hand_on();
+            if (restores && done) self.look_again();
+            return done;
+        }));
+    }
+    static ssize_t read_data(vfu_ctx_t* context, void* bytes, std::uint64_t count) noexcept {
+        adapter& self = of(context);
+        return self.migrated([&] {
+            return self.migration_.read(self.device_,
+                                        {static_cast<std::byte*>(bytes), static_cast<std::size_t>(count)});
+        });
+    }
+    static ssize_t write_data(vfu_ctx_t* context, void* bytes, std::uint64_t count) noexcept {
+        adapter& self = of(context);
+        return self.migrated([&] {
+            return self.migration_.write(self.device_,
+                                         {static_cast<const std::byte*>(bytes), static_cast<std::size_t>(count)});
+        });
     }
 
     static void map(vfu_ctx_t* context, vfu_dma_info_t* what) noexcept {
@@ -416,7 +474,7 @@ private:
             ::vfu_log(context, LOG_ERR, "the device cannot be opened: %s", std::strerror(to_errno(why)));
             return;
         }
-        const error thrown = guarded([&] { self.memory_.add(self.device_, *what); });
+        const error thrown = detail::guarded([&] { self.memory_.add(self.device_, *what); });
         if (thrown != error::none) self.lose(thrown, "a client's memory");
         if (self.memory_.refused())
             ::vfu_log(context, LOG_ERR, "the device refuses memory, and all accesses from now on");
@@ -436,7 +494,7 @@ private:
     template <class Request>
     [[nodiscard]] error asked(const Request& what) noexcept {
         error why = error::none;
-        const error thrown = guarded([&] { why = device_.ioctl(what).error(); });
+        const error thrown = detail::guarded([&] { why = device_.ioctl(what).error(); });
         return thrown != error::none ? thrown : why;
     }
 
@@ -447,6 +505,8 @@ private:
     interrupts interrupts_;
     timer both_{interrupts_.fd()};
     client_memory memory_;
+    migration_side migration_;
+    write_log written_;
     std::array<unique_fd, fixed_regions> files_{}; // the library keeps their numbers
     std::uint64_t calls_ = 0;             // of the library's callbacks
     std::uint64_t ended_ = 0;             // connections

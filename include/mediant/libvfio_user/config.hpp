@@ -17,6 +17,7 @@ namespace mediant::libvfio_user {
 struct interrupt_mode {
     std::uint32_t msi_vectors = 0; ///< as it allows; 0: MSI is off
     bool msix = false;
+    friend bool operator==(const interrupt_mode&, const interrupt_mode&) = default;
 };
 
 /// The device's config space, as far as libvfio-user must know of it. The library is told that all accesses to it are

@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cerrno>
 #include <chrono>
@@ -62,6 +63,7 @@ public:
         const std::uint64_t size = what.iova.iov_len;
         if (size == 0 || size - 1 > ~std::uint64_t{iova} || find(iova) != maps_.end()) return; // or once more the same
         map& made = maps_.emplace_back(map{iova, size, static_cast<std::byte*>(what.vaddr), what.mapping});
+        made.writable = (what.prot & PROT_WRITE) != 0;
         if (what.vaddr != nullptr) {
             made.own = second_mapping{what.mapping};
             if (made.own) {
@@ -72,7 +74,7 @@ public:
         }
         try {
             const result<void> told = device.ioctl(
-                map_dma{iova, size, (what.prot & PROT_READ) != 0, (what.prot & PROT_WRITE) != 0,
+                map_dma{iova, size, (what.prot & PROT_READ) != 0, made.writable,
                         what.vaddr == nullptr ? std::span<std::byte>{} : std::span<std::byte>{made.memory, made.size},
                         what.vaddr == nullptr ? this : nullptr, -1, 0});
             made.known = told.has_value();
@@ -120,6 +122,20 @@ public:
     [[nodiscard]] bool refused() const noexcept {
         return std::any_of(maps_.begin(), maps_.end(), [](const map& each) { return each.refused; });
     }
+    /// f(iova, size) of what the client shares, and the device may write.
+    template <class F>
+    void each_shared(F f) const {
+        for (const map& each : maps_)
+            if (each.memory != nullptr && each.known && each.writable && !each.gone) f(each.iova, each.size);
+    }
+    /// The device has written this, of what is shared: the library's log of it, where it keeps one.
+    void mark(std::uint64_t iova, std::uint64_t size) noexcept {
+        auto* const list = reinterpret_cast<dma_sg_t*>(list_.data());
+        if (::vfu_addr_to_sgl(context_, reinterpret_cast<vfu_dma_addr_t>(iova), static_cast<std::size_t>(size), list, 1,
+                              PROT_WRITE) == 1)
+            ::vfu_sgl_mark_dirty(context_, list, 1);
+    }
+
     /// Shared memory was touched that its file had lost.
     [[nodiscard]] bool lost() const noexcept { return lost_.load(std::memory_order_relaxed); }
     /// With a client that is gone.
@@ -161,6 +177,7 @@ private:
         iovec mapping;     // all that is mapped for it
         second_mapping own{};
         vfio_user::memory_guard guard{};
+        bool writable = false;
         bool known = false;     // the device has it
         bool refused = false;   // and this one it would not have
         bool gone = false;      // while the device was asking
@@ -210,11 +227,12 @@ private:
 
     /// vfu_sgl_read and vfu_sgl_write of Debian's copy ask for the beginning of the region, whatever the address: they
     /// leave out the entry's offset. An entry that begins at the address, at offset 0, means the same to a library with
-    /// the fault and to one without. False: it is not of the layout that they have in common.
+    /// the fault and to one without. False: it is not of the layout that they have in common; which region it is, a
+    /// number or in newer ones a pointer, is theirs.
     [[nodiscard]] bool aim(std::uint64_t iova) noexcept {
         struct entry {
             std::uint64_t region_iova;
-            std::int32_t region;
+            std::array<std::byte, 8> region;
             std::uint64_t length;
             std::uint64_t offset;
         };

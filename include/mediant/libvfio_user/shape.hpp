@@ -6,6 +6,7 @@
 #include <mediant/core/result.hpp>
 #include <mediant/device/unique_fd.hpp>
 #include <mediant/libvfio_user/api.hpp>
+#include <mediant/migration/state.hpp>
 #include <mediant/vfio_user/servable.hpp>
 
 #include <sys/stat.h>
@@ -59,7 +60,7 @@ struct shape {
     std::array<region, fixed_regions> regions{};
     std::array<kind, fixed_irqs> irqs{};
     bool can_reset = false;
-    bool migrates = false;
+    std::uint64_t migration = 0; ///< flags of how it migrates; 0: it does not
 
     [[nodiscard]] const region& operator[](region_index which) const noexcept {
         return regions[static_cast<std::size_t>(which)];
@@ -115,7 +116,7 @@ template <servable Device>
         throw refusal{"it has " + std::to_string(info->irqs) +
                       " kinds of interrupts; the API has the five of every one"};
     found.can_reset = info->can_reset;
-    if constexpr (vfio_user::migratable<Device>) found.migrates = device.migration_flags() != 0;
+    if constexpr (vfio_user::migratable<Device>) found.migration = device.migration_flags();
     for (std::uint32_t i = 0; i < info->regions; ++i) {
         auto& region = found.regions[i];
         const auto told = device.ioctl(get_region_info{region_index{i}});
@@ -142,8 +143,9 @@ template <servable Device>
     return found;
 }
 
-/// What clients are told otherwise than the device says, because the API has no word for it; a line each.
-[[nodiscard]] inline std::vector<std::string> told_otherwise(const shape& of) {
+/// What clients are told otherwise than the device says, because the API has no word for it; a line each. `migrates`:
+/// the library has the callbacks for that (library_migrates).
+[[nodiscard]] inline std::vector<std::string> told_otherwise(const shape& of, bool migrates) {
     std::vector<std::string> lines;
     constexpr std::array names{"INTx", "MSI", "MSI-X", "ERR", "REQ"};
     for (const irq_index each : {irq_index::intx, irq_index::msi, irq_index::msix, irq_index::err, irq_index::req}) {
@@ -162,9 +164,17 @@ template <servable Device>
         if (detail::able(kind.flags, irq_flags::maskable))
             lines.push_back(name + ": MASK and UNMASK by eventfds do nothing: the library drops them");
     }
-    if (of.migrates)
-        lines.push_back("migration: clients are not told of it; it cannot go through the library's callbacks of version " +
-                        std::to_string(VFU_MIGR_CALLBACKS_VERS));
+    if (of.migration != 0 && !migrates) {
+        lines.push_back("migration: clients are not told of it; it cannot go through the library's callbacks of "
+                        "version " + std::to_string(VFU_MIGR_CALLBACKS_VERS));
+    } else if (of.migration != 0) {
+        if ((of.migration & migrates_with_p2p) != 0)
+            lines.emplace_back("migration: clients are not told of the P2P states");
+        if ((of.migration & migrates_with_pre_copy) == 0)
+            lines.emplace_back("migration: clients are told of PRE_COPY, in which there is nothing to be read");
+    }
+    if (of.migration == 0 || !migrates)
+        lines.emplace_back("DMA log: the library's lacks what the device writes to memory that clients share");
     if (!of.can_reset) lines.emplace_back("reset: clients are told that there is one; it fails");
     return lines;
 }
