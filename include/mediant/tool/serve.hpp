@@ -93,7 +93,7 @@ template <class Front>
         if (opened.error() == error::no_device) return false;
         throw command_error{fmt::format("{}: cannot be opened: {}", name, std::strerror(to_errno(opened.error())))};
     }
-    // What is recorded has a type of its own, so that what is not has nothing of it; and no server is compiled for it.
+    // What is recorded has a type of its own, so that what is not has nothing of it.
     if constexpr (is_tapped<Front> || std::is_final_v<std::remove_cvref_t<decltype(front.lower())>>) {
         if (!options.record.empty()) {
             trace::identity who =
@@ -106,11 +106,12 @@ template <class Front>
     }
     front.release();
     if constexpr (!is_tapped<Front>) {
+        vfio_user::any_device_of<Front> any{front};
         if (options.instead != nullptr) {
-            vfio_user::any_device_of<Front> any{front};
             options.instead->use(any, name);
         } else {
-            serve_openable(front, name, options, out);
+            if (by_libvfio_user(options)) refuse_uncarried<Front>(name);
+            serve_openable(static_cast<vfio_user::any_device&>(any), name, options, out);
         }
     }
     return true;
