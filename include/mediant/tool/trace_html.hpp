@@ -115,14 +115,16 @@ private:
 
     /// The busiest places are drawn.
     void choose() {
-        std::vector<place*> all;
-        for (auto& [where, each] : places_) all.push_back(&each);
-        std::stable_sort(all.begin(), all.end(),
-                         [](const place* a, const place* b) { return a->total.all() > b->total.all(); });
+        std::vector<decltype(places_)::pointer> all;
+        for (auto& each : places_) all.push_back(&each);
+        std::sort(all.begin(), all.end(), [](const auto* a, const auto* b) {
+            const auto mine = a->second.total.all(), theirs = b->second.total.all();
+            return mine != theirs ? mine > theirs : a->first < b->first;
+        });
         if (all.size() > most_rows) all.resize(most_rows);
-        for (place* const each : all) {
-            each->drawn = true;
-            each->at.resize(columns);
+        for (auto* const each : all) {
+            each->second.drawn = true;
+            each->second.at.resize(columns);
         }
     }
 
