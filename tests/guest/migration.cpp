@@ -33,7 +33,7 @@ using mediant::migration_state;
 
 constexpr std::uint32_t bar0 = VFIO_PCI_BAR0_REGION_INDEX;
 constexpr std::uint64_t live = 0x04, factorial = 0x08, status = 0x20, events = 0x28, fail_hook = 0x30, level = 0x34,
-                        quick = 0x38, dma = 0x80, table = 0x1000, table_size = 0x2000;
+                        quick = 0x38, spare = 0xa0, table = 0x1000, table_size = 0x2000;
 constexpr std::size_t stream_head = 12; // of a chunk, and its checksum
 
 /// The kernel that does not know PRE_COPY is the oldest.
@@ -54,7 +54,7 @@ struct picture {
 template <class Get, class Read>
 picture picture_of(const Get& get, const Read& read) {
     picture out{get(live), get(factorial), get(status), get(events), 0, std::vector<std::byte>(table_size)};
-    out.dma = get(dma) | std::uint64_t{get(dma + 4)} << 32;
+    out.dma = get(spare) | std::uint64_t{get(spare + 4)} << 32;
     read(out.table);
     return out;
 }
@@ -78,7 +78,7 @@ void prepare(const device& edu, std::uint32_t seed) {
     edu.put<std::uint32_t>(bar0, factorial, 5 + seed % 6);
     wait_for_factorial(edu);
     edu.put<std::uint32_t>(bar0, events, 0xe000 + seed);
-    edu.put<std::uint64_t>(bar0, dma, 0x1122'3344'5566'0000 + seed);
+    edu.put<std::uint64_t>(bar0, spare, 0x1122'3344'5566'0000 + seed);
     std::vector<std::byte> bytes(table_size);
     for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<std::byte>(i * 7 + seed);
     if (edu.write(bar0, table, bytes).count != static_cast<std::int64_t>(bytes.size())) fail(EIO, "the table");

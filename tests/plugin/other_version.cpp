@@ -5,13 +5,14 @@
 #include <mediant/kernel/abi.h>
 
 namespace {
-constexpr mediant_provider later{.size = sizeof(mediant_provider) + 8, .version = MEDIANT_ABI_VERSION + 1, .name = "later",
-                                 .state_size = 0, .state_align = 1, .match = nullptr, .construct = nullptr,
-                                 .open = nullptr, .release = nullptr, .reset = nullptr, .read = nullptr,
-                                 .write = nullptr, .run = nullptr, .next_area = nullptr, .rules = nullptr,
-                                 .rule_count = 0, .mediates = 0, .hidden_irqs = 0, .config_run = nullptr,
-                                 .config_written = nullptr, .device_info = nullptr, .region_info = nullptr,
-                                 .irq_info = nullptr, .reset_device = nullptr};
+/// Of another version nobody looks at more than the first members.
+constexpr mediant_provider later = [] {
+    mediant_provider out{};
+    out.size = sizeof(mediant_provider) + 8;
+    out.version = MEDIANT_ABI_VERSION + 1;
+    out.name = "later";
+    return out;
+}();
 }
 
 extern "C" {

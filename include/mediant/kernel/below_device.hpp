@@ -23,7 +23,7 @@ namespace mediant::kernel {
     return error::io;
 }
 
-/// The device below a policy in the kernel: a lower over what the C half offers. Its services: log. Interrupts are not
+/// The device below a policy in the kernel: a lower over what the C half offers. Its services: log, dirty. Interrupts are not
 /// among them: the VFIO core alone holds the user's eventfds, and a driver above it has no way to signal one.
 class below_device {
 public:
@@ -70,6 +70,25 @@ public:
         return get_irq_info::answer{irq_flags{flags}, count};
     }
     result<void> ioctl(const reset_device&) const noexcept { return from_errno(below_->reset_device(below_->device)); }
+
+    [[nodiscard]] result<std::uint64_t> ioctl(const start_dma_logging& what) const noexcept {
+        unsigned long long tracked = 0;
+        // Of one layout: what C sees of them is two numbers each.
+        const auto* const ranges = reinterpret_cast<const mediant_range*>(what.ranges.data());
+        const int done = below_->start_dma_logging(below_->device, what.page, ranges,
+                                                   static_cast<unsigned>(what.ranges.size()), &tracked);
+        if (done != 0) return from_errno(done);
+        return std::uint64_t{tracked};
+    }
+    result<void> ioctl(const stop_dma_logging&) const noexcept {
+        return from_errno(below_->stop_dma_logging(below_->device));
+    }
+    result<void> ioctl(const report_dma_logging& what) const noexcept {
+        auto* const bits = reinterpret_cast<unsigned long long*>(what.bitmap.data()); // C's number of 64 bits
+        return from_errno(below_->report_dma_logging(below_->device, what.iova, what.length, what.page, bits,
+                                                     static_cast<unsigned>(what.bitmap.size()), what.forgets ? 1 : 0));
+    }
+    void dirty(std::uint64_t iova, std::uint64_t size) const noexcept { below_->dirty(below_->device, iova, size); }
 
     template <std::same_as<std::uint64_t>... Numbers>
         requires(sizeof...(Numbers) <= 3)

@@ -127,6 +127,19 @@ public:
             static_assert(detail::never<Layer>, "mediant: this world has no DMA service");
     }
 
+    /// Tells the log of what the device writes (start_dma_logging) of [iova, iova + size): what a policy knows and the
+    /// world does not see. To be told when it was written, or again at each report as long as it may be.
+    constexpr void dirty(std::uint64_t iova, std::uint64_t size) const {
+        if (size == 0) return;
+        if (size - 1 > ~iova) size = ~iova + 1; // as far as there are addresses
+        if constexpr (requires { layer_->device().dirty(iova, size); })
+            layer_->device().dirty(iova, size);
+        else if constexpr (requires { layer_->device().dma().log().mark(iova, size); })
+            layer_->device().dma().log().mark(iova, size);
+        else
+            static_assert(detail::never<Layer>, "mediant: this world has no log of what a device writes");
+    }
+
     /// Raises an interrupt towards the user.
     constexpr result<void> trigger(line which) const {
         if constexpr (requires { layer_->device().trigger(which.index, which.vector); })

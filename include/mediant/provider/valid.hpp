@@ -102,6 +102,7 @@ struct probe_lower {
     result<void> store(region_index, std::uint64_t, unsigned, std::uint64_t);
     void log(const char*, std::uint64_t = 0, std::uint64_t = 0, std::uint64_t = 0);
     result<void> trigger(irq_index, std::uint32_t);
+    void dirty(std::uint64_t, std::uint64_t);
     result<void> revoke(region_index, range);
     void regions_changed();
     probe_lower& dma();

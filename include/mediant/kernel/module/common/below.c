@@ -264,6 +264,10 @@ void mediant_init_below(struct mediant_device *mdev)
 		.region_info = mediant_below_region_info,
 		.irq_info = mediant_below_irq_info,
 		.reset_device = mediant_below_reset,
+		.start_dma_logging = mediant_below_start_log,
+		.stop_dma_logging = mediant_below_stop_log,
+		.report_dma_logging = mediant_below_report_log,
+		.dirty = mediant_below_dirty,
 	};
 }
 
