@@ -2,8 +2,8 @@
 
 /// \file
 /// Runs in a guest with two processors: QEMU's edu device under moving_vfio_pci, whose policy knows what the hardware
-/// writes to memory (migration/moving_edu.hpp). The log of it, as linux/vfio.h has it, compared with a model: any ranges,
-/// any page size, read and cleared while it is marked, and beside a real transfer.
+/// writes to memory (migration/moving_edu.hpp). The log of it, as linux/vfio.h has it, compared with a model: any
+/// ranges, any page size, read and cleared while it is marked, and beside a real transfer.
 ///
 ///   dma_log [MODULE]
 
@@ -54,7 +54,8 @@ int stop(const device& edu) {
     return edu.raw_ioctl(VFIO_DEVICE_FEATURE, &request);
 }
 /// Bits of [iova, iova + length), one for each `page`; what the kernel sets is added to what there is.
-int report(const device& edu, std::uint64_t iova, std::uint64_t length, std::uint64_t page, std::vector<std::uint64_t>& bits) {
+int report(const device& edu, std::uint64_t iova, std::uint64_t length, std::uint64_t page,
+           std::vector<std::uint64_t>& bits) {
     bits.assign(static_cast<std::size_t>((length / page + 63) / 64), 0);
     vfio_device_feature_dma_logging_report request{};
     request.iova = iova;
@@ -118,7 +119,8 @@ void as_a_model(const device& edu) {
             for (std::uint64_t n = below(12); n > 0; --n) mark(below(top / least + 8), below(3) == 0 ? 3 : 1);
             const std::uint64_t page = least << below(6);
             const std::uint64_t unit = std::max(page, tracked);
-            const std::uint64_t iova = below(top / unit + 1) * unit, length = (1 + below(below(4) == 0 ? 3000 : 40)) * unit;
+            const std::uint64_t iova = below(top / unit + 1) * unit;
+            const std::uint64_t length = (1 + below(below(4) == 0 ? 3000 : 40)) * unit;
             std::vector<std::uint64_t> bits;
             if (const int error = report(edu, iova, length, page, bits); error != 0) fail(error, "a report");
             for (std::uint64_t b = 0; b < length / page; ++b) {
@@ -156,7 +158,8 @@ void while_it_is_marked(const device& edu) {
     unsigned reports = 0;
     for (bool last = false; !last; ++reports) {
         last = end;
-        if (const int error = report(edu, first * least, pages * least, least, bits); error != 0) fail(error, "a report");
+        const int error = report(edu, first * least, pages * least, least, bits);
+        if (error != 0) fail(error, "a report");
         for (std::uint64_t i = 0; i < pages; ++i) times[i] += bit(bits, i);
     }
     marker.join();

@@ -23,8 +23,8 @@ namespace mediant::kernel {
     return error::io;
 }
 
-/// The device below a policy in the kernel: a lower over what the C half offers. Its services: log, dirty. Interrupts are not
-/// among them: the VFIO core alone holds the user's eventfds, and a driver above it has no way to signal one.
+/// The device below a policy in the kernel: a lower over what the C half offers. Its services: log, dirty. Interrupts
+/// are not among them: the VFIO core alone holds the user's eventfds, and a driver above it has no way to signal one.
 class below_device {
 public:
     /// `below` must outlive it.

@@ -151,7 +151,7 @@ template <class P>
             if constexpr (!requires(P& p, bytes to, next& n) { { p.save(std::uint64_t{}, to, n) } noexcept; })
                 return out.add("save");
         if constexpr (mediant::detail::has_restore<P, next>)
-            if constexpr (!requires(P& p, const_bytes from, next& n) { { p.restore(std::uint64_t{}, from, n) } noexcept; })
+            if constexpr (!requires(P& p, const_bytes b, next& n) { { p.restore(std::uint64_t{}, b, n) } noexcept; })
                 return out.add("restore");
         if constexpr (mediant::detail::has_restored<P, next>)
             if constexpr (!requires(P& p, next& n) { { p.restored(n) } noexcept; }) return out.add("restored");
@@ -183,8 +183,8 @@ struct check_noexcept {
 };
 template <bool Ok, text Provider, std::size_t Bytes>
 struct check_object_size {
-    static_assert(Ok, "mediant: what a policy that migrates has in a kernel module, its state twice and its longest chunk "
-                      "of a stream, has at most 256 KiB; the provider and its bytes are the arguments of "
+    static_assert(Ok, "mediant: what a policy that migrates has in a kernel module, its state twice and its longest "
+                      "chunk of a stream, has at most 256 KiB; the provider and its bytes are the arguments of "
                       "check_object_size");
 };
 template <bool Ok, text Provider, std::size_t Bytes>

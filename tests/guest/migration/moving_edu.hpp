@@ -129,7 +129,8 @@ struct edu {
         if (failing(restores) || offset + from.size() > 8) return error::invalid;
         for (std::size_t i = 0; i < from.size(); ++i) {
             const auto shift = 8 * (offset + i);
-            fetched = (fetched & ~(std::uint64_t{0xff} << shift)) | std::uint64_t{static_cast<std::uint8_t>(from[i])} << shift;
+            const auto byte = std::uint64_t{static_cast<std::uint8_t>(from[i])};
+            fetched = (fetched & ~(std::uint64_t{0xff} << shift)) | byte << shift;
         }
         whole = offset + from.size() == 8;
         return {};
