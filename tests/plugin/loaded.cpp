@@ -144,6 +144,25 @@ TEST_CASE("so does one with a config map and requests") {
     from_file.release();
 }
 
+TEST_CASE("a provider that is loaded tells a log of what its device has written") {
+    device::memory_device hardware{function(1)};
+    finder where{all + "/providers"};
+    loaded<device::memory_device> stack{hardware, where.options};
+    REQUIRE(stack.open());
+    std::vector<std::uint64_t> bits(160);
+    const report_dma_logging all_of_it{0, bits.size() * 64 * 4096, 4096, bits};
+    CHECK(stack.ioctl(all_of_it).error() == error::invalid);
+    const range ranges[]{{0, 0x10000}, {5000 << 12, 0x2000}};
+    CHECK(*stack.ioctl(start_dma_logging{4096, ranges}) == 4096);
+    REQUIRE(stack.ioctl(all_of_it)); // in more than one piece
+    for (std::size_t i = 0; i < bits.size() * 64; ++i)
+        CHECK((bits[i / 64] >> i % 64 & 1) == (i == 7 || i == 5000 || i == 5001 ? 1u : 0u));
+    CHECK(stack.ioctl(report_dma_logging{0, 4096, 2048, bits}).error() == error::invalid);
+    CHECK(stack.ioctl(stop_dma_logging{}));
+    CHECK(stack.ioctl(all_of_it).error() == error::invalid);
+    stack.release();
+}
+
 TEST_CASE("a provider is there while a device of its is open") {
     const std::string name = search_path::file_name({0x1234, 0x11e8});
     CHECK(name == "vfio-pci-mediate-1234-11e8.so");

@@ -5,12 +5,13 @@
 #include <mediant/kernel/abi.h>
 
 namespace {
+/// Of another version nobody looks at more than the first members.
 constexpr mediant_provider later = [] {
-    mediant_provider made{};
-    made.size = sizeof made + 8;
-    made.version = MEDIANT_ABI_VERSION + 1;
-    made.name = "later";
-    return made;
+    mediant_provider out{};
+    out.size = sizeof(mediant_provider) + 8;
+    out.version = MEDIANT_ABI_VERSION + 1;
+    out.name = "later";
+    return out;
 }();
 }
 

@@ -39,6 +39,11 @@ struct shaped {
         return next.ioctl(what);
     }
     void reset() noexcept { reads = 0; }
+    result<void> ioctl(const report_dma_logging& what, auto& next) noexcept {
+        next.dirty(0x7000, 1);
+        next.dirty(std::uint64_t{5000} << 12, ~std::uint64_t{0}); // as far as there are addresses
+        return next.ioctl(what);
+    }
 
     std::uint16_t commands = 0;
     std::uint32_t reads = 0;

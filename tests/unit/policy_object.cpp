@@ -2,8 +2,10 @@
 
 // The policy object as a module's C half calls it, in user space: through the functions of mediant/kernel/abi.h.
 
+#include <mediant/device/edu.hpp>
 #include <mediant/kernel/policy_object.hpp>
 #include <mediant/mediant.hpp>
+#include <mediant/provider/stack.hpp>
 
 #include <guest/migration/moving_edu.hpp>
 
@@ -16,6 +18,7 @@
 #include <cstring>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -120,8 +123,35 @@ struct hardware {
     unsigned long long fault_from = 0;
     int resets = 0;
     mediant_below below{sizeof(mediant_below), MEDIANT_ABI_VERSION, 4, 0, this, load, store, region_size, write_log,
-                        device_info, region_info, irq_info, reset_device, revoke, regions_changed};
+                        device_info, region_info, irq_info, reset_device, revoke, regions_changed, start_log,
+                        stop_log, report_log, dirty};
     int refuses = 0; ///< what revoke answers
+
+    std::vector<std::pair<unsigned long long, unsigned long long>> ranges; ///< that are logged
+    std::vector<std::pair<unsigned long long, unsigned long long>> marks;
+    static int start_log(void* device, unsigned long long page, const mediant_range* ranges, unsigned count,
+                         unsigned long long* tracked) {
+        of(device).ranges.clear();
+        for (unsigned i = 0; i < count; ++i) {
+            mediant_range each{};
+            std::memcpy(&each, ranges + i, sizeof each); // what C++ made of them is another type
+            of(device).ranges.emplace_back(each.offset, each.size);
+        }
+        *tracked = 2 * page;
+        return 0;
+    }
+    static int stop_log(void* device) { return of(device).ranges.clear(), 0; }
+    static int report_log(void* device, unsigned long long iova, unsigned long long length, unsigned long long page,
+                          unsigned long long* bits, unsigned words, unsigned forgets) {
+        if (of(device).ranges.empty()) return -EINVAL;
+        const std::uint64_t number =
+            of(device).marks.size() | std::uint64_t{forgets} << 32 | std::uint64_t{words} << 40;
+        std::memcpy(bits, &number, sizeof number);
+        return iova + length == 8 * page ? 0 : -ERANGE;
+    }
+    static void dirty(void* device, unsigned long long iova, unsigned long long size) {
+        of(device).marks.emplace_back(iova, size);
+    }
 
     static hardware& of(void* device) { return *static_cast<hardware*>(device); }
     static int load(void* device, unsigned region, unsigned long long offset, unsigned width,
@@ -658,6 +688,46 @@ TEST_CASE("a policy's state migrates through its table") {
     CHECK(provider.write_migration(target.state(), stream.data(), 1) == -EINVAL);
     CHECK(provider.migrate(target.state(), 8) == -EINVAL);
     CHECK(provider.migrate(target.state(), error_state) == -EINVAL);
+}
+
+TEST_CASE("a log of what the device writes is the policy's to tell, and the C half's to keep") {
+    constexpr const mediant_provider& provider = kernel::provider_table<moving::edu>;
+    CHECK((provider.mediates & MEDIANT_DMA_LOGGING) != 0);
+    CHECK((mediant_providers[0]->mediates & MEDIANT_DMA_LOGGING) == 0);
+    hardware device;
+    device.bar0.resize(device.sizes[0] = 1 << 20);
+    opened open{provider, device};
+    REQUIRE(provider.open(open.state()) == 0);
+    unsigned long long tracked = 0, bits[2]{};
+    CHECK(provider.report_dma_logging(open.state(), 0, 8 * 8192, 8192, bits, 1, 1) == -EINVAL);
+    std::vector<mediant_range> ranges{{0x1000, 0x2000}, {0x8000, 0x1000}};
+    CHECK(provider.start_dma_logging(open.state(), 4096, ranges.data(), 2, &tracked) == 0);
+    CHECK(tracked == 8192);
+    using pairs = std::vector<std::pair<unsigned long long, unsigned long long>>;
+    CHECK(device.ranges == pairs{{0x1000, 0x2000}, {0x8000, 0x1000}});
+    open.write(0x40, 5);
+    open.write(0x44, 0xffff'f000);
+    CHECK(device.marks == pairs{{0x5000, 1}, {0xfff'ff00'0000, 3 * 4096}});
+    CHECK(provider.report_dma_logging(open.state(), 0, 8 * 8192, 8192, bits, 1, 1) == 0);
+    CHECK(bits[0] == (2u | std::uint64_t{1} << 32 | std::uint64_t{1} << 40));
+    CHECK(provider.report_dma_logging(open.state(), 0, 8192, 8192, bits, 1, 0) == -ERANGE);
+    CHECK(provider.report_dma_logging(open.state(), 0, 8192, 8192, bits, 33, 1) == -EINVAL);
+    CHECK(provider.stop_dma_logging(open.state()) == 0);
+    CHECK(device.ranges.empty());
+}
+
+TEST_CASE("in process a policy marks the log of what it stands on") {
+    device::edu simulated;
+    stack<device::edu, moving::edu> edu{simulated};
+    REQUIRE(edu.open());
+    const range all[]{{0, 64 * 4096}};
+    REQUIRE(edu.ioctl(start_dma_logging{4096, all}));
+    std::byte three[4]{std::byte{61}};
+    REQUIRE(edu.write({bar{0}, 0x44, three}).count == 4);
+    std::uint64_t bits[1]{};
+    REQUIRE(edu.ioctl(report_dma_logging{0, 64 * 4096, 4096, bits}));
+    CHECK(bits[0] == std::uint64_t{7} << 61);
+    edu.release();
 }
 
 TEST_CASE("errors and errno numbers are each other's inverse") {

@@ -41,6 +41,12 @@ struct mediant_rule {
 	unsigned int class_mask;
 };
 
+/* A part of I/O address space. */
+struct mediant_range {
+	unsigned long long offset;
+	unsigned long long size;
+};
+
 /* What the C half gives the policy: the device below. */
 struct mediant_below {
 	unsigned int size;
@@ -87,6 +93,21 @@ struct mediant_below {
 	int (*revoke)(void *device, unsigned int region, unsigned long long offset,
 		      unsigned long long size);
 	void (*regions_changed)(void *device);
+
+	/*
+	 * A log of what the device writes to memory, in pages of I/O address space: start forgets an
+	 * earlier one and says which page it tracks, report gives a bit for each `page` bytes, of
+	 * length / page in whole words. dirty tells it of [iova, iova + size), which does not wrap;
+	 * without a log it is nothing.
+	 */
+	int (*start_dma_logging)(void *device, unsigned long long page,
+				 const struct mediant_range *ranges, unsigned int count,
+				 unsigned long long *tracked);
+	int (*stop_dma_logging)(void *device);
+	int (*report_dma_logging)(void *device, unsigned long long iova, unsigned long long length,
+				  unsigned long long page, unsigned long long *bits,
+				  unsigned int words, unsigned int forgets);
+	void (*dirty)(void *device, unsigned long long iova, unsigned long long size);
 };
 
 /* What a provider mediates beside accesses to BARs: bits of mediant_provider.mediates. */
@@ -95,11 +116,14 @@ struct mediant_below {
 #define MEDIANT_REGION_INFO 4u
 #define MEDIANT_IRQ_INFO 8u
 #define MEDIANT_RESET_DEVICE 16u
-#define MEDIANT_DYNAMIC 256u /* what can be mapped: next_area's answers change */
+#define MEDIANT_DMA_LOGGING 32u /* reports of what the device has written: it knows of all of it */
+#define MEDIANT_DYNAMIC 64u /* what can be mapped: next_area's answers change */
 
 /* How bytes of configuration space are treated, by direction. */
 #define MEDIANT_TAKEN 1u    /* does not pass: read and write are called */
 #define MEDIANT_OBSERVED 2u /* config_written is told of a write when it is done */
+
+#define MEDIANT_REPORT_WORDS 32u
 
 /* What was wrong with the last stream that was written; texts of a size, not ended by a 0. */
 struct mediant_stream_report {
@@ -216,6 +240,17 @@ struct mediant_provider {
 	unsigned long long (*migration_ahead)(const void *state);
 	unsigned long long (*migration_size)(const void *state);
 	void (*migration_report)(const void *state, struct mediant_stream_report *report);
+
+	/*
+	 * A log of what the device writes: see mediant_below. `ranges` may be written to; a report
+	 * has at most MEDIANT_REPORT_WORDS words.
+	 */
+	int (*start_dma_logging)(void *state, unsigned long long page, struct mediant_range *ranges,
+				 unsigned int count, unsigned long long *tracked);
+	int (*stop_dma_logging)(void *state);
+	int (*report_dma_logging)(void *state, unsigned long long iova, unsigned long long length,
+				  unsigned long long page, unsigned long long *bits,
+				  unsigned int words, unsigned int forgets);
 };
 
 /* The module's providers, most specific rule first; defined by the policy object. */

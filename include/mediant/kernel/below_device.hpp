@@ -23,8 +23,8 @@ namespace mediant::kernel {
     return error::io;
 }
 
-/// The device below a policy in the kernel: a lower over what the C half offers. Its services: log. Interrupts are not
-/// among them: the VFIO core alone holds the user's eventfds, and a driver above it has no way to signal one.
+/// The device below a policy in the kernel: a lower over what the C half offers. Its services: log, dirty. Interrupts
+/// are not among them: the VFIO core alone holds the user's eventfds, and a driver above it has no way to signal one.
 class below_device {
 public:
     /// `below` must outlive it.
@@ -75,6 +75,24 @@ public:
         return from_errno(below_->revoke(below_->device, number(region), where.offset, where.size));
     }
     void regions_changed() const noexcept { below_->regions_changed(below_->device); }
+    [[nodiscard]] result<std::uint64_t> ioctl(const start_dma_logging& what) const noexcept {
+        unsigned long long tracked = 0;
+        // Of one layout: what C sees of them is two numbers each.
+        const auto* const ranges = reinterpret_cast<const mediant_range*>(what.ranges.data());
+        const int done = below_->start_dma_logging(below_->device, what.page, ranges,
+                                                   static_cast<unsigned>(what.ranges.size()), &tracked);
+        if (done != 0) return from_errno(done);
+        return std::uint64_t{tracked};
+    }
+    result<void> ioctl(const stop_dma_logging&) const noexcept {
+        return from_errno(below_->stop_dma_logging(below_->device));
+    }
+    result<void> ioctl(const report_dma_logging& what) const noexcept {
+        auto* const bits = reinterpret_cast<unsigned long long*>(what.bitmap.data()); // C's number of 64 bits
+        return from_errno(below_->report_dma_logging(below_->device, what.iova, what.length, what.page, bits,
+                                                     static_cast<unsigned>(what.bitmap.size()), what.forgets ? 1 : 0));
+    }
+    void dirty(std::uint64_t iova, std::uint64_t size) const noexcept { below_->dirty(below_->device, iova, size); }
 
     template <std::same_as<std::uint64_t>... Numbers>
         requires(sizeof...(Numbers) <= 3)

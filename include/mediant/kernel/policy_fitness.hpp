@@ -125,6 +125,9 @@ template <class P>
     if constexpr (throws_from_ioctl<P, get_region_info>()) return out.add("ioctl of get_region_info");
     if constexpr (throws_from_ioctl<P, get_irq_info>()) return out.add("ioctl of get_irq_info");
     if constexpr (throws_from_ioctl<P, reset_device>()) return out.add("ioctl of reset_device");
+    if constexpr (throws_from_ioctl<P, start_dma_logging>()) return out.add("ioctl of start_dma_logging");
+    if constexpr (throws_from_ioctl<P, stop_dma_logging>()) return out.add("ioctl of stop_dma_logging");
+    if constexpr (throws_from_ioctl<P, report_dma_logging>()) return out.add("ioctl of report_dma_logging");
     return out;
 }
 
@@ -148,7 +151,7 @@ template <class P>
             if constexpr (!requires(P& p, bytes to, next& n) { { p.save(std::uint64_t{}, to, n) } noexcept; })
                 return out.add("save");
         if constexpr (mediant::detail::has_restore<P, next>)
-            if constexpr (!requires(P& p, const_bytes from, next& n) { { p.restore(std::uint64_t{}, from, n) } noexcept; })
+            if constexpr (!requires(P& p, const_bytes b, next& n) { { p.restore(std::uint64_t{}, b, n) } noexcept; })
                 return out.add("restore");
         if constexpr (mediant::detail::has_restored<P, next>)
             if constexpr (!requires(P& p, next& n) { { p.restored(n) } noexcept; }) return out.add("restored");
@@ -180,8 +183,8 @@ struct check_noexcept {
 };
 template <bool Ok, text Provider, std::size_t Bytes>
 struct check_object_size {
-    static_assert(Ok, "mediant: what a policy that migrates has in a kernel module, its state twice and its longest chunk "
-                      "of a stream, has at most 256 KiB; the provider and its bytes are the arguments of "
+    static_assert(Ok, "mediant: what a policy that migrates has in a kernel module, its state twice and its longest "
+                      "chunk of a stream, has at most 256 KiB; the provider and its bytes are the arguments of "
                       "check_object_size");
 };
 template <bool Ok, text Provider, std::size_t Bytes>
@@ -218,11 +221,14 @@ template <class P, request R>
 inline constexpr bool mediates = mediant::detail::has_ioctl<P, R, detail::asked_next<P>>;
 
 /// Whether a policy mediates a request of memory that the device reaches. In the kernel these go to the container or to
-/// IOMMUFD, and to the device's driver only where it migrates.
+/// IOMMUFD.
 template <class P>
-inline constexpr bool mediates_dma_requests =
-    mediates<P, map_dma> || mediates<P, unmap_dma> || mediates<P, start_dma_logging> ||
-    mediates<P, stop_dma_logging> || mediates<P, report_dma_logging>;
+inline constexpr bool mediates_dma_requests = mediates<P, map_dma> || mediates<P, unmap_dma>;
+/// Whether it mediates the begin or end of a log whose reports it leaves alone: in the kernel there is none then, since
+/// nobody but a policy knows there what the device has written.
+template <class P>
+inline constexpr bool mediates_half_a_log =
+    (mediates<P, start_dma_logging> || mediates<P, stop_dma_logging>) && !mediates<P, report_dma_logging>;
 
 /// Checks that a kernel module can carry a provider; one that it cannot carry does not compile.
 template <class P>
@@ -245,6 +251,9 @@ template <class P>
     static_assert(!mediates_dma_requests<P>,
                   "mediant: a kernel module cannot carry a policy that mediates requests of DMA: none of them comes to "
                   "the device's driver");
+    static_assert(!mediates_half_a_log<P>,
+                  "mediant: a kernel module offers a log of what the device writes if the policy mediates its reports "
+                  "(report_dma_logging), with what it knows of; this one mediates start or stop alone");
     static_assert(alignof(open_state<P>) <= 8,
                   "mediant: a policy's state in a kernel module is aligned to at most 8 bytes");
     constexpr auto& name = mediant::detail::provider_name<P>;

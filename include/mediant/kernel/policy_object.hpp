@@ -15,6 +15,7 @@
 #include <new>
 #include <span>
 #include <string_view>
+#include <type_traits>
 
 /// The C++ half of a kernel module: a provider behind the functions of mediant/kernel/abi.h. A module's policy.cpp
 /// includes the provider's header and this one, and lists its providers:
@@ -125,6 +126,35 @@ struct provider_functions {
         return -to_errno(of(at).layers().ioctl(mediant::reset_device{}).error());
     }
 
+    static int start_dma_logging(void* at, unsigned long long page, mediant_range* ranges, unsigned int count,
+                                 unsigned long long* tracked) noexcept {
+        // In place, since there may be more of them than a stack has room for: of one layout, but not of one type.
+        static_assert(sizeof(range) == sizeof(mediant_range) && alignof(range) == alignof(mediant_range) &&
+                      std::is_trivially_destructible_v<mediant_range>);
+        range* first = nullptr;
+        for (unsigned i = 0; i < count; ++i) {
+            const mediant_range each = ranges[i];
+            range* const here = ::new (static_cast<void*>(ranges + i)) range{each.offset, each.size};
+            if (i == 0) first = here;
+        }
+        const auto page_now = of(at).layers().ioctl(mediant::start_dma_logging{page, {first, count}});
+        if (!page_now) return -to_errno(page_now.error());
+        *tracked = *page_now;
+        return 0;
+    }
+    static int stop_dma_logging(void* at) noexcept {
+        return -to_errno(of(at).layers().ioctl(mediant::stop_dma_logging{}).error());
+    }
+    static int report_dma_logging(void* at, unsigned long long iova, unsigned long long length, unsigned long long page,
+                                  unsigned long long* bits, unsigned int words, unsigned int forgets) noexcept {
+        std::uint64_t now[MEDIANT_REPORT_WORDS];
+        if (words > MEDIANT_REPORT_WORDS) return -to_errno(error::invalid);
+        const std::span<std::uint64_t> to{now, words};
+        const auto done = of(at).layers().ioctl(mediant::report_dma_logging{iova, length, page, to, forgets != 0});
+        for (unsigned i = 0; i < words && done; ++i) bits[i] = now[i];
+        return -to_errno(done.error());
+    }
+
     static constexpr unsigned long long migration_flags = [] {
         if constexpr (migrates)
             return state::progress_type::flags;
@@ -215,6 +245,7 @@ inline constexpr unsigned mediated = [] {
     if (mediates<P, get_irq_info> || config::hides_irqs) out |= MEDIANT_IRQ_INFO;
     if (mediates<P, reset_device>) out |= MEDIANT_RESET_DEVICE;
     if (mediant::detail::have_dynamic_ranges<typename open_state<P>::layer_type>()) out |= MEDIANT_DYNAMIC;
+    if (mediates<P, report_dma_logging>) out |= MEDIANT_DMA_LOGGING;
     return out;
 }();
 
@@ -263,6 +294,9 @@ inline constexpr mediant_provider provider_table{
     .migration_ahead = provider_functions<P>::migration_ahead,
     .migration_size = provider_functions<P>::migration_size,
     .migration_report = provider_functions<P>::migration_report,
+    .start_dma_logging = provider_functions<P>::start_dma_logging,
+    .stop_dma_logging = provider_functions<P>::stop_dma_logging,
+    .report_dma_logging = provider_functions<P>::report_dma_logging,
 };
 
 } // namespace mediant::kernel

@@ -39,6 +39,9 @@ template <class P>
     if (mediates_dma_requests<P>)
         return "a kernel module cannot carry a policy that mediates requests of DMA: none of them comes to the device's "
                "driver";
+    if (mediates_half_a_log<P>)
+        return "a kernel module offers a log of what the device writes if the policy mediates its reports "
+               "(report_dma_logging), with what it knows of; this one mediates start or stop alone";
     if (alignof(open_state<P>) > 8) return "its state is aligned to more than 8 bytes, which a kernel module's is not";
     if (state_bytes<P> > most_state_bytes)
         return "its state, shadows included, has " + std::to_string(state_bytes<P>) +

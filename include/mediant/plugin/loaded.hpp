@@ -50,7 +50,8 @@ class below_functions {
 public:
     [[nodiscard]] static mediant_below table_of(Lower& device) {
         return {sizeof(mediant_below), MEDIANT_ABI_VERSION, device.max_access(), 0, &device, load, store, region_size,
-                write_log, device_info, region_info, irq_info, reset, revoke, regions_changed};
+                write_log, device_info, region_info, irq_info, reset, revoke, regions_changed, start_log, stop_log,
+                report_log, dirty};
     }
 
 private:
@@ -100,6 +101,27 @@ private:
         *flags = static_cast<unsigned>(info->flags);
         *count = info->count;
         return 0;
+    }
+    static int start_log(void* device, unsigned long long page, const mediant_range* ranges, unsigned count,
+                         unsigned long long* tracked) {
+        std::vector<range> all(count);
+        // Who made them may have made them of the one type or of the other, which have one layout.
+        if (count != 0) std::memcpy(static_cast<void*>(all.data()), ranges, count * sizeof *ranges);
+        const auto now = ask(device, start_dma_logging{page, all});
+        if (now) *tracked = *now;
+        return number(now.error());
+    }
+    static int stop_log(void* device) { return number(ask(device, stop_dma_logging{}).error()); }
+    static int report_log(void* device, unsigned long long iova, unsigned long long length, unsigned long long page,
+                          unsigned long long* bits, unsigned words, unsigned forgets) {
+        std::vector<std::uint64_t> all(words);
+        const auto done = ask(device, report_dma_logging{iova, length, page, all, forgets != 0});
+        if (done && words != 0) std::memcpy(bits, all.data(), words * sizeof *bits);
+        return number(done.error());
+    }
+    static void dirty(void* device, unsigned long long iova, unsigned long long size) {
+        if constexpr (requires { of(device).dirty(iova, size); })
+            of(device).dirty(iova, size);
     }
     static int reset(void* device) { return number(ask(device, reset_device{}).error()); }
     // What a plug-in switches passes by accesses alone: there is nothing to take back, and nothing new to map.
@@ -210,6 +232,9 @@ public:
         } else if constexpr (std::is_same_v<R, reset_device>) {
             if (!session_->mediates(MEDIANT_RESET_DEVICE)) return below_.ioctl(what);
             return kernel::from_errno(to.reset_device(state));
+        } else if constexpr (std::is_same_v<R, start_dma_logging> || std::is_same_v<R, stop_dma_logging> ||
+                             std::is_same_v<R, report_dma_logging>) {
+            return session_->mediates(MEDIANT_DMA_LOGGING) ? ask_log(what) : below_.ioctl(what);
         } else {
             return below_.ioctl(what);
         }
@@ -236,6 +261,40 @@ public:
     }
 
 private:
+    result<std::uint64_t> ask_log(const start_dma_logging& what) const {
+        std::vector<mediant_range> ranges;
+        for (const range& each : what.ranges) ranges.push_back({each.offset, each.size});
+        unsigned long long tracked = 0;
+        const int done = session_->functions().start_dma_logging(
+            session_->state(), what.page, ranges.data(), static_cast<unsigned>(ranges.size()), &tracked);
+        if (done != 0) return kernel::from_errno(done);
+        return std::uint64_t{tracked};
+    }
+    result<void> ask_log(const stop_dma_logging&) const {
+        return kernel::from_errno(session_->functions().stop_dma_logging(session_->state()));
+    }
+    /// In pieces; a request that is none is passed on as it is, to be refused.
+    result<void> ask_log(const report_dma_logging& what) const {
+        const std::uint64_t most = std::uint64_t{64} * MEDIANT_REPORT_WORDS;
+        unsigned long long bits[MEDIANT_REPORT_WORDS];
+        std::size_t at = 0;
+        std::uint64_t iova = what.iova, length = what.length;
+        do {
+            const std::size_t words = std::min<std::size_t>(what.bitmap.size() - at, MEDIANT_REPORT_WORDS);
+            const bool last = at + words == what.bitmap.size();
+            const std::uint64_t piece = last ? length : most * what.page;
+            const int done =
+                session_->functions().report_dma_logging(session_->state(), iova, piece, what.page, bits,
+                                                         static_cast<unsigned>(words), what.forgets ? 1 : 0);
+            if (done != 0) return kernel::from_errno(done);
+            std::copy_n(bits, words, what.bitmap.data() + at);
+            at += words;
+            iova += piece;
+            length -= piece;
+        } while (at < what.bitmap.size());
+        return {};
+    }
+
     [[nodiscard]] static unsigned number(region_index region) noexcept { return static_cast<unsigned>(region); }
 
     // What the provider makes of an access.

@@ -142,11 +142,13 @@ public:
             static_assert(detail::never<Layer>, "mediant: this world has no DMA service");
     }
 
-    /// The device has written [iova, iova + size), which does not wrap, by DMA: for the log of written pages
+    /// The device has written [iova, iova + size) by DMA, as far as there are addresses: for the log of written pages
     /// (start_dma_logging), which knows by itself only of what is written through dma(). To be said when the bytes are
     /// there, and before the log is asked: a policy that finds out by looking overloads report_dma_logging and looks then.
     /// Without effect where nothing is logged.
     constexpr void dirty(std::uint64_t iova, std::uint64_t size) const {
+        if (size == 0) return;
+        if (size - 1 > ~iova) size = ~iova + 1;
         if constexpr (requires { layer_->device().dirty(iova, size); })
             layer_->device().dirty(iova, size);
         else

@@ -102,10 +102,10 @@ struct probe_lower {
     result<void> store(region_index, std::uint64_t, unsigned, std::uint64_t);
     void log(const char*, std::uint64_t = 0, std::uint64_t = 0, std::uint64_t = 0);
     result<void> trigger(irq_index, std::uint32_t);
+    void dirty(std::uint64_t, std::uint64_t);
     result<void> revoke(region_index, range);
     void regions_changed();
     probe_lower& dma();
-    void dirty(std::uint64_t, std::uint64_t);
 };
 /// Convert to anything, or to one type only, for asking which parameters a function takes. (One type with both
 /// conversions would be ambiguous for every parameter.)

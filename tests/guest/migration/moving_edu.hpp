@@ -19,7 +19,12 @@ struct edu {
         reg{"FAIL", 0x30, rw, {.backing = from::shadow, .hook = on::write}},    // which hook fails, once
         reg{"LEVEL", 0x34, ro, {.backing = from::constant, .hook = on::read}},  // as the hooks were called
         reg{"QUICK", 0x38, rw, {.backing = from::shadow, .hook = on::write}},   // a reset is the policy's alone
-        block{"DMA", 0x80, 0x20, {.backing = from::shadow}},
+        reg{"MARK", 0x40, wo, {.backing = from::shadow, .hook = on::write}},    // a page that a test calls written
+        reg{"MARKS", 0x44, wo, {.backing = from::shadow, .hook = on::write}},   // and three
+        reg{"TARGET", 0x88, rw, {.hook = on::write}},                           // of a transfer, its size, its begin
+        reg{"COUNT", 0x90, rw, {.hook = on::write}},
+        reg{"COMMAND", 0x98, rw, {.hook = on::write}},
+        block{"SPARE", 0xa0, 0x20, {.backing = from::shadow}},
         block{"TABLE", 0x1000, 0x2000, {.backing = from::shadow}}};
     static constexpr auto regions = mediant::regions<bar0>{};
 
@@ -40,6 +45,32 @@ struct edu {
     result<void> write(at<bar0, "QUICK"> reg, std::uint32_t value, auto& next) noexcept {
         quick = value != 0;
         return next.write(reg, value);
+    }
+    result<void> write(at<bar0, "MARK">, std::uint32_t page, auto& next) noexcept {
+        next.dirty(std::uint64_t{page} << 12, 1);
+        return {};
+    }
+    result<void> write(at<bar0, "MARKS">, std::uint32_t page, auto& next) noexcept {
+        next.dirty(std::uint64_t{page} << 12, std::uint64_t{4096} * 3);
+        return {};
+    }
+    /// What the hardware writes to memory begins here, and is over some time later.
+    result<void> write(at<bar0, "TARGET"> reg, std::uint32_t value, auto& next) noexcept {
+        if (!transferring) target = value;
+        return next.write(reg, value);
+    }
+    result<void> write(at<bar0, "COUNT"> reg, std::uint32_t value, auto& next) noexcept {
+        if (!transferring) count = value;
+        return next.write(reg, value);
+    }
+    result<void> write(at<bar0, "COMMAND"> reg, std::uint32_t value, auto& next) noexcept {
+        if (const auto done = note_transfer(next); !done) return done;
+        transferring = transferring || (value & 3) == 3;
+        return next.write(reg, value);
+    }
+    result<void> ioctl(const report_dma_logging& what, auto& next) noexcept {
+        if (const auto done = note_transfer(next); !done) return done;
+        return next.ioctl(what);
     }
     result<std::uint32_t> read(at<bar0, "LEVEL">, auto&) noexcept { return level; }
     result<void> ioctl(const reset_device& what, auto& next) noexcept {
@@ -63,7 +94,8 @@ struct edu {
         if (failing(quiesces)) return error::io;
         const auto status = next.read(at<bar0, "STATUS">{});
         if (!status) return status.error();
-        if ((*status & 1) != 0) return error::busy;
+        if (const auto done = note_transfer(next); !done) return done;
+        if ((*status & 1) != 0 || transferring) return error::busy;
         level = 2;
         return {};
     }
@@ -97,7 +129,8 @@ struct edu {
         if (failing(restores) || offset + from.size() > 8) return error::invalid;
         for (std::size_t i = 0; i < from.size(); ++i) {
             const auto shift = 8 * (offset + i);
-            fetched = (fetched & ~(std::uint64_t{0xff} << shift)) | std::uint64_t{static_cast<std::uint8_t>(from[i])} << shift;
+            const auto byte = std::uint64_t{static_cast<std::uint8_t>(from[i])};
+            fetched = (fetched & ~(std::uint64_t{0xff} << shift)) | byte << shift;
         }
         whole = offset + from.size() == 8;
         return {};
@@ -112,12 +145,24 @@ struct edu {
     }
 
 private:
+    /// Marked at each report as long as it may be written, and once more when that is over.
+    result<void> note_transfer(auto& next) noexcept {
+        if (!transferring) return {};
+        const auto command = next.read(at<bar0, "COMMAND">{});
+        if (!command) return command.error();
+        transferring = (*command & 1) != 0;
+        next.dirty(target, count);
+        return {};
+    }
     constexpr bool failing(failure what) noexcept {
         if (fail != what) return false;
         fail = none;
         return true;
     }
 
+    std::uint32_t target = 0;
+    std::uint32_t count = 0;
+    bool transferring = false;
     std::uint32_t operand = 0;
     std::uint32_t fail = none;
     std::uint32_t level = 0;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
 /// \file
-/// Migration as a user of VFIO has it (linux/vfio.h, version 2): states by VFIO_DEVICE_FEATURE, a stream by its file. What
-/// the headers of the oldest kernel lack is spelled out.
+/// Migration as a user of VFIO has it (linux/vfio.h, version 2): states by VFIO_DEVICE_FEATURE, a stream by its file.
+/// What the headers of the oldest kernel lack is spelled out.
 
 #ifndef MEDIANT_TESTS_GUEST_STATE_FILE_HPP
 #define MEDIANT_TESTS_GUEST_STATE_FILE_HPP
@@ -33,15 +33,15 @@ int device_feature(const device& of, std::uint32_t flags, T& data) {
 /// VFIO_MIGRATION_*; throws where the device does not migrate.
 inline std::uint64_t migration_flags(const device& of) {
     vfio_device_feature_migration answer{};
-    if (const int error = device_feature(of, VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_MIGRATION, answer); error != 0)
-        fail(error, "VFIO_DEVICE_FEATURE_MIGRATION");
+    const int error = device_feature(of, VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_MIGRATION, answer);
+    if (error != 0) fail(error, "VFIO_DEVICE_FEATURE_MIGRATION");
     return answer.flags;
 }
 
 inline std::uint32_t state_of(const device& of) {
     vfio_device_feature_mig_state answer{};
-    if (const int error = device_feature(of, VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE, answer); error != 0)
-        fail(error, "VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE");
+    const int error = device_feature(of, VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE, answer);
+    if (error != 0) fail(error, "VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE");
     return answer.device_state;
 }
 

@@ -266,6 +266,10 @@ void mediant_init_below(struct mediant_device *mdev)
 		.reset_device = mediant_below_reset,
 		.revoke = mediant_below_revoke,
 		.regions_changed = mediant_below_regions_changed,
+		.start_dma_logging = mediant_below_start_log,
+		.stop_dma_logging = mediant_below_stop_log,
+		.report_dma_logging = mediant_below_report_log,
+		.dirty = mediant_below_dirty,
 	};
 }
 

@@ -14,6 +14,7 @@
  *	dynamic.c	mappings of what is trapped and passed while the device is open
  *	requests.c	the other requests: device info, interrupts, reset
  *	migration.c	the states of a device that migrates, and the stream of its state
+ *	log.c		the log of what the device writes to memory
  *	observe.c	events and debugfs
  *	reset.c		the policy lock, and resets that arrive while it is held
  *
@@ -79,6 +80,7 @@ struct mediant_region {
 #define MEDIANT_OUTLINED (VFIO_PCI_ROM_REGION_INDEX + 1)
 
 struct mediant_stream;
+struct mediant_log;
 
 struct mediant_device {
 	struct vfio_pci_core_device core; /* first: the driver data is a vfio_pci_core_device */
@@ -96,6 +98,8 @@ struct mediant_device {
 	void *state; /* NULL while there is no policy; under lock */
 	void __iomem *io[PCI_STD_NUM_BARS]; /* what the policy has reached; under lock */
 	struct mediant_counters counters;
+	struct mediant_log *log; /* or NULL; under lock */
+	u64 log_page; /* that the policy says it reports, 0 while it is not asked to; under lock */
 	const struct mediant_stream *stream; /* whose file is good now, or NULL; under lock */
 	struct dentry *debugfs;
 
@@ -265,6 +269,18 @@ long mediant_ioctl(struct vfio_device *core_vdev, unsigned int cmd, unsigned lon
 /* migration.c */
 void mediant_offer_migration(struct mediant_device *mdev);
 void mediant_end_migration(struct mediant_device *mdev);
+
+/* log.c */
+int mediant_below_start_log(void *device, unsigned long long page,
+			    const struct mediant_range *ranges, unsigned int count,
+			    unsigned long long *tracked);
+int mediant_below_stop_log(void *device);
+int mediant_below_report_log(void *device, unsigned long long iova, unsigned long long length,
+			     unsigned long long page, unsigned long long *bits, unsigned int words,
+			     unsigned int forgets);
+void mediant_below_dirty(void *device, unsigned long long iova, unsigned long long size);
+void mediant_offer_log(struct mediant_device *mdev);
+void mediant_forget_log(struct mediant_device *mdev);
 
 /* observe.c */
 void mediant_init_observe(void);

@@ -326,7 +326,7 @@ static struct file *mediant_go(struct mediant_device *mdev, enum vfio_device_mig
 
 		if (from == to)
 			return file;
-		/* Nothing leads out of the error state, and to be asked is a warning of the core's. */
+		/* No way leads out of the error state, and to be asked for one the core warns. */
 		if (from == VFIO_DEVICE_STATE_ERROR)
 			ret = -EINVAL;
 		else
@@ -425,6 +425,7 @@ void mediant_end_migration(struct mediant_device *mdev)
 {
 	struct vfio_device *core_vdev = &mdev->core.vdev;
 
+	core_vdev->log_ops = NULL;
 	core_vdev->mig_ops = NULL;
 	core_vdev->migration_flags = 0;
 	mediant_lock(mdev);

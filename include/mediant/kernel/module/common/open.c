@@ -28,6 +28,7 @@ static void mediant_drop(struct mediant_device *mdev)
 	mediant_forget_changed(mdev);
 	mediant_forget_bars(mdev);
 	mediant_show_irqs(mdev);
+	mediant_forget_log(mdev);
 	mdev->provider = NULL;
 	mediant_forget_regions(mdev);
 }
@@ -147,6 +148,7 @@ int mediant_open_device(struct vfio_device *core_vdev)
 		return ret;
 	}
 	mediant_offer_migration(mdev);
+	mediant_offer_log(mdev);
 	return 0;
 }
 
