@@ -115,14 +115,17 @@ private:
 
     /// The busiest places are drawn.
     void choose() {
+        std::vector<std::pair<std::uint64_t, std::size_t>> order; // of those that are as busy, the first
         std::vector<place*> all;
-        for (auto& [where, each] : places_) all.push_back(&each);
-        std::stable_sort(all.begin(), all.end(),
-                         [](const place* a, const place* b) { return a->total.all() > b->total.all(); });
-        if (all.size() > most_rows) all.resize(most_rows);
-        for (place* const each : all) {
-            each->drawn = true;
-            each->at.resize(columns);
+        for (auto& [where, each] : places_) {
+            order.emplace_back(~each.total.all(), all.size());
+            all.push_back(&each);
+        }
+        std::sort(order.begin(), order.end());
+        if (order.size() > most_rows) order.resize(most_rows);
+        for (const auto& [busy, index] : order) {
+            all[index]->drawn = true;
+            all[index]->at.resize(columns);
         }
     }
 
