@@ -233,7 +233,7 @@ private:
 
         CLI::App& replay = add_one("replay", "does it again, and compares the answers");
         replay.add_option("--socket", serve_.socket, "to what a vfio-user server offers")->option_text("PATH");
-        replay.add_flag("--in-process", trace_.in_process, "to this program's policies on its model of the device");
+        replay.add_flag("--in-process", trace_.in_process, "to this program's policies on its model");
         replay.add_option("--device", serve_.device, "to these on a PCI device that VFIO holds")
             ->option_text("ADDRESS");
         replay.add_option("--behind", serve_.behind, "to these on what another server offers")->option_text("PATH");
@@ -241,8 +241,8 @@ private:
             ->option_text("REGISTER")->expected(1)->take_all();
         replay.add_flag("--paced", trace_.paced, "as slowly as it was");
         replay.add_option("--lines", trace_.most_lines, "of differences, at most (100)")->option_text("NUMBER");
-        replay.footer("A REGISTER is a name, as in map, or REGION:OFFSET[:BYTES]. Exits with 1 where an\n"
-                      "answer differs. Memory for DMA is there, but of zeros.");
+        replay.footer("A REGISTER is a name, as in map, or REGION:OFFSET[:BYTES]. Exits with 1 where\n"
+                      "an answer differs. Memory for DMA is there, but of zeros.");
         does(replay, [this] {
             if (int{serve_.socket.empty()} + int{!trace_.in_process} + int{serve_.device.empty()} +
                     int{serve_.behind.empty()} != 3)

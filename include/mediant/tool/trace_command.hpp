@@ -207,7 +207,7 @@ inline exit_code run_trace_convert(const program& what, const trace_request& req
     }
     trace::recorder to{{.path = request.out.string(), .limit = std::numeric_limits<std::uint64_t>::max() / 4}, who};
     std::string address = request.address;
-    std::uint64_t number = 0, others = 0, elsewhere = 0, begin = 0;
+    std::uint64_t number = 0, elsewhere = 0, begin = 0;
     bool any = false;
     for (std::size_t at = 0; at < text.size();) {
         const std::size_t end = std::min(text.find('\n', at), text.size());
@@ -219,10 +219,7 @@ inline exit_code run_trace_convert(const program& what, const trace_request& req
         if (found.what == trace::kernel_line::kind::malformed && !cut)
             throw command_error{fmt::format("{}:{}: not an event as the module prints it: {}", request.file.string(),
                                             number, plain_text(line.substr(0, 200)))};
-        if (found.what != trace::kernel_line::kind::event) {
-            ++others;
-            continue;
-        }
+        if (found.what != trace::kernel_line::kind::event) continue;
         if (found.event.is_access()) {
             if (address.empty()) address = found.device;
             if (found.device != address) {

@@ -115,16 +115,17 @@ private:
 
     /// The busiest places are drawn.
     void choose() {
-        std::vector<decltype(places_)::pointer> all;
-        for (auto& each : places_) all.push_back(&each);
-        std::sort(all.begin(), all.end(), [](const auto* a, const auto* b) {
-            const auto mine = a->second.total.all(), theirs = b->second.total.all();
-            return mine != theirs ? mine > theirs : a->first < b->first;
-        });
-        if (all.size() > most_rows) all.resize(most_rows);
-        for (auto* const each : all) {
-            each->second.drawn = true;
-            each->second.at.resize(columns);
+        std::vector<std::pair<std::uint64_t, std::size_t>> order; // of those that are as busy, the first
+        std::vector<place*> all;
+        for (auto& [where, each] : places_) {
+            order.emplace_back(~each.total.all(), all.size());
+            all.push_back(&each);
+        }
+        std::sort(order.begin(), order.end());
+        if (order.size() > most_rows) order.resize(most_rows);
+        for (const auto& [busy, index] : order) {
+            all[index]->drawn = true;
+            all[index]->at.resize(columns);
         }
     }
 

@@ -114,9 +114,11 @@ outcome run(std::vector<std::string> words) {
 } // namespace
 
 TEST_CASE("help fits a screen") {
-    for (const char* const command : {"", "list", "lookup", "map", "shim", "serve", "client", "trace"}) {
-        std::vector<std::string> words{"--help"};
-        if (*command != '\0') words.insert(words.begin(), command);
+    for (const std::vector<std::string>& command : std::vector<std::vector<std::string>>{
+             {}, {"list"}, {"lookup"}, {"map"}, {"shim"}, {"serve"}, {"client"}, {"trace"}, {"trace", "print"},
+             {"trace", "html"}, {"trace", "replay"}, {"trace", "convert"}}) {
+        std::vector<std::string> words = command;
+        words.emplace_back("--help");
         const outcome help = run(words);
         INFO(help.out);
         CHECK(help.code == 0);
