@@ -63,6 +63,12 @@ TEST_CASE("serve loads the provider that it was not linked with") {
     CHECK(ident_of({"--providers", all, "--unmediated"}) == "read bar0 0x0 4 0x010000ed\n");
 }
 
+TEST_CASE("serve passes a device whole that no provider of the program's serves, where it is told to") {
+    CHECK(ident_of({"--unmediated", "--sandbox", "off"}) == "read bar0 0x0 4 0x010000ed\n");
+    CHECK(run({"serve", "1234:0001", "--socket", "s", "--unmediated"}).err ==
+          "acme: error: 1234:0001: no provider serves this device\n"); // there is no such model either
+}
+
 TEST_CASE("serve says why no provider was loaded") {
     const outcome nowhere = run({"serve", "1234:11e8", "--socket", "s", "--providers", all});
     CHECK(nowhere.code == 1);
@@ -70,5 +76,7 @@ TEST_CASE("serve says why no provider was loaded") {
     const outcome no_model = run({"serve", "1234:0001", "--socket", "s", "--providers", all});
     CHECK(no_model.code == 1);
     CHECK_THAT(no_model.err, Contains("no model of it that a provider could be loaded for"));
-    CHECK(run({"serve", "1234:11e8", "--socket", "s", "--unmediated"}).code == 2);
+    const outcome other = run({"serve", "1234:11e8", "--socket", "s", "--providers", all + "/no_object_for_edu"});
+    CHECK(other.code == 1);
+    CHECK_THAT(other.err, Contains("provider from " + all + "/no_object_for_edu: cannot be opened"));
 }

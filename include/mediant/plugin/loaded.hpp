@@ -428,9 +428,11 @@ private:
             return kernel::from_errno(opened);
         }
         const bool none = found.empty();
-        options_.tell((none ? "no " + search_path::file_name(*id) + " in " + options_.path.text() +
-                                  ", or no provider in it for this device"
-                            : std::string{"every provider declines the device"}) +
+        const bool nowhere = none && options_.path.text().empty();
+        options_.tell((nowhere ? std::string{"no provider serves the device"}
+                       : none  ? "no " + search_path::file_name(*id) + " in " + options_.path.text() +
+                                     ", or no provider in it for this device"
+                               : std::string{"every provider declines the device"}) +
                       (options_.required ? "" : "; it passes whole"));
         return options_.required ? result<void>{error::no_device} : result<void>{};
     }

@@ -149,11 +149,9 @@ private:
         command.add_option("--behind", serve_.behind, "instead: what another server offers")
             ->option_text("PATH");
         command.add_flag("--share", serve_.shares, "of these, let clients map what passes");
-        CLI::Option& providers =
-            *command.add_option("--providers", serve_.providers, "load the provider from here");
-        providers.option_text("DIR[:DIR]");
-        command.add_flag("--unmediated", serve_.unmediated, "and serve a device that has none")
-            ->needs(&providers)
+        command.add_option("--providers", serve_.providers, "load the provider from here")
+            ->option_text("DIR[:DIR]");
+        command.add_flag("--unmediated", serve_.unmediated, "serve a device without a provider, too")
             ->option_text(" ");
         CLI::Option& path = *command.add_option("--socket,--socket-path", serve_.socket, "the Unix socket to listen on");
         path.option_text("PATH");

@@ -208,9 +208,10 @@ template <class P, class... Models>
 /// program::serve_loaded.
 template <class... Models>
 [[nodiscard]] bool serve_with_loaded(std::size_t model, const serve_options& options, std::ostream& out) {
+    const std::string name = options.providers.empty() ? "unmediated" : "provider from " + options.providers;
     const auto serve = [&](auto& device) {
         plugin::loaded front{device, {plugin::search_path::parse(options.providers), !options.unmediated}};
-        return serve_front(front, options.providers, options, out);
+        return serve_front(front, name, options, out);
     };
     if (options.names_device()) return on_named_device(options, serve);
     bool done = false;
@@ -223,7 +224,7 @@ template <class... Models>
 }
 
 /// Serves the first provider that takes the device: on the one that the options name, else on the model of this
-/// identity, else on plain memory.
+/// identity, else on plain memory. Without one, a device or model as it is, where the options say so.
 inline exit_code run_serve(const program& what, const identity& who, const serve_options& options, std::ostream& out) {
     const bool there = options.names_device();
     std::size_t model = no_model;
@@ -237,7 +238,14 @@ inline exit_code run_serve(const program& what, const identity& who, const serve
         return success;
     }
     const std::vector<match> matches = matches_of(what, device);
-    if (matches.empty()) throw command_error{who.text() + ": no provider serves this device"};
+    // As with a folder in which there is none; memory of zeros is nothing to serve.
+    const auto passes_whole = [&] {
+        return options.unmediated && (there || model != no_model) && what.serve_loaded(model, options, out);
+    };
+    if (matches.empty()) {
+        if (passes_whole()) return success;
+        throw command_error{who.text() + ": no provider serves this device"};
+    }
 
     std::string declined;
     for (const match& each : matches) {
@@ -245,6 +253,7 @@ inline exit_code run_serve(const program& what, const identity& who, const serve
         if (provider.serve(model, device.id, options, out)) return success;
         (declined += declined.empty() ? "" : ", ") += provider.facts.name;
     }
+    if (passes_whole()) return success;
     throw command_error{fmt::format("{}: declined by {}{}", who.text(), declined,
                                     model == no_model && !there ? "; there is no model of it, only memory of zeros" : "")};
 }
