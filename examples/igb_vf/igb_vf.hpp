@@ -54,7 +54,7 @@ struct igb_vf : igb_requests, igb_vf_layout {
     void reset() noexcept {
         forget();
         unmasked = carried = 0;
-        waiting = false;
+        waiting = holds_buffer = false;
         asked.fill(0);
         before.fill(0);
         totals.fill(0);
@@ -67,7 +67,8 @@ struct igb_vf : igb_requests, igb_vf_layout {
     static constexpr auto migration() {
         return saved_state{1,
             saved{"unmasked", &igb_vf::unmasked, {.most = vectors}},
-            saved{"mailbox", &igb_vf::carried},
+            saved{"mailbox", &igb_vf::carried, {.most = cleared_by_reading}},
+            saved{"holds_buffer", &igb_vf::holds_buffer},
             saved{"waiting", &igb_vf::waiting},
             saved{"asked", &igb_vf::asked},
             saved{"statistics", &igb_vf::totals},
@@ -91,7 +92,8 @@ struct igb_vf : igb_requests, igb_vf_layout {
         for (std::uint32_t tries = 0;; ++tries) {
             const auto mailbox = look(next);
             if (!mailbox) return mailbox.error();
-            carried = *mailbox;
+            carried = *mailbox & cleared_by_reading;
+            holds_buffer = (*mailbox & buffer_taken) != 0;
             if (!waiting || tries == patience) break;
         }
         if (const auto done = read_all(controls, first_control, next); !done) return done;
@@ -140,9 +142,8 @@ struct igb_vf : igb_requests, igb_vf_layout {
         if (const auto done = take_buffer(next); !done) return done;
         for (std::size_t i = 0; i < words; ++i)
             if (const auto done = put(offset<"VMBMEM"> + 4 * i, values[first_word + i], next); !done) return done;
-        if ((carried & buffer_taken) == 0)
+        if (!holds_buffer)
             if (const auto done = put(offset<"V2PMAILBOX">, 0, next); !done) return done;
-        carried &= cleared_by_reading;
         for (std::size_t i = 0; i < totals.size(); ++i) {
             const auto now = get(offset<"STATISTICS"> + 4 * i, next);
             if (!now) return now.error();
@@ -321,6 +322,7 @@ private:
 
     std::uint32_t unmasked = 0; ///< vectors, as the user set and cleared them
     std::uint32_t carried = 0;  ///< bits of the mailbox that were read here, and that the user has not seen
+    bool holds_buffer = false;  ///< the user had, when it was stopped
     bool waiting = false;       ///< for the answer to `asked`
     message asked{};
     std::array<std::uint32_t, 17> before{}; ///< what other functions had counted before

@@ -26,6 +26,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <memory>
 #include <optional>
@@ -377,6 +378,70 @@ void cut(function& to, const std::vector<std::byte>& stream) {
     to.enable();
 }
 
+/// The function is exchanged while a thread of the peer's sends on, unasked whether anybody takes it: what is not
+/// acknowledged in time it sends again. No frame comes more often than it was sent.
+void under_traffic(driver& mover, driver& peer, function*& from, function*& to) {
+    section("under traffic");
+    constexpr std::uint32_t total = 400, window = 6, a_migration = 50;
+    std::vector<std::uint32_t> sent(total), came(total);
+    std::atomic<bool> stop{false};
+    std::string wrong;
+    std::thread sends{[&] {
+        try {
+            std::uint32_t acknowledged = 0, next = 0;
+            auto last = std::chrono::steady_clock::now();
+            while (acknowledged < total && !stop) {
+                for (; next < total && next < acknowledged + window; ++next) {
+                    ++sent[next];
+                    peer.send(of_driver, next);
+                }
+                for (const std::uint32_t number : peer.take()) acknowledged = std::max(acknowledged, number);
+                const auto now = std::chrono::steady_clock::now();
+                if (acknowledged == next) last = now;
+                if (now - last > std::chrono::milliseconds{20}) {
+                    next = acknowledged;
+                    last = now;
+                }
+            }
+        } catch (const std::exception& e) {
+            wrong = e.what();
+        }
+    }};
+    std::uint32_t taken = 0, migrations = 0;
+    std::string failed;
+    try {
+        until("all frames", [&] {
+            for (const std::uint32_t number : mover.take()) {
+                if (number < total) ++came[number];
+                if (number == taken) ++taken;
+                mover.send(of_peer, taken);
+            }
+            if (taken / a_migration > migrations && taken < total) {
+                restore(*to, from->save());
+                from->reopen();
+                mover.goes_on_with(*to);
+                std::swap(from, to);
+                ++migrations;
+            }
+            return taken == total;
+        });
+    } catch (const std::exception& e) {
+        failed = e.what();
+        stop = true;
+    }
+    sends.join();
+    expect("the peer's thread", wrong, "");
+    expect("the driver", failed, "");
+    std::uint32_t all = 0;
+    for (std::uint32_t i = 0; i < total; ++i) {
+        all += sent[i];
+        expect("a frame came", came[i] != 0, true);
+        expect("no more often than it was sent", came[i] <= sent[i], true);
+    }
+    expect("migrations", migrations != 0, true);
+    std::printf("igb_migration: %u frames, %u times sent, %u migrations\n", total, all, migrations);
+}
+
 /// The card's interface is up, so that igb answers functions; and says nothing by itself.
 void raise(const std::string& card) {
     std::string name;
@@ -417,6 +482,9 @@ void run(const std::string& of_first, const std::string& of_second) {
     function& third = *third_open;
     section("a link");
     until("a link", [&] { return (get(first, reg::status) & 2) != 0; });
+    // igb tells all functions of it; so that it does not while registers are compared.
+    for (function* const each : {&first, second_open.get(), &third})
+        until("igb to speak of it", [&] { return (get(*each, reg::words) & 0xffff) == 0x100; });
 
     section("two drivers");
     driver mover{first, of_driver}, peer{third, of_peer};
@@ -482,23 +550,27 @@ void run(const std::string& of_first, const std::string& of_second) {
     const std::uint32_t head = get(*from, reg::tx + reg::head);
     put(*from, reg::tx + reg::tail, (head + 2) % driver::descriptors);
     restore(*to, from->save());
+    from->reopen();
     mover.goes_on_with(*to);
-    expect("its head", get(*to, reg::tx + reg::head), head);
-    expect("its tail", get(*to, reg::tx + reg::tail), (head + 2) % driver::descriptors);
+    std::swap(from, to);
+    expect("its head", get(*from, reg::tx + reg::head), head);
+    expect("its tail", get(*from, reg::tx + reg::tail), (head + 2) % driver::descriptors);
     expect("nothing was sent", peer.waits(), 0);
-    put(*to, reg::tx + reg::enable, 1u << 25);
+    put(*from, reg::tx + reg::enable, 1u << 25);
     mover.tell();
     peer_takes_all();
 
     section("a migration that is given up");
-    static_cast<void>(to->save());
-    to->run_on();
+    static_cast<void>(from->save());
+    from->run_on();
     mover.send(of_peer, sent++);
     peer_takes_all();
     peer.send(of_driver, said++);
     mover_takes(driver::descriptors);
     expect("all that was said", taken, said);
     std::printf("igb_migration: %u frames one way, %u the other, %u migrations\n", sent, said, rounds + 1);
+
+    under_traffic(mover, peer, from, to);
 }
 
 } // namespace

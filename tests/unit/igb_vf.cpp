@@ -27,11 +27,12 @@ constexpr std::uint32_t enabled = 1u << 25;
 /// Registers, and a physical function behind the mailbox.
 struct card_function {
     std::map<std::uint64_t, std::uint32_t> registers;
+    std::map<std::uint64_t, int> stores;
     std::vector<message> heard;         ///< messages, without the zeros behind
     std::set<std::uint32_t> refuses;    ///< first words
     bool answers = true;
     int late = 0;                       ///< reads of the mailbox before an answer
-    bool never_stops = false;
+    bool never_stops = false;           ///< the queue that sends
     bool keeps_heads = false;           ///< heads cannot be written
     int to_send = 0;                    ///< reads of a head before it is at its tail
 
@@ -52,7 +53,7 @@ struct card_function {
     }
     result<void> store(region_index, std::uint64_t offset, unsigned, std::uint64_t value64) {
         const auto value = static_cast<std::uint32_t>(value64);
-        const bool enables = offset == tx + 0x28 || offset == rx + 0x28;
+        ++stores[offset];
         if (offset == mailbox) {
             registers[mailbox] = (registers[mailbox] & ~0x4u) | (value & 0x4);
             if ((value & 1) == 0) return {};
@@ -64,7 +65,7 @@ struct card_function {
             return {};
         }
         if (keeps_heads && (offset == rx + 0x10 || offset == tx + 0x10)) return {};
-        registers[offset] = never_stops && enables ? value | enabled : value;
+        registers[offset] = never_stops && offset == tx + 0x28 ? value | enabled : value;
         return {};
     }
     result<get_region_info::answer> ioctl(const get_region_info& what) const {
@@ -150,9 +151,10 @@ TEST_CASE("queues are the user's to map, the mailbox and the masks are not") {
 
 TEST_CASE("what was granted is asked again, and what was refused is not") {
     pair both;
-    both.from_card.refuses = {5};
-    say(both.from, {2, 0x11111111, 0x1111}); // forgotten by the reset
+    say(both.from, {4 | 1u << 16, 33}); // forgotten by the reset
     say(both.from, {1});
+    say(both.from, {5, 9000});
+    both.from_card.refuses = {5};
     say(both.from, {2, 0x33221102, 0x5544});
     say(both.from, {2 | 1u << 16});
     say(both.from, {2 | 2u << 16, 0x99, 0x77});
@@ -162,8 +164,6 @@ TEST_CASE("what was granted is asked again, and what was refused is not") {
     say(both.from, {4, 7});
     say(both.from, {5, 1500});
     say(both.from, {6 | 2u << 16});
-    both.from_card.refuses = {};
-    say(both.from, {5, 9000});
     REQUIRE(restore(both.to, save(both.from)));
     const std::vector<message> again{{1}, {5, 9000}, {2, 0x33221102, 0x5544}, {2 | 2u << 16, 0x99, 0x77},
                                      {3 | 2u << 16, 0x00500051}, {4 | 1u << 16, 4095}, {6 | 2u << 16}};
@@ -238,6 +238,9 @@ TEST_CASE("a buffer that the driver has taken stays its") {
         put(both.from, mailbox, taken);
         REQUIRE(restore(both.to, save(both.from)));
         CHECK((get(both.to, mailbox) & 4) == taken);
+        REQUIRE(both.from.migrate(migration_state::running)); // which goes on itself
+        put(both.from, mailbox, 0);
+        CHECK((get(both.from, mailbox) & 4) == 0);
     }
 }
 
@@ -270,6 +273,7 @@ TEST_CASE("a queue that does not stop is told of") {
     both.from_card.never_stops = true;
     CHECK(both.from.migrate(migration_state::stop).error() == error::busy);
     CHECK(both.from.migration() == migration_state::running);
+    CHECK(get(both.from, rx + 0x28) == enabled); // which had stopped
     CHECK(get(both.from, rx + 0x18) == 5);
 }
 
@@ -302,6 +306,18 @@ TEST_CASE("counters go on where they were, also twice") {
     REQUIRE(both.from.migrate(migration_state::running));
     REQUIRE(restore(both.from, save(both.to)));
     CHECK(get(both.from, statistics + 8) == 1005);
+}
+
+TEST_CASE("interrupts are set up as they were, and what is so already is not written") {
+    pair both;
+    put(both.from, 0x1680, 0x10);
+    put(both.from, 0x1700, 0x8180);
+    put(both.from, 0x152c, 0x7);
+    both.to_card.registers[0x152c] = 0x7;
+    REQUIRE(restore(both.to, save(both.from)));
+    for (const std::uint64_t offset : {0x1680u, 0x1700u, 0x152cu})
+        CHECK(get(both.to, offset) == get(both.from, offset));
+    for (const std::uint64_t offset : {0x152cu, 0x1530u}) CHECK(both.to_card.stores[offset] == 0);
 }
 
 TEST_CASE("vectors are unmasked as they were by all writes together, and raised once") {
