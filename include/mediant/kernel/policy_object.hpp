@@ -147,7 +147,7 @@ struct provider_functions {
     }
     static int report_dma_logging(void* at, unsigned long long iova, unsigned long long length, unsigned long long page,
                                   unsigned long long* bits, unsigned int words, unsigned int forgets) noexcept {
-        std::uint64_t now[MEDIANT_REPORT_WORDS];
+        std::uint64_t now[MEDIANT_REPORT_WORDS]{}; // a policy need not pass the question on
         if (words > MEDIANT_REPORT_WORDS) return -to_errno(error::invalid);
         const std::span<std::uint64_t> to{now, words};
         const auto done = of(at).layers().ioctl(mediant::report_dma_logging{iova, length, page, to, forgets != 0});
