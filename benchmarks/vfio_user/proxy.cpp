@@ -55,11 +55,19 @@ static_assert(valid<between>);
     std::_Exit(1);
 }
 
+void pin(int processor) {
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(processor, &one);
+    ::sched_setaffinity(0, sizeof one, &one);
+}
+
 /// A process of its own, which ends with this one.
 template <class F>
-void apart(const F& serve) {
+void apart(int processor, const F& serve) {
     const pid_t parent = ::getpid();
     if (::fork() != 0) return;
+    pin(processor);
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (::getppid() != parent) std::_Exit(0);
     serve();
@@ -80,6 +88,41 @@ void serve_between(const std::string& path, const std::string& behind) {
     endpoint<served> at{loop, front, server_options{.path = path}};
     loop.run();
 }
+
+/// Sockets to who answers 32 bytes with 36, and looks at nothing, and to who asks another one for that.
+struct bare {
+    std::array<int, 2> direct, behind, between;
+
+    explicit bare(int processor) {
+        for (auto* const each : {&direct, &behind, &between})
+            if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, each->data()) != 0) die("no sockets");
+        for (const auto* const each : {&direct, &behind})
+            apart(processor, [&] { while (took((*each)[1])) give((*each)[1], 36); });
+        apart(processor, [&] {
+            while (took(between[1])) {
+                give(behind[0], 32);
+                took(behind[0]);
+                give(between[1], 36);
+            }
+        });
+    }
+    ~bare() {
+        for (const auto* const each : {&direct, &behind, &between})
+            for (const int fd : *each) ::close(fd);
+    }
+    static void give(int fd, std::size_t size) {
+        const std::array<std::byte, 36> bytes{};
+        if (::send(fd, bytes.data(), size, MSG_NOSIGNAL) < 0) die("a send failed");
+    }
+    static bool took(int fd) {
+        std::array<std::byte, 64> bytes;
+        return ::recv(fd, bytes.data(), bytes.size(), 0) > 0;
+    }
+    static void ask(int fd) {
+        give(fd, 32);
+        took(fd);
+    }
+};
 
 /// A client of one server, and the page of its BAR at 1 MiB.
 struct way {
@@ -117,22 +160,17 @@ double nanoseconds(int times, const std::function<void()>& once) {
     return std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now() - began).count() / times;
 }
 
-} // namespace
+/// All on one core (0), or the servers on another.
+nlohmann::json measure(const std::string& folder, int servers) {
+    const std::string names[]{folder + "/direct", folder + "/behind", folder + "/between"};
+    apart(servers, [&] { serve_memory(names[0]); });
+    apart(servers, [&] { serve_memory(names[1]); });
+    for (int i = 0; i < 200 && ::access(names[1].c_str(), F_OK) != 0; ++i) ::usleep(10'000);
+    apart(servers, [&] { serve_between(names[2], names[1]); });
 
-int main(int argc, char** argv) {
-    std::string folder = "/tmp/mediant-benchmark-XXXXXX"; // a template of mkdtemp(3)
-    if (::mkdtemp(folder.data()) == nullptr) die("no temporary folder");
-    cpu_set_t one;
-    CPU_ZERO(&one);
-    CPU_SET(0, &one);
-    ::sched_setaffinity(0, sizeof one, &one);
-    apart([&] { serve_memory(folder + "/direct"); });
-    apart([&] { serve_memory(folder + "/behind"); });
-    for (int i = 0; i < 200 && ::access((folder + "/behind").c_str(), F_OK) != 0; ++i) ::usleep(10'000);
-    apart([&] { serve_between(folder + "/between", folder + "/behind"); });
-
-    way direct{folder + "/direct"};
-    way proxied{folder + "/between"};
+    const bare limit{servers};
+    way direct{names[0]};
+    way proxied{names[2]};
     std::array<std::byte, 4> small{};
     std::vector<std::byte> large(1 << 20);
     volatile std::uint32_t sink = 0;
@@ -143,26 +181,47 @@ int main(int argc, char** argv) {
     };
     const std::array rows{
         row{"4-byte read of a register that passes", 1000, [&] { direct.read(0x2000, small); }, [&] { proxied.read(0x2000, small); }},
+        row{"as many bytes, by who looks at nothing", 1000, [&] { limit.ask(limit.direct[0]); }, [&] { limit.ask(limit.between[0]); }},
         row{"4-byte read that the provider answers", 1000, [&] { direct.read(0, small); }, [&] { proxied.read(0, small); }},
         row{"1 MiB read that passes", 20, [&] { direct.read(1 << 20, large); }, [&] { proxied.read(1 << 20, large); }},
         row{"a load from a page that is mapped", 100'000, [&] { sink = *direct.page; }, [&] { sink = *proxied.page; }},
     };
     nlohmann::json out = nlohmann::json::array();
-    fmt::print("{:40} {:>12} {:>12} {:>7}\n", "one client, same core", "the server", "the proxy", "ratio");
-    for (const row& each : rows) {
-        std::vector<double> there, here, ratios;
-        for (int round = 0; round <= rounds; ++round) {
-            const double a = nanoseconds(each.times, each.there), b = nanoseconds(each.times, each.here);
+    const char* const where = servers == 0 ? "all on one core" : "servers on another core than the client";
+    fmt::print("{:40} {:>12} {:>12} {:>7}\n", where, "the server", "the proxy", "ratio");
+    std::vector<std::vector<double>> there(rows.size()), here(rows.size()), ratios(rows.size());
+    for (int round = 0; round <= rounds; ++round) {
+        for (std::size_t i = 0; i < rows.size(); ++i) { // side by side in time, so that other work of the machine is in all
+            const double a = nanoseconds(rows[i].times, rows[i].there), b = nanoseconds(rows[i].times, rows[i].here);
             if (round == 0) continue; // to warm up
-            there.push_back(a);
-            here.push_back(b);
-            ratios.push_back(b / a);
+            there[i].push_back(a);
+            here[i].push_back(b);
+            ratios[i].push_back(b / a);
         }
-        fmt::print("{:40} {:>9.1f} ns {:>9.1f} ns {:>7.2f}\n", each.name, median(there), median(here), median(ratios));
-        out.push_back({{"access", each.name}, {"server", median(there)}, {"proxy", median(here)}, {"ratio", median(ratios)}});
+    }
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+        const double ratio = median(ratios[i]);
+        fmt::print("{:40} {:>9.1f} ns {:>9.1f} ns {:>7.2f}\n", rows[i].name, median(there[i]), median(here[i]), ratio);
+        out.push_back({{"where", where}, {"access", rows[i].name}, {"server", median(there[i])},
+                       {"proxy", median(here[i])}, {"ratio", ratio}});
     }
     static_cast<void>(sink);
-    for (const char* const name : {"/direct", "/behind", "/between"}) ::unlink((folder + name).c_str());
+    for (const auto& each : names) ::unlink(each.c_str());
+    return out;
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+    std::string folder = "/tmp/mediant-benchmark-XXXXXX"; // a template of mkdtemp(3)
+    if (::mkdtemp(folder.data()) == nullptr) die("no temporary folder");
+    pin(0);
+    nlohmann::json out = nlohmann::json::array();
+    for (const int servers : {0, 1}) {
+        const auto rows = measure(folder, servers);
+        out.insert(out.end(), rows.begin(), rows.end());
+        fmt::print("\n");
+    }
     ::rmdir(folder.c_str());
     if (argc > 2 && std::strcmp(argv[1], "--json") == 0) std::ofstream{argv[2]} << out.dump(2) << '\n';
     return 0;

@@ -161,7 +161,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
             const int to = twin && (argument & 32) != 0 ? twin.get() : pair[0];
             if (step == 0) {
                 const auto part = take((argument & 31) * 4);
-                (void)client::send_to(to, std::as_bytes(part), std::array{event.get()});
+                (void)send_message(to, std::as_bytes(part), std::array{event.get()});
             } else if (step == 1) {
                 if ((argument & 1) != 0)
                     (void)peer.send(read_of(region_index::bar0, 0, argument * 16));
@@ -182,7 +182,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                     const auto claimed = static_cast<std::uint32_t>(reply.size() + change[4] - 128u);
                     std::memcpy(reply.data() + 4, &claimed, sizeof claimed);
                 }
-                (void)client::send_to(to, reply);
+                (void)send_message(to, reply);
                 next = static_cast<std::uint16_t>(std::max<int>(asked.last_id + 1, next + 1));
             } else {
                 pump();

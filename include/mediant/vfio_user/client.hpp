@@ -4,6 +4,7 @@
 #include <mediant/core/access.hpp>
 #include <mediant/core/requests.hpp>
 #include <mediant/core/result.hpp>
+#include <mediant/vfio_user/message_reader.hpp>
 #include <mediant/vfio_user/options.hpp>
 #include <mediant/vfio_user/own_memory.hpp>
 #include <mediant/vfio_user/socket.hpp>
@@ -13,7 +14,6 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/time.h>
-#include <sys/uio.h>
 
 #include <algorithm>
 #include <array>
@@ -52,6 +52,7 @@ public:
     void disconnect() noexcept {
         socket_.reset();
         twin_.reset();
+        reader_ = {};
     }
     /// The socket of the server's commands, where one was agreed on; else -1.
     [[nodiscard]] int twin_fd() const noexcept { return twin_.get(); }
@@ -60,11 +61,15 @@ public:
     /// however it trickles and whatever commands come before it; 0: waits for ever.
     result<void> set_timeout(std::chrono::milliseconds limit) {
         limit_ = limit.count() == 0 ? -1 : static_cast<int>(limit.count());
-        const timeval time{static_cast<time_t>(limit.count() / 1000),
-                           static_cast<suseconds_t>(limit.count() % 1000 * 1000)};
+        const auto set = [](int socket, int which, std::chrono::milliseconds time) {
+            const timeval value{static_cast<time_t>(time.count() / 1000),
+                                static_cast<suseconds_t>(time.count() % 1000 * 1000)};
+            return ::setsockopt(socket, SOL_SOCKET, which, &value, sizeof value) == 0;
+        };
         for (const int which : {SO_RCVTIMEO, SO_SNDTIMEO}) {
-            if (::setsockopt(socket_.get(), SOL_SOCKET, which, &time, sizeof time) != 0) return error{errno};
-            if (twin_) (void)::setsockopt(twin_.get(), SOL_SOCKET, which, &time, sizeof time);
+            const bool slices = twin_ && which == SO_RCVTIMEO;
+            if (!set(socket_.get(), which, slices ? std::min(limit, slice) : limit)) return error{errno};
+            if (twin_) (void)set(twin_.get(), which, limit);
         }
         return {};
     }
@@ -100,7 +105,7 @@ public:
         // Data, and what may be around it or is no data: a server cannot make this side take more.
         const auto data = std::max(ours.max_data_xfer_size,
                                    std::min<std::uint64_t>(theirs->max_data_xfer_size, 1 << 24));
-        most_ = static_cast<std::uint32_t>(std::min<std::uint64_t>(data + 128 * 1024, longest));
+        most_ = static_cast<std::uint32_t>(std::min<std::uint64_t>(data + 128 * 1024, longest_message));
         server_fds_ = std::clamp<std::uint32_t>(theirs->max_msg_fds, 1, most_fds);
         return agreement{version.minor, *theirs};
     }
@@ -173,29 +178,31 @@ public:
 
     /// REGION_READ. A short count is what a device's fault partway leaves.
     [[nodiscard]] answer read(read_access what) {
-        const wire::region_access request{what.offset, static_cast<std::uint32_t>(what.region),
-                                          static_cast<std::uint32_t>(what.bytes.size())};
-        const auto came = call(wire::command::region_read, request);
+        wire::region_access access{what.offset, static_cast<std::uint32_t>(what.region),
+                                   static_cast<std::uint32_t>(what.bytes.size())};
+        if (const auto sent = command(wire::command::region_read, access); !sent) return {0, sent.error()};
+        const auto came = reply(wire::command::region_read, sizeof access + what.bytes.size());
         if (!came) return {0, came.error()};
-        if (what.bytes.empty()) return {};
-        if (came->size() < sizeof request) return {0, error{EPROTO}};
-        const auto data = std::span{*came}.subspan(sizeof request);
-        if (wire::load<wire::region_access>(*came).count != data.size() || data.size() > what.bytes.size()) {
-            return {0, error{EPROTO}};
-        }
-        std::copy(data.begin(), data.end(), what.bytes.begin());
-        return {data.size(), error::none};
+        if (what.bytes.empty()) return {0, ended()};
+        if (reader_.left() < sizeof access) return {0, ended(EPROTO)};
+        if (const auto got = take(std::as_writable_bytes(std::span{&access, 1})); !got) return {0, got.error()};
+        const std::size_t count = reader_.left();
+        if (access.count != count || count > what.bytes.size()) return {0, ended(EPROTO)};
+        if (const auto got = take(what.bytes.first(count)); !got) return {0, got.error()};
+        return {count, ended()};
     }
 
     /// REGION_WRITE.
     [[nodiscard]] answer write(write_access what) {
-        const wire::region_access request{what.offset, static_cast<std::uint32_t>(what.region),
-                                          static_cast<std::uint32_t>(what.bytes.size())};
-        const auto came = call(wire::command::region_write, request, what.bytes);
+        wire::region_access access{what.offset, static_cast<std::uint32_t>(what.region),
+                                   static_cast<std::uint32_t>(what.bytes.size())};
+        if (const auto sent = command(wire::command::region_write, access, what.bytes); !sent) return {0, sent.error()};
+        const auto came = reply(wire::command::region_write, sizeof access);
         if (!came) return {0, came.error()};
-        if (what.bytes.empty()) return {};
-        if (came->size() != sizeof request) return {0, error{EPROTO}};
-        return {wire::load<wire::region_access>(*came).count, error::none};
+        if (what.bytes.empty()) return {0, ended()};
+        if (reader_.left() != sizeof access) return {0, ended(EPROTO)};
+        if (const auto got = take(std::as_writable_bytes(std::span{&access, 1})); !got) return {0, got.error()};
+        return {access.count, ended()};
     }
 
     result<void> reset() { return done(call(wire::command::device_reset)); }
@@ -238,23 +245,29 @@ public:
             const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - std::chrono::steady_clock::now())
                                   .count();
             if (left <= 0) return {};
-            std::array<pollfd, 2> sockets{pollfd{socket_.get(), POLLIN, 0}, pollfd{twin_.get(), POLLIN, 0}};
-            if (::poll(sockets.data(), sockets.size(), static_cast<int>(left)) <= 0) continue;
-            for (const pollfd& each : sockets) {
-                if (each.revents == 0) continue;
-                auto came = receive(each.fd, most_, end);
-                if (!came && each.fd == twin_.get())
-                    twin_.reset(); // as in receive_reply
-                else if (!came)
-                    return came.error();
-                else if (const auto served = serve(each.fd, *came); !served)
+            const auto [here, twin] = waiting(static_cast<int>(left));
+            if (twin) {
+                auto came = receive_message(twin_.get(), most_, end);
+                if (!came)
+                    twin_.reset(); // as in reply
+                else if (const auto served = serve(twin_.get(), *came); !served)
                     return served;
+            }
+            if (here) {
+                auto came = reader_.message(socket_.get(), most_, end);
+                if (!came) return came.error();
+                if (const auto served = serve(socket_.get(), *came); !served) return served;
             }
         }
         return {};
     }
     result<void> serve_dma(std::chrono::milliseconds time) {
         return serve_dma(time, [] { return false; });
+    }
+    /// Whether there is something for serve_dma().
+    [[nodiscard]] bool has_questions() {
+        const auto [here, twin] = waiting(0);
+        return here || twin;
     }
 
     // The wire, for tests that say something else
@@ -278,70 +291,18 @@ public:
 
     /// Sends all of it; the descriptors go with its first byte.
     result<void> send(std::span<const std::byte> bytes, std::span<const int> fds = {}) {
-        return send_to(socket_.get(), bytes, fds);
+        return send_message(socket_.get(), bytes, fds);
     }
-    [[nodiscard]] static result<void> send_to(int socket, std::span<const std::byte> bytes,
-                                              std::span<const int> fds = {}) {
-        if (fds.size() > most_fds) return error::invalid;
-        while (!bytes.empty()) {
-            iovec part{const_cast<std::byte*>(bytes.data()), bytes.size()};
-            alignas(cmsghdr) std::byte control[CMSG_SPACE(sizeof(int) * most_fds)] = {};
-            msghdr how{};
-            how.msg_iov = &part;
-            how.msg_iovlen = 1;
-            if (!fds.empty()) {
-                how.msg_control = control;
-                how.msg_controllen = CMSG_SPACE(fds.size_bytes());
-                auto* const head = CMSG_FIRSTHDR(&how);
-                head->cmsg_level = SOL_SOCKET;
-                head->cmsg_type = SCM_RIGHTS;
-                head->cmsg_len = CMSG_LEN(fds.size_bytes());
-                std::memcpy(CMSG_DATA(head), fds.data(), fds.size_bytes());
-            }
-            const auto sent = ::sendmsg(socket, &how, MSG_NOSIGNAL);
-            if (sent < 0) {
-                if (errno == EINTR) continue;
-                return error{errno == EPIPE ? ECONNRESET : errno};
-            }
-            bytes = bytes.subspan(static_cast<std::size_t>(sent));
-            fds = {};
-        }
-        return {};
-    }
-
-    using moment = std::chrono::steady_clock::time_point;
-    static constexpr moment never = moment::max();
-
-    /// The longest message that is believed, bytes.
-    static constexpr std::uint32_t longest = 1u << 30;
-
-    /// A message as it came.
-    struct received {
-        wire::header header{};
-        std::vector<std::byte> payload;
-        std::vector<unique_fd> fds;
-    };
-
-    [[nodiscard]] result<received> receive() { return receive(socket_.get(), most_); }
-    [[nodiscard]] static result<received> receive(int socket, std::uint32_t most = longest, moment until = never) {
-        received came;
-        std::array<std::byte, sizeof(wire::header)> head;
-        if (const auto got = receive_all(socket, head, came.fds, until); !got) return got.error();
-        came.header = wire::load<wire::header>(head);
-        if (came.header.size < head.size() || came.header.size > most) return error{EPROTO};
-        came.payload.resize(came.header.size - head.size());
-        if (const auto got = receive_all(socket, came.payload, came.fds, until); !got) return got.error();
-        return came;
-    }
+    [[nodiscard]] result<received> receive() { return reader_.message(socket_.get(), most_, limit()); }
 
     /// Sends a command and waits for its reply: its payload, or its error. Descriptors that came are in fds().
     template <class T>
     [[nodiscard]] result<std::vector<std::byte>>
     call(wire::command what, const T& fixed, std::span<const std::byte> more = {}, std::span<const int> fds = {}) {
-        return finish(what, send(compose({++id_, static_cast<std::uint16_t>(what), 0, 0, 0}, fixed, more), fds));
+        return finish(what, command(what, fixed, more, fds));
     }
     [[nodiscard]] result<std::vector<std::byte>> call(wire::command what) {
-        return finish(what, send(compose({++id_, static_cast<std::uint16_t>(what), 0, 0, 0})));
+        return finish(what, command(what, nothing{}));
     }
 
     /// What came with the last reply; to be taken or left.
@@ -362,19 +323,59 @@ private:
         return what ? result<void>{} : what.error();
     }
 
-    [[nodiscard]] result<std::vector<std::byte>> finish(wire::command what, result<void> sent) {
+    struct nothing {};
+    /// Sends one.
+    template <class T>
+    result<void> command(wire::command what, const T& fixed, std::span<const std::byte> more = {},
+                         std::span<const int> fds = {}) {
+        constexpr std::size_t own = sizeof(wire::header) + (std::is_empty_v<T> ? 0 : sizeof fixed);
+        constexpr std::size_t small = 64; // is cheaper to copy than to send from two places
+        std::array<std::byte, own + small> message;
+        std::size_t size = own + more.size();
+        wire::store(message.data(), wire::header{++id_, static_cast<std::uint16_t>(what), static_cast<std::uint32_t>(size), 0, 0});
+        if constexpr (!std::is_empty_v<T>) wire::store(message.data() + sizeof(wire::header), fixed);
+        if (more.size() <= small) std::ranges::copy(std::exchange(more, {}), message.begin() + own);
+        size -= more.size();
         fds_.clear();
-        if (!sent) return abandon(sent.error());
-        auto came = receive_reply();
-        if (!came) return abandon(came.error());
-        const auto& head = came->header;
-        if (head.id != id_ || head.command != static_cast<std::uint16_t>(what) ||
-            (head.flags & wire::type_mask) != wire::type_reply) {
+        const auto sent = send_message(socket_.get(), std::span{message}.first(size), fds, more);
+        return sent ? sent : abandon(sent.error());
+    }
+
+    [[nodiscard]] result<std::vector<std::byte>> finish(wire::command what, result<void> sent) {
+        if (!sent) return sent.error();
+        if (const auto came = reply(what, 128); !came) return came.error();
+        std::vector<std::byte> payload(reader_.left());
+        if (const auto got = take(payload); !got) return got.error();
+        fds_ = reader_.take_fds();
+        return payload;
+    }
+
+    /// Waits for the reply to what was sent last: its header is taken, or all of it, and it is an error. `likely`: bytes
+    /// of its payload.
+    result<void> reply(wire::command what, std::size_t likely) {
+        const auto head = reply_head(sizeof(wire::header) + likely);
+        if (!head) return abandon(head.error());
+        if (head->id != id_ || head->command != static_cast<std::uint16_t>(what) ||
+            (head->flags & wire::type_mask) != wire::type_reply) {
             return abandon(error{EPROTO});
         }
-        if ((head.flags & wire::error_flag) != 0) return wire::error_of(head);
-        fds_ = std::move((*came).fds);
-        return std::move((*came).payload);
+        if ((head->flags & wire::error_flag) == 0) return {};
+        const auto lost = ended();
+        return lost == error::none ? wire::error_of(*head) : lost;
+    }
+    result<void> take(std::span<std::byte> to) {
+        const auto got = reader_.take_all(socket_.get(), to, until_);
+        return got ? got : abandon(got.error());
+    }
+    /// The rest of a reply is of no use; `why`, or how the connection was lost.
+    [[nodiscard]] error ended(int why = 0) {
+        while (reader_.left() != 0) {
+            std::array<std::byte, 4096> rest;
+            if (const auto got = take(std::span{rest}.first(std::min(reader_.left(), rest.size()))); !got)
+                return got.error();
+        }
+        reader_.take_fds().clear();
+        return error{why};
     }
 
     /// Nobody could tell the next reply from a late one.
@@ -387,30 +388,54 @@ private:
     result<void> serve(int socket, const received& what) {
         if ((what.header.flags & wire::type_mask) != wire::type_command) return error{EPROTO};
         const auto reply = memory_.answer(what.header, what.payload);
-        return reply.empty() ? result<void>{} : send_to(socket, reply);
+        return reply.empty() ? result<void>{} : send_message(socket, reply);
     }
 
-    /// The next message that is no command.
-    [[nodiscard]] result<received> receive_reply() {
-        const moment until = limit_ < 0 ? never : std::chrono::steady_clock::now() + std::chrono::milliseconds{limit_};
+    /// When what is waited for now must be there.
+    [[nodiscard]] moment limit() const noexcept {
+        return limit_ < 0 ? never : std::chrono::steady_clock::now() + std::chrono::milliseconds{limit_};
+    }
+
+    struct ready {
+        bool here, twin;
+    };
+    /// What has come, within `milliseconds`.
+    [[nodiscard]] ready waiting(int milliseconds) {
+        const bool ahead = reader_.ahead();
+        std::array<pollfd, 2> sockets{pollfd{socket_.get(), POLLIN, 0}, pollfd{twin_.get(), POLLIN, 0}};
+        if (::poll(sockets.data(), sockets.size(), ahead ? 0 : milliseconds) <= 0) return {ahead, false};
+        return {ahead || sockets[0].revents != 0, sockets[1].revents != 0};
+    }
+
+    /// The header of the next message that is no command.
+    [[nodiscard]] result<wire::header> reply_head(std::size_t likely) {
+        until_ = limit();
         for (;;) {
-            if (over(until)) return error::again; // it sends commands, and no reply
-            int from = socket_.get();
-            if (twin_) {
-                std::array<pollfd, 2> sockets{pollfd{socket_.get(), POLLIN, 0}, pollfd{twin_.get(), POLLIN, 0}};
-                const int ready = ::poll(sockets.data(), sockets.size(), limit_);
-                if (ready < 0 && errno == EINTR) continue;
-                if (ready <= 0) return error::again;
-                if (sockets[0].revents == 0) from = twin_.get();
+            ready is{true, false};
+            // Questions are about what is not shared. Where there is no such memory, the time to look for them first
+            // is saved, and they are answered where the reply is late.
+            if (twin_ && (limit_ < 0 || !memory_.empty())) is = waiting(limit_);
+            if (is.here) {
+                auto head = reader_.head(socket_.get(), most_, until_, likely);
+                if (head && (head->flags & wire::type_mask) != wire::type_command) return head;
+                if (head) {
+                    const auto whole = reader_.rest(socket_.get(), *head, until_);
+                    if (!whole) return whole.error();
+                    if (const auto served = serve(socket_.get(), *whole); !served) return served.error();
+                } else if (head.error() != error::again || !twin_) {
+                    return head;
+                } else {
+                    is = waiting(0);
+                }
             }
-            auto came = receive(from, most_, until);
-            if (!came && from == twin_.get()) {
-                twin_.reset(); // the server has closed it: it sends no more commands
-                continue;
+            if (is.twin) {
+                const auto came = receive_message(twin_.get(), most_, until_);
+                if (!came)
+                    twin_.reset(); // the server has closed it: it sends no more commands
+                else if (const auto served = serve(twin_.get(), *came); !served)
+                    return served.error();
             }
-            if (!came || (from == socket_.get() && ((*came).header.flags & wire::type_mask) != wire::type_command))
-                return came;
-            if (const auto served = serve(from, *came); !served) return served.error();
+            if (over(until_)) return error::again; // it sends commands, and no reply
         }
     }
 
@@ -455,49 +480,17 @@ private:
         return true;
     }
 
-    [[nodiscard]] static bool over(moment until) noexcept {
-        return until != never && std::chrono::steady_clock::now() >= until;
-    }
-
-    [[nodiscard]] static result<void> receive_all(int socket, std::span<std::byte> to, std::vector<unique_fd>& fds,
-                                                  moment until) {
-        while (!to.empty()) {
-            iovec part{to.data(), to.size()};
-            alignas(cmsghdr) std::byte control[CMSG_SPACE(sizeof(int) * most_fds)];
-            msghdr how{};
-            how.msg_iov = &part;
-            how.msg_iovlen = 1;
-            how.msg_control = control;
-            how.msg_controllen = sizeof control;
-            const auto got = ::recvmsg(socket, &how, MSG_CMSG_CLOEXEC);
-            if (got == 0) return error{ECONNRESET};
-            if (got < 0) {
-                if (errno == EINTR) continue;
-                return error{errno};
-            }
-            for (auto* each = CMSG_FIRSTHDR(&how); each != nullptr; each = CMSG_NXTHDR(&how, each)) {
-                if (each->cmsg_level != SOL_SOCKET || each->cmsg_type != SCM_RIGHTS) continue;
-                const auto count = (each->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-                for (std::size_t i = 0; i < count; ++i) {
-                    int fd = -1;
-                    std::memcpy(&fd, CMSG_DATA(each) + i * sizeof(int), sizeof fd);
-                    fds.emplace_back(fd);
-                }
-            }
-            // Each part of a message may bring as many.
-            if (fds.size() > most_fds) return error{EPROTO};
-            to = to.subspan(static_cast<std::size_t>(got));
-            if (!to.empty() && over(until)) return error::again;
-        }
-        return {};
-    }
+    /// How long a reply is waited for before a look at the twin socket.
+    static constexpr std::chrono::milliseconds slice{20};
 
     unique_fd socket_;
     unique_fd twin_;
-    std::uint32_t most_ = longest;        // bytes of a message
+    message_reader reader_; // of socket_
+    std::uint32_t most_ = longest_message;        // bytes of a message
     std::uint32_t server_fds_ = most_fds; // that it takes in one
     own_memory memory_;
     int limit_ = -1; // of a wait, milliseconds
+    moment until_ = never; // of the one that goes on
     std::uint16_t id_ = 0;
     std::vector<unique_fd> fds_;
 };

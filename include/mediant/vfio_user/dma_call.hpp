@@ -71,7 +71,7 @@ public:
     }
     /// Where the data lies behind the header, in the message and in the reply.
     [[nodiscard]] std::size_t data_at() const noexcept {
-        return layout_ == dma_layout::qemu ? short_reply : sizeof(wire::dma_access);
+        return layout_ == dma_layout::short_count ? short_reply : sizeof(wire::dma_access);
     }
 
     /// Where the reply's data goes; empty for a write.
@@ -81,7 +81,7 @@ public:
 
     /// What a reply says, of which `fixed` is what follows the header, without data: the bytes that were transferred, or
     /// the client's error. error{EPROTO}: it makes no sense. A write may be answered with the address and a count of
-    /// 8 bytes (libvfio-user), of 4 (the specification), or with nothing (QEMU).
+    /// 8 bytes (libvfio-user, QEMU), of 4 (the specification), or with nothing.
     [[nodiscard]] result<std::uint64_t> judge(const wire::header& header, std::span<const std::byte> fixed) const
         noexcept {
         if ((header.flags & wire::error_flag) != 0) {
@@ -95,7 +95,7 @@ public:
         wire::dma_access said{};
         if (size >= sizeof said) {
             said = wire::load<wire::dma_access>(fixed);
-            if (layout_ == dma_layout::qemu) said.count = static_cast<std::uint32_t>(said.count);
+            if (layout_ == dma_layout::short_count) said.count = static_cast<std::uint32_t>(said.count);
         } else {
             if (!write || size != short_reply) return error{EPROTO};
             said.address = wire::load<std::uint64_t>(fixed);

@@ -96,8 +96,12 @@ private:
         if (!session_) return;
         if (session_->wants_to_read()) {
             session_->receive();
-            if (session_->idle() && !has_due() && !has_signals()) [[likely]]
+            if (session_->idle() && !has_due() && !has_signals()) [[likely]] {
+                // Who asks all the time need not be told, and to tell costs the client's sends.
+                if (connected_.fd >= 0) [[unlikely]]
+                    loop().unwatch(connected_);
                 return;
+            }
             if (has_signals() && !session_->closed() && !session_->waits()) session_->signalled();
         }
         settle();

@@ -18,9 +18,9 @@ inline constexpr std::uint32_t most_fds = 253;
 /// How DMA_READ and DMA_WRITE are laid out. Nothing in an agreement tells.
 enum class dma_layout : std::uint8_t {
     specification, ///< a count of 8 bytes, and data behind it
-    /// As QEMU's VFIOUserDMARW (hw/vfio-user/protocol.h, 11.1): a count of 4 bytes and data right behind it, in a message
-    /// as long as the specification's.
-    qemu,
+    /// As VFIOUserDMARW in sources of QEMU's client before 11.1.3, which follows the specification: a count of 4 bytes and
+    /// data right behind it, in a message as long as the specification's.
+    short_count,
 };
 
 /// Where a server listens, and the limits that bound what a connection can make it hold or do. Memory a connection:

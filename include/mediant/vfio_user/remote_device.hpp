@@ -192,13 +192,10 @@ public:
     }
     void advance(std::uint64_t now) {
         next_ = now + 1'000'000;
-        for (const int each : {client_.fd(), client_.twin_fd()}) {
-            pollfd what{each, POLLIN, 0};
-            if (each < 0 || ::poll(&what, 1, 0) <= 0) continue;
-            bool once = false; // it is not to be served on and on
-            if (!client_.serve_dma(options_.patience, [&] { return std::exchange(once, true); })) client_.disconnect();
-            return;
-        }
+        bool once = false; // it is not to be served on and on
+        if (client_.has_questions() &&
+            !client_.serve_dma(options_.patience, [&] { return std::exchange(once, true); }))
+            client_.disconnect();
     }
 
     // Services for policies.

@@ -80,3 +80,78 @@ TEST_CASE("vfio-user: what a server calls an error and is no errno is EIO to the
     CHECK(wire::error_of({0, 0, 0, 0, 4095}) == error{4095});
     CHECK(wire::error_of({0, 0, 0, 0, EBUSY}) == error::busy);
 }
+
+TEST_CASE("vfio-user client: what lies behind a message is not lost, wherever receives cut") {
+    int pair[2];
+    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
+    client ours{unique_fd{pair[0]}};
+    const unique_fd server{pair[1]};
+    REQUIRE(ours.set_timeout(std::chrono::seconds{5}));
+    std::array<std::byte, 64> memory{std::byte{7}};
+    ours.memory().add(0x1000, memory, wire::dma_map_read | wire::dma_map_write);
+    const auto question = [](std::uint16_t id) {
+        return client::compose({id, static_cast<std::uint16_t>(wire::command::dma_read), 0, 0, 0},
+                               wire::dma_access{0x1000, 4});
+    };
+    const auto told = [](std::uint16_t id, std::uint32_t value) {
+        return client::compose({id, static_cast<std::uint16_t>(wire::command::region_read), 0, wire::type_reply, 0},
+                               wire::region_access{0x100, 0, 4}, std::as_bytes(std::span{&value, 1}));
+    };
+    const auto region = [](std::uint16_t id) {
+        return client::compose({id, static_cast<std::uint16_t>(wire::command::device_get_region_info), 0,
+                                wire::type_reply, 0},
+                               wire::region_info{sizeof(wire::region_info), 3, 0, 0, 0x1000, 0});
+    };
+    const auto read = [&ours] {
+        std::uint32_t got = 0;
+        const auto came = ours.read({bar{0}, 0x100, std::as_writable_bytes(std::span{&got, 1})});
+        return came.count == 4 ? got : 0;
+    };
+    const auto answered = [&](std::uint16_t id) {
+        const auto came = receive_message(server.get());
+        if (came && (*came).header.command == static_cast<std::uint16_t>(wire::command::dma_read) &&
+            (*came).header.id == id)
+            return (*came).payload.size() == sizeof(wire::dma_access) + 4 && (*came).payload.back() == std::byte{0};
+        return false;
+    };
+    // A question is shorter than the reply that is waited for: a receive takes a part of what is behind it.
+    bytes all = question(70);
+    for (const auto& each : {question(71), told(1, 0x11), told(2, 0x22), question(72)})
+        all.insert(all.end(), each.begin(), each.end());
+    REQUIRE(send_message(server.get(), all));
+    CHECK(read() == 0x11);
+    REQUIRE(receive_message(server.get())); // the first read
+    CHECK(answered(70));
+    CHECK(answered(71));
+    CHECK(read() == 0x22);
+    REQUIRE(receive_message(server.get()));
+    CHECK(ours.has_questions());
+    bool once = false;
+    CHECK(ours.serve_dma(std::chrono::seconds{5}, [&] { return std::exchange(once, true); }));
+    CHECK(answered(72));
+    CHECK_FALSE(ours.has_questions());
+
+    // Descriptors are of the last message that a receive brought.
+    const auto event = event_file();
+    const auto before = open_files();
+    for (const std::uint16_t id : {std::uint16_t{3}, std::uint16_t{4}}) {
+        REQUIRE(send_message(server.get(), question(73)));
+        REQUIRE(send_message(server.get(), region(id), std::array{event.get()}));
+        const auto info = ours.region_info(bar{0});
+        REQUIRE(info);
+        CHECK((*info).fd);
+        REQUIRE(receive_message(server.get()));
+        CHECK(answered(73));
+    }
+    CHECK(open_files() == before);
+    // A body that an error has is of no use, and not in the way.
+    auto refused = told(5, 0x55);
+    const wire::header head{5, static_cast<std::uint16_t>(wire::command::region_read),
+                            static_cast<std::uint32_t>(refused.size()), wire::type_reply | wire::error_flag, EBUSY};
+    wire::store(refused.data(), head);
+    REQUIRE(send_message(server.get(), refused));
+    std::array<std::byte, 4> to{};
+    CHECK(ours.read({bar{0}, 0x100, to}) == answer{0, error::busy});
+    REQUIRE(send_message(server.get(), told(6, 0x66)));
+    CHECK(read() == 0x66);
+}

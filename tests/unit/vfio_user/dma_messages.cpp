@@ -74,7 +74,7 @@ struct crafted {
     bytes data;
     bool with_said = true;
 
-    explicit crafted(const client::received& asked)
+    explicit crafted(const received& asked)
         : head{asked.header}, said{wire::load<wire::dma_access>(asked.payload)} {
         head.flags = wire::type_reply;
         head.size = 0;
@@ -317,7 +317,7 @@ TEST_CASE("vfio-user DMA by messages: amid an access, whose bytes stay, and whos
                     (void)::poll(which.data(), which.size(), 5000);
                     return which[0].revents == 0;
                 }() ? at.peer.twin_fd() : at.peer.fd();
-                auto came = client::receive(from);
+                auto came = receive_message(from);
                 if (!came) break;
                 auto& it = *came;
                 if ((it.header.flags & wire::type_mask) == wire::type_reply) {
@@ -331,7 +331,7 @@ TEST_CASE("vfio-user DMA by messages: amid an access, whose bytes stay, and whos
                 if (wire::command{it.header.command} == command::dma_read)
                     std::copy_n(served.begin() + static_cast<std::ptrdiff_t>(said.said.address - 0x10000),
                                 said.data.size(), said.data.begin());
-                (void)client::send_to(from, said.whole());
+                (void)send_message(from, said.whole());
             }
             over = true;
         }};
@@ -396,11 +396,11 @@ TEST_CASE("vfio-user DMA by messages: hostile replies") {
         const auto event = event_file();
         {
             const beside other{[&] {
-                auto asked = client::receive(socket);
+                auto asked = receive_message(socket);
                 if (!asked) return;
                 crafted said{*asked};
                 each.tell(said);
-                (void)client::send_to(socket, said.whole(), std::array{event.get()}); // and a descriptor
+                (void)send_message(socket, said.whole(), std::array{event.get()}); // and a descriptor
             }};
             const auto came = at.dma().read(0x10000, got);
             CHECK(came.error == each.expected);
@@ -417,8 +417,8 @@ TEST_CASE("vfio-user DMA by messages: hostile replies") {
         // Where the answer could be understood, the next works.
         const bool works = each.framed && (!twin || each.expected != nonsense);
         const beside other{[&] {
-            auto asked = works ? client::receive(socket) : error::again;
-            if (asked) (void)client::send_to(socket, crafted{*asked}.whole());
+            auto asked = works ? receive_message(socket) : error::again;
+            if (asked) (void)send_message(socket, crafted{*asked}.whole());
         }};
         const auto next = at.dma().read(0x10000, got);
         CHECK((next.count == 64) == works);
@@ -436,10 +436,10 @@ TEST_CASE("vfio-user DMA by messages: the three forms of a write's reply") {
         bytes came;
         {
             const beside other{[&] {
-                auto asked = client::receive(socket);
+                auto asked = receive_message(socket);
                 if (!asked) return;
                 came = (*asked).payload;
-                (void)client::send_to(socket, cut(crafted{*asked}.whole(), size));
+                (void)send_message(socket, cut(crafted{*asked}.whole(), size));
             }};
             CHECK(at.dma().write(0x10, data) == answer{100, error::none});
         }
@@ -462,19 +462,19 @@ TEST_CASE("vfio-user DMA by messages: a client that says nothing is waited for o
     CHECK(at.dma().read(0, got) == answer{0, error::busy});
     CHECK(at.dma().write(0, got) == answer{0, error::busy});
     CHECK(at.alive());
-    auto asked = client::receive(socket);
+    auto asked = receive_message(socket);
     REQUIRE(asked);
     const bytes reply = crafted{*asked}.whole();
     if (half) {
-        REQUIRE(client::send_to(socket, std::span{reply}.first(40)));
+        REQUIRE(send_message(socket, std::span{reply}.first(40)));
         CHECK(at.dma().read(0, got) == answer{0, error::busy});
-        REQUIRE(client::send_to(socket, std::span{reply}.subspan(40)));
+        REQUIRE(send_message(socket, std::span{reply}.subspan(40)));
     } else {
-        REQUIRE(client::send_to(socket, reply));
+        REQUIRE(send_message(socket, reply));
     }
     const beside other{[&] {
-        auto next = client::receive(socket);
-        if (next) (void)client::send_to(socket, crafted{*next}.whole());
+        auto next = receive_message(socket);
+        if (next) (void)send_message(socket, crafted{*next}.whole());
     }};
     CHECK(at.dma().read(0, got) == answer{64, error::none});
 }
@@ -518,7 +518,7 @@ TEST_CASE("vfio-user DMA by messages: a client that goes away while it is waited
         std::array<std::byte, 64> got{};
         {
             const beside other{[&] {
-                (void)client::receive(twin ? at.peer.twin_fd() : at.peer.fd());
+                (void)receive_message(twin ? at.peer.twin_fd() : at.peer.fd());
                 at.peer.disconnect();
             }};
             CHECK(at.dma().read(0, got) == answer{0, error{ECONNRESET}});
@@ -721,11 +721,11 @@ TEST_CASE("vfio-user DMA by messages: however well timed the answers, a turn has
         while (!over) {
             pollfd what{twin ? at.peer.twin_fd() : at.peer.fd(), POLLIN, 0};
             if (::poll(&what, 1, 10) <= 0) continue;
-            auto asked = client::receive(what.fd);
+            auto asked = receive_message(what.fd);
             if (!asked) return;
             if (wire::command{asked->header.command} != command::dma_read) continue; // a reply to the writes
             std::this_thread::sleep_for(100ms);
-            (void)client::send_to(what.fd, crafted{*asked}.whole());
+            (void)send_message(what.fd, crafted{*asked}.whole());
         }
     }};
     const auto write = [&] {
@@ -755,13 +755,13 @@ TEST_CASE("vfio-user DMA by messages: the loop does not wait for a thread that w
             came = at.dma().read(0, got);
             ended = true;
         }};
-        auto asked = client::receive(socket); // it has the socket to itself
+        auto asked = receive_message(socket); // it has the socket to itself
         std::array<std::byte, 4> got{};
         CHECK(at.dma().read(0, got) == answer{0, error::busy});
         CHECK_FALSE(ended);
         CHECK(at.dma().read(0, got) == answer{0, error::busy});
         REQUIRE(asked);
-        REQUIRE(client::send_to(socket, crafted{*asked}.whole()));
+        REQUIRE(send_message(socket, crafted{*asked}.whole()));
     }
     CHECK(came == answer{4, error::none});
 }
@@ -796,9 +796,8 @@ TEST_CASE("vfio-user DMA by messages: nothing is allocated") {
 
 namespace {
 
-/// Answers as QEMU's client does (hw/vfio-user/pci.c): the count has 4 bytes, the data follows it at once, and a message is
-/// as long as if it did not.
-bytes as_qemu(const client::received& asked, std::span<std::byte> memory, std::uint64_t iova) {
+/// Answers as one whose count has 4 bytes: the data follows it at once, and a message is as long as if it did not.
+bytes by_short_count(const received& asked, std::span<std::byte> memory, std::uint64_t iova) {
     constexpr std::size_t data_at = 12, all_but_data = 16;
     const auto address = wire::load<std::uint64_t>(asked.payload);
     const auto count = wire::load<std::uint32_t>(std::span{asked.payload}.subspan(8));
@@ -819,9 +818,9 @@ bytes as_qemu(const client::received& asked, std::span<std::byte> memory, std::u
 
 } // namespace
 
-TEST_CASE("vfio-user DMA by messages: a client whose count has 4 bytes, as QEMU's") {
+TEST_CASE("vfio-user DMA by messages: a client whose count has 4 bytes") {
     const bool zeros = GENERATE(false, true); // as if the count had 8
-    agreed at{false, {.dma_layout = dma_layout::qemu}};
+    agreed at{false, {.dma_layout = dma_layout::short_count}};
     bytes memory = counting(0x2000);
     if (zeros) std::fill_n(memory.begin() + 0x101, 8, std::byte{0});
     const bytes before = memory;
@@ -833,7 +832,7 @@ TEST_CASE("vfio-user DMA by messages: a client whose count has 4 bytes, as QEMU'
             for (int i = 0; i < 2; ++i) {
                 auto asked = at.peer.receive();
                 if (!asked) return;
-                (void)at.peer.send(as_qemu(*asked, memory, 0x10000));
+                (void)at.peer.send(by_short_count(*asked, memory, 0x10000));
             }
         }};
         CHECK(at.dma().read(0x10101, got) == answer{1001, error::none});

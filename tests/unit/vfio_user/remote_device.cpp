@@ -344,7 +344,7 @@ TEST_CASE("another server that accepts nobody, or answers just in time, costs th
             namespace wire = vfio_user::wire;
             const vfio_user::unique_fd peer{::accept4(listening.get(), nullptr, nullptr, SOCK_CLOEXEC)};
             for (;;) {
-                const auto asked = vfio_user::client::receive(peer.get());
+                const auto asked = vfio_user::receive_message(peer.get());
                 if (!asked) return;
                 std::this_thread::sleep_for(std::chrono::milliseconds{60});
                 auto head = (*asked).header;
@@ -356,7 +356,7 @@ TEST_CASE("another server that accepts nobody, or answers just in time, costs th
                                    : command == wire::command::device_get_info
                                        ? vfio_user::client::compose(head, wire::device_info{16, 2, 9, 5})
                                        : vfio_user::client::compose(head, wire::region_info{32, 3, 0, 0, 64, 0});
-                if (vfio_user::client::send_to(peer.get(), reply)) ++answered;
+                if (vfio_user::send_message(peer.get(), reply)) ++answered;
             }
         }};
     }
@@ -378,7 +378,7 @@ public:
         client_ = vfio_user::client{vfio_user::unique_fd{ends_[0]}};
         end_ = vfio_user::unique_fd{ends_[1]};
         thread_ = std::thread{[this, misbehave] {
-            if (const auto asked = vfio_user::client::receive(end_.get())) misbehave(end_.get(), (*asked).header);
+            if (const auto asked = vfio_user::receive_message(end_.get())) misbehave(end_.get(), (*asked).header);
         }};
     }
     ~hostile() {
@@ -406,12 +406,12 @@ TEST_CASE("patience ends though a byte comes now and then, or one command after 
         const auto reply = vfio_user::client::compose(reply_to(asked, 1000));
         if (!trickles) {
             const auto command = vfio_user::client::compose({1, 11, 0, vfio_user::wire::no_reply, 0});
-            while (vfio_user::client::send_to(socket, command)) {}
+            while (vfio_user::send_message(socket, command)) {}
             return;
         }
-        if (!vfio_user::client::send_to(socket, reply)) return;
+        if (!vfio_user::send_message(socket, reply)) return;
         do std::this_thread::sleep_for(std::chrono::milliseconds{5});
-        while (vfio_user::client::send_to(socket, std::span{reply}.first(1)));
+        while (vfio_user::send_message(socket, std::span{reply}.first(1)));
     }};
     must(server.client().set_timeout(std::chrono::milliseconds{100}), "a limit");
     CHECK(server.client().reset().error() == error::again);
@@ -421,9 +421,9 @@ TEST_CASE("patience ends though a byte comes now and then, or one command after 
 TEST_CASE("patience with commands ends though a byte comes now and then") {
     hostile server{[](int socket, const vfio_user::wire::header&) {
         const auto command = vfio_user::client::compose({1, 11, 1000, 0, 0});
-        if (!vfio_user::client::send_to(socket, command)) return;
+        if (!vfio_user::send_message(socket, command)) return;
         do std::this_thread::sleep_for(std::chrono::milliseconds{5});
-        while (vfio_user::client::send_to(socket, std::span{command}.first(1)));
+        while (vfio_user::send_message(socket, std::span{command}.first(1)));
     }};
     must(server.client().set_timeout(std::chrono::milliseconds{100}), "a limit");
     must(server.client().send(vfio_user::client::compose({1, 13, 0, 0, 0})), "a first message");
@@ -435,9 +435,9 @@ TEST_CASE("a reply that brings descriptors without end is refused") {
         const std::vector<int> fds(200, socket);
         const auto reply = vfio_user::client::compose(reply_to(asked, 1000));
         std::array<std::byte, 1> one{};
-        bool there = static_cast<bool>(vfio_user::client::send_to(socket, reply, fds));
+        bool there = static_cast<bool>(vfio_user::send_message(socket, reply, fds));
         for (int i = 0; there && i < 984; ++i)
-            there = static_cast<bool>(vfio_user::client::send_to(socket, one, std::span{fds}.first(i < 5 ? 200 : 0)));
+            there = static_cast<bool>(vfio_user::send_message(socket, one, std::span{fds}.first(i < 5 ? 200 : 0)));
     }};
     CHECK(server.client().reset().error() == error{EPROTO});
 }
@@ -452,11 +452,11 @@ TEST_CASE("areas beyond their region are not believed") {
                                     wire::sparse_mmap{1, 1, 0, 1, 0}),
                         wire::sparse_area{0, end});
             const auto reply = vfio_user::client::compose(reply_to(to, size + 16));
-            return vfio_user::client::send_to(socket, reply) &&
-                   vfio_user::client::send_to(socket, std::span{body}.first(size));
+            return vfio_user::send_message(socket, reply) &&
+                   vfio_user::send_message(socket, std::span{body}.first(size));
         };
         if (!tell(asked, body.size(), 32)) return;
-        if (const auto again = vfio_user::client::receive(socket))
+        if (const auto again = vfio_user::receive_message(socket))
             (void)tell((*again).header, body.size(), body.size());
     }};
     const auto info = server.client().region_info(bar{0});
