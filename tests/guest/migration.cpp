@@ -3,8 +3,8 @@
 /// \file
 /// Runs in a guest with two processors: QEMU's edu device under moving_vfio_pci, whose policy says what its state is
 /// and fetches the hardware's (migration/moving_edu.hpp). States, arcs, streams and their ends, as linux/vfio.h has
-/// them; streams from the kernel restored in process, and back; a stream that is cut, damaged and goes on; resets;
-/// files that outlive their device; and a save under load.
+/// them; streams from the kernel restored in process and over vfio-user, and back; a stream that is cut, damaged and
+/// goes on; resets; files that outlive their device; and a save under load.
 ///
 ///   migration [MODULE [PROVIDER]]
 ///
@@ -17,7 +17,11 @@
 #include <mediant/device/edu.hpp>
 #include <mediant/migration/next_state.hpp>
 #include <mediant/provider/stack.hpp>
+#include <mediant/vfio_user/client.hpp>
+#include <mediant/vfio_user/client_migration.hpp>
+#include <mediant/vfio_user/server.hpp>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <numeric>
@@ -394,6 +398,53 @@ void resets(const device& edu, const std::string& address) {
     }
 }
 
+/// The same by a server's messages, over which a client moves it.
+void over_vfio_user(const device& edu) {
+    section("over vfio-user, and back");
+    namespace vfio_user = mediant::vfio_user;
+    prepare(edu, 6);
+    const picture here = look(edu);
+    const auto stream = save(edu);
+    silent_edu hardware;
+    twin behind{hardware};
+    const std::string path = "/moved.sock";
+    vfio_user::server<twin> server{behind, {.path = path}};
+    std::thread turning{[&] { server.run(); }};
+    auto peer = vfio_user::client::connect(path);
+    if (!peer || !(*peer).negotiate()) fail(EIO, "a client");
+    vfio_user::client_migration there{*peer};
+    expect("resuming there", there.go(migration_state::resuming).has_value(), true);
+    constexpr std::size_t step = 1000;
+    bool written = true;
+    for (std::size_t at = 0; at < stream.size(); at += step)
+        written = written && there.write(std::span{stream}.subspan(at, std::min(step, stream.size() - at)));
+    expect("written there", written, true);
+    expect("running there", there.go(migration_state::running).has_value(), true);
+    while ((get(*peer, status) & 1) != 0) std::this_thread::yield();
+    expect("what a user sees there", look(*peer) == here, true);
+
+    put(*peer, events, 0x3c3c);
+    put(*peer, live, 0x4321);
+    const picture changed = look(*peer);
+    expect("saving there", there.go(migration_state::stop_copy).has_value(), true);
+    std::vector<std::byte> back;
+    for (std::array<std::byte, step> part;;) {
+        const auto size = there.read(part);
+        if (!size) fail(EIO, "a stream over vfio-user");
+        back.insert(back.end(), part.begin(), part.begin() + static_cast<std::ptrdiff_t>(*size));
+        if (*size < part.size()) break;
+    }
+    (*peer).disconnect();
+    server.stop();
+    turning.join();
+    edu.reset();
+    expect("restoring", static_cast<unsigned>(restore(edu, back)), 0);
+    expect("running", static_cast<unsigned>(set_state(edu, VFIO_DEVICE_STATE_RUNNING).error), 0);
+    wait_for_factorial(edu);
+    expect("what a user sees here", look(edu) == changed, true);
+    edu.reset();
+}
+
 void other_worlds(const device& edu) {
     section("in process, and back");
     prepare(edu, 5);
@@ -418,6 +469,8 @@ void other_worlds(const device& edu) {
     expect("what a user sees here", look(edu) == there, true);
     edu.reset();
 
+    over_vfio_user(edu);
+
     // A model that says its own state is a party more: neither takes the other's.
     mediant::device::edu simulated;
     model telling{simulated};
@@ -440,10 +493,10 @@ void under_load(const device& edu) {
     unsigned lost = 0, late = 0;
     for (unsigned round = 0; round < 20; ++round) {
         edu.reset();
+        wait_for_factorial(edu); // that the last restore asked for: it would be busy with it
         std::atomic<std::uint32_t> acknowledged{0};
-        std::atomic<bool> end{false};
-        std::thread writer{[&] {
-            for (std::uint32_t n = 1; !end; ++n) {
+        std::jthread writer{[&](const std::stop_token& end) {
+            for (std::uint32_t n = 1; !end.stop_requested(); ++n) {
                 edu.put<std::uint32_t>(bar0, table + n % words * 4, n);
                 acknowledged = n;
             }
@@ -453,8 +506,9 @@ void under_load(const device& edu) {
         while (acknowledged < 300 + round * 61) {}
         const std::uint32_t before = acknowledged;
         transition stop = set_state(edu, VFIO_DEVICE_STATE_STOP_COPY);
+        if (stop.error != 0) fail(stop.error, "a stop under load");
         const auto stream = saved(way.file.get() >= 0 ? way.file : stop.file);
-        end = true;
+        writer.request_stop();
         writer.join();
         const std::uint32_t written = acknowledged;
         edu.reset();
