@@ -20,6 +20,9 @@ constexpr result<void> switch_dynamic(Layer& layer, bool trapped) {
                   "mediant: only a dynamic range can be trapped and untrapped");
     static_assert(revokes<std::remove_cvref_t<decltype(layer.device())>>,
                   "mediant: this world cannot switch dynamic ranges");
+    // What a policy says of it while a migration's stream is restored outlives what the stream says.
+    auto& wanted = layer.dynamic_ranges().wanted(Layer::template map_place<Map>);
+    wanted = static_cast<std::uint8_t>(trapped ? wanted | dynamic_bit<Map, Index> : wanted & ~dynamic_bit<Map, Index>);
     return layer.dynamic_ranges().change(layer.device(), Map.region, Layer::template map_place<Map>,
                                          dynamic_bit<Map, Index>, Map.entries[Index].where(), trapped);
 }
@@ -28,6 +31,12 @@ template <const auto& Map, std::size_t Index, class Layer>
 [[nodiscard]] constexpr bool dynamic_traps(const Layer& layer) noexcept {
     static_assert(Map.entries[Index].what == entry::shape::dynamic, "mediant: only a dynamic range is trapped at times");
     return (layer.template dynamics<Map>() & dynamic_bit<Map, Index>) != 0;
+}
+
+template <const auto& Map, std::size_t Index, class Layer>
+[[nodiscard]] constexpr bool dynamic_will_trap(const Layer& layer) noexcept {
+    static_assert(Map.entries[Index].what == entry::shape::dynamic, "mediant: only a dynamic range is trapped at times");
+    return (layer.dynamic_ranges().wanted(Layer::template map_place<Map>) & dynamic_bit<Map, Index>) != 0;
 }
 
 /// Which ranges of a map a migration's stream wants trapped, a bit each, and carrying that out.

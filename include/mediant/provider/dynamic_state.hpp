@@ -42,6 +42,7 @@ public:
 
     /// What a migration's stream says, until all of it is there.
     [[nodiscard]] constexpr std::uint8_t& wanted(std::size_t map) noexcept { return wanted_[map]; }
+    [[nodiscard]] constexpr std::uint8_t wanted(std::size_t map) const noexcept { return wanted_[map]; }
 
     /// Switches one range. error::again: it traps as soon as the user has given its mappings back, and is asked to;
     /// until then accesses pass, and nothing new is mapped. error::busy where a mapping of it cannot be taken back,

@@ -295,6 +295,7 @@ public:
         return dynamics_.at(map_place<Map>);
     }
     [[nodiscard]] constexpr auto& dynamic_ranges() noexcept { return dynamics_; }
+    [[nodiscard]] constexpr const auto& dynamic_ranges() const noexcept { return dynamics_; }
     template <const auto& Map>
     static constexpr std::size_t map_place = detail::place_of<Map>(detail::maps_of<Policy>());
     [[nodiscard]] constexpr auto& config_now() noexcept

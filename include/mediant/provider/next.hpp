@@ -19,6 +19,8 @@ template <const auto& Map, std::size_t Index, class Layer>
 constexpr result<void> switch_dynamic(Layer& layer, bool trapped);
 template <const auto& Map, std::size_t Index, class Layer>
 [[nodiscard]] constexpr bool dynamic_traps(const Layer& layer) noexcept;
+template <const auto& Map, std::size_t Index, class Layer>
+[[nodiscard]] constexpr bool dynamic_will_trap(const Layer& layer) noexcept;
 } // namespace detail
 
 /// One interrupt vector of the device: `line{irq_index::msi, 0}`.
@@ -126,6 +128,12 @@ public:
     template <const auto& Map, std::size_t Index>
     [[nodiscard]] constexpr bool trapped(entry_tag<Map, Index>) const noexcept {
         return detail::dynamic_traps<Map, Index>(*layer_);
+    }
+    /// Whether they will when the migration's stream has been restored: for restored(), which may trap() what a stream that
+    /// somebody has made would pass, or refuse it.
+    template <const auto& Map, std::size_t Index>
+    [[nodiscard]] constexpr bool will_trap(entry_tag<Map, Index>) const noexcept {
+        return detail::dynamic_will_trap<Map, Index>(*layer_);
     }
 
     /// Passes a request on.

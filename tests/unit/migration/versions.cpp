@@ -89,6 +89,15 @@ struct switching {
     }
 };
 static_assert(valid<switching>);
+/// Holds against a stream that ONE traps while TWO does not, whatever it says.
+struct holding : switching {
+    static constexpr auto info = provider{"switching", {pci_id{0x1234, 0x11e8}}};
+    result<void> restored(auto& next) {
+        if (next.will_trap(at<bar0, "TWO">{})) return {};
+        return next.will_trap(at<bar0, "ONE">{}) ? result<void>{} : next.trap(at<bar0, "ONE">{});
+    }
+};
+static_assert(valid<holding>);
 struct world {
     revoking below;
     stack<revoking, switching> device{below};
@@ -191,6 +200,20 @@ TEST_CASE("migration: dynamic ranges are trapped as they were, or the stream is 
     CHECK_FALSE(restore(keeps.device, stream));
     CHECK(keeps.device.migration_report().what == stream_fault::refused);
     CHECK(keeps.mapped(0x20000));
+}
+
+TEST_CASE("migration: what a policy says of dynamic ranges outlives what a stream says") {
+    for (const bool both : {false, true}) {
+        world source;
+        put(source.device, 0x100, 1);
+        if (both) put(source.device, 0x100, 2);
+        revoking below;
+        stack<revoking, holding> target{below};
+        REQUIRE(target.open());
+        REQUIRE(restore(target, save(source.device)));
+        CHECK(target.mappable(bar{0}, {0x10000, 0x1000}) == !both);
+        CHECK(target.mappable(bar{0}, {0x20000, 0x1000}) == both);
+    }
 }
 
 TEST_CASE("migration: a stream that is refused untraps nothing") {
