@@ -60,6 +60,7 @@ struct shape {
     std::array<region, fixed_regions> regions{};
     std::array<kind, fixed_irqs> irqs{};
     bool can_reset = false;
+    bool switches = false;       ///< it has irq_index::regions_changed
     std::uint64_t migration = 0; ///< flags of how it migrates; 0: it does not
 
     [[nodiscard]] const region& operator[](region_index which) const noexcept {
@@ -116,6 +117,7 @@ template <servable Device>
         throw refusal{"it has " + std::to_string(info->irqs) +
                       " kinds of interrupts; the API has the five of every one"};
     found.can_reset = info->can_reset;
+    found.switches = info->irqs > fixed_irqs;
     if constexpr (vfio_user::migratable<Device>) found.migration = device.migration_flags();
     for (std::uint32_t i = 0; i < info->regions; ++i) {
         auto& region = found.regions[i];
@@ -136,7 +138,7 @@ template <servable Device>
     const auto config = found[region_index::config].size;
     if (config != PCI_CFG_SPACE_SIZE && config != PCI_CFG_SPACE_EXP_SIZE)
         throw refusal{"its config space has " + std::to_string(config) + " bytes, neither 256 nor 4096"};
-    // Of a sixth kind (irq_index::regions_changed) the API has no word: clients map what was mappable at open.
+    // Of a sixth kind (irq_index::regions_changed) the API has no word: clients map what could be at open, and no more.
     for (std::uint32_t i = 0; i < std::min(info->irqs, fixed_irqs); ++i) {
         if (const auto told = device.ioctl(get_irq_info{irq_index{i}})) found.irqs[i] = {told->count, told->flags};
     }
@@ -164,6 +166,8 @@ template <servable Device>
         if (detail::able(kind.flags, irq_flags::maskable))
             lines.push_back(name + ": MASK and UNMASK by eventfds do nothing: the library drops them");
     }
+    if (of.switches)
+        lines.emplace_back("dynamic ranges: clients are not told when one passes; they reach it by messages alone");
     if (of.migration != 0 && !migrates) {
         lines.push_back("migration: clients are not told of it; it cannot go through the library's callbacks of "
                         "version " + std::to_string(VFU_MIGR_CALLBACKS_VERS));

@@ -6,6 +6,7 @@
 
 #include <poll.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cerrno>
@@ -104,8 +105,14 @@ TEST_CASE("libvfio-user: what it cannot carry is refused by name, before there i
         CHECK_THAT(refused(front), Contains("it has 10 regions"));
     }
     SECTION("more kinds of interrupts") {
+        front.irqs = 7;
+        CHECK_THAT(refused(front), Contains("7 kinds of interrupts"));
+    }
+    SECTION("one more, of which clients are not told") {
         front.irqs = 6;
-        CHECK_THAT(refused(front), Contains("6 kinds of interrupts"));
+        const by_library<altered> made{front, vfio_user_test::socket_path("switching")};
+        CHECK(std::ranges::count(made.remarks(), "dynamic ranges: clients are not told when one passes; they reach it by "
+                                                 "messages alone") == 1);
     }
     SECTION("an odd config space") {
         front.config_size = 512;
