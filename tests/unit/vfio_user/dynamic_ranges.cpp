@@ -287,6 +287,10 @@ TEST_CASE("vfio-user: a client that listens gives back, and then the range traps
         CHECK(there.info(bar{0}).areas == while_trapped);
         CHECK(there.get(bar{0}, 0, 4) == 1);
         mapped.cell(0) = 43; // it has not unmapped yet
+        const std::array<std::uint8_t, 1> none{0};
+        REQUIRE(there.client.set_irqs(
+            {irq_index::regions_changed, set_irqs::action::unmask, set_irqs::data::bools, 0, 1, none, {}}));
+        CHECK(there.get(bar{0}, 0, 4) == 1); // which unmasks nothing
         there.unmask();
         CHECK(there.get(bar{0}, 0, 4) == 0);
         CHECK(there.get(bar{0}, aperture, 8) == 43);
