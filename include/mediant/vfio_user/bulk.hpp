@@ -40,19 +40,22 @@ template <servable Device>
     return true;
 }
 
-/// Leads a long REGION_WRITE of which the first part has come to its place.
+/// Leads a long REGION_WRITE of which the first part has come to its place; answers it, of 0 bytes where it has none.
 template <servable Device>
-void place_bulk(Device& device, const region_table<Device>& regions, std::uint32_t most, inbox& in) {
+wire::region_access place_bulk(Device& device, const region_table<Device>& regions, std::uint32_t most, inbox& in) {
     constexpr std::size_t fixed = sizeof(wire::header) + sizeof(wire::region_access);
     const std::span<const std::byte> front = in.front();
-    if (front.size() < fixed) return;
+    if (front.size() < fixed) return {};
     const auto header = wire::load<wire::header>(front);
     const auto access = wire::load<wire::region_access>(front.subspan(sizeof header));
     if ((header.flags & wire::type_mask) != wire::type_command ||
         wire::command{header.command} != wire::command::region_write || header.size != fixed + access.count ||
         !regions.valid(access, most, region_flags::write))
-        return;
-    if (const std::span<std::byte> bytes = bulk_of(device, access); !bytes.empty()) in.place(fixed, bytes);
+        return {};
+    const std::span<std::byte> bytes = bulk_of(device, access);
+    if (bytes.empty()) return {};
+    in.place(fixed, bytes);
+    return access;
 }
 
 } // namespace mediant::vfio_user

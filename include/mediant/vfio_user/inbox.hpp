@@ -88,6 +88,8 @@ public:
         if (size <= available || size > max_message_) return {};
         return {buffer_.get() + begin_, available};
     }
+    /// Something of a message is still to come to its place.
+    [[nodiscard]] bool placing() const noexcept { return placed_ != 0 && parts_[0].iov_len != 0; }
     /// What follows the first `fixed` bytes of that message goes to `to`, as it comes: all the rest of it. The memory
     /// must be there until the message is popped, or the inbox is gone.
     void place(std::size_t fixed, std::span<std::byte> to) noexcept {

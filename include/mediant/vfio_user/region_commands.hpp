@@ -84,8 +84,18 @@ public:
         out_.reply(what, access);
     }
 
-    /// Leads a long REGION_WRITE of which a part has come to its place, if it has one.
-    void place(inbox& in) { place_bulk(device_, regions_, max_data_, in); }
+    /// Leads a long REGION_WRITE of which a part has come to its place, if it has one. False: it had, and what is there
+    /// traps since then (a doorbell's hook may have said so): no policy would see the rest.
+    [[nodiscard]] bool place(inbox& in) {
+        if (!in.placing()) {
+            placed_ = place_bulk(device_, regions_, max_data_, in);
+            return true;
+        }
+        if constexpr (rereads<Device>)
+            return !bulk_of(device_, placed_).empty();
+        else
+            return true;
+    }
 
     /// Several writes in one message, each of 8 bytes at most; the first that fails is the last.
     void write_multi(const message& what) {
@@ -166,6 +176,7 @@ private:
     std::uint32_t max_data_;
     std::uint32_t peer_fds_ = 1;
     bool write_multi_ = false; // the client may send it
+    wire::region_access placed_{}; // the write that goes on
     region_table<Device> regions_;
     doorbells<Device> doorbells_;
 };

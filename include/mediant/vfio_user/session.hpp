@@ -71,8 +71,9 @@ public:
     /// Receives once, answers what is complete, sends once. With `wait` it blocks until something comes.
     void receive(bool wait = false) {
         remote_.own();
+        // A client that writes and switches at once what it writes to has lost the write, and with it the connection.
         if (in_.partial() && open_) [[unlikely]]
-            regions_.place(in_);
+            if (!regions_.place(in_)) return end();
         switch (in_.receive(socket_.get(), wait ? 0 : MSG_DONTWAIT)) {
         case inbox::status::some: return process();
         case inbox::status::none: return;

@@ -40,6 +40,16 @@ public:
 };
 using front = stack<storage, trapping>;
 
+/// The second MiB traps when it is told to.
+struct switching {
+    static constexpr auto bar0 =
+        region_map{bar{0}, 2_MiB, reg{"SWITCH", 0, wo, {.hook = on::write}}, dynamic{"WINDOW", 1_MiB, 1_MiB}};
+    static constexpr auto regions = mediant::regions<bar0>{};
+    result<void> write(at<bar0, "SWITCH">, std::uint32_t traps, auto& next) {
+        return traps != 0 ? next.trap(at<bar0, "WINDOW">{}) : next.untrap(at<bar0, "WINDOW">{});
+    }
+};
+
 /// A session of it by hand, with a client that does not wait.
 class bulk {
 public:
@@ -266,4 +276,35 @@ TEST_CASE("vfio-user bulk: descriptors amid a long write are closed, those behin
     CHECK(std::equal(data.begin(), data.end(), at.bytes_of().begin()));
     CHECK(at.device.irqs().bound(irq_index::msi, 0));
     CHECK(open_files() == before + 2); // the device's eventfd, and `with`
+}
+
+TEST_CASE("vfio-user bulk: what begins to trap within a write gets nothing of the rest") {
+    for (const bool traps : {false, true}) {
+        storage device;
+        stack<storage, switching> front{device};
+        server_options options;
+        int pair[2];
+        REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
+        const unique_fd peer{pair[0]};
+        session<stack<storage, switching>> server{front, unique_fd{pair[1]}, options};
+        const auto sends = [&](std::span<const std::byte> what) {
+            REQUIRE(::send(peer.get(), what.data(), what.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(what.size()));
+            for (int i = 0; i < 8 && !server.closed(); ++i) server.receive();
+        };
+        sends(version(R"({"capabilities":{}})"));
+        REQUIRE(server.open());
+        const auto turn = [&](std::uint32_t what) { // as a doorbell would
+            REQUIRE(front.write({bar{0}, 0, std::as_bytes(std::span{&what, 1})}) == answer{4});
+        };
+        turn(0);
+        const std::vector<std::byte> data(128 * 1024, std::byte{0x77});
+        const auto all = client::compose({9, static_cast<std::uint16_t>(wire::command::region_write), 0, 0, 0},
+                                         wire::region_access{1_MiB, 0, 128 * 1024}, data);
+        sends(std::span{all}.first(40'000));
+        sends(std::span{all}.subspan(40'000, 20'000));
+        if (traps) turn(1);
+        sends(std::span{all}.subspan(60'000));
+        CHECK(server.closed() == traps);
+        if (!traps) CHECK(device.memory(bar{0})[1_MiB + 100'000] == std::byte{0x77});
+    }
 }
