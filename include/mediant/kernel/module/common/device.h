@@ -107,7 +107,7 @@ struct mediant_device {
 	struct rw_semaphore map_lock; /* held by faults, from the question to the answer's end */
 	const struct vm_operations_struct *core_vm_ops; /* beneath those of dynamic pages */
 #ifdef HAVE_VFIO_PCI_VMA_LIST
-	struct list_head mappings; /* of dynamic pages, which the core has filled; under map_lock */
+	struct list_head mappings; /* of dynamic pages that may be filled in; under map_lock */
 #endif
 	struct eventfd_ctx *changed; /* tells the user that areas are others; under lock */
 

@@ -114,13 +114,13 @@ static void mediant_remove_mapping(struct mediant_mapping *which)
 	kfree(which);
 }
 
-static bool mediant_add_mapping(struct mediant_device *mdev, struct vm_area_struct *vma)
+static bool mediant_add_mapping(struct mediant_device *mdev, struct vm_area_struct *vma, gfp_t more)
 {
 	struct mediant_mapping *fresh;
 
 	if (mediant_find(mdev, vma))
 		return true;
-	fresh = kmalloc(sizeof(*fresh), GFP_KERNEL_ACCOUNT);
+	fresh = kmalloc(sizeof(*fresh), GFP_KERNEL_ACCOUNT | more);
 	if (!fresh)
 		return false;
 	fresh->vma = vma;
@@ -128,11 +128,15 @@ static bool mediant_add_mapping(struct mediant_device *mdev, struct vm_area_stru
 	return true;
 }
 
+/* A fork copies pages to the mapping, and mremap moves them there, without a fault of its own. */
 static void mediant_vm_open(struct vm_area_struct *vma)
 {
 	struct mediant_device *mdev = mediant_of_core(vma->vm_private_data);
 
 	mdev->core_vm_ops->open(vma);
+	down_write(&mdev->map_lock);
+	mediant_add_mapping(mdev, vma, __GFP_NOFAIL);
+	up_write(&mdev->map_lock);
 }
 
 static void mediant_vm_close(struct vm_area_struct *vma)
@@ -156,7 +160,8 @@ static vm_fault_t mediant_vm_fault(struct vm_fault *vmf)
 
 	down_write(&mdev->map_lock);
 	if (mediant_passes_now(mdev, vma, vma->vm_start, vma->vm_end - vma->vm_start))
-		ret = mediant_add_mapping(mdev, vma) ? mdev->core_vm_ops->fault(vmf) : VM_FAULT_OOM;
+		ret = mediant_add_mapping(mdev, vma, 0) ? mdev->core_vm_ops->fault(vmf) :
+							  VM_FAULT_OOM;
 	up_write(&mdev->map_lock);
 	return ret;
 }
