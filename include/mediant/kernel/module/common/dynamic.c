@@ -204,7 +204,12 @@ static struct mm_struct *mediant_who_maps(struct mediant_device *mdev, unsigned 
 	return mm;
 }
 
-/* As the core's own, of which the order of locks makes two steps. */
+/*
+ * As the core's own, of which the order of locks makes two steps. The mmap lock is taken for
+ * writing: munmap frees page tables while it holds it for reading, and closes mappings only then.
+ * The process may end meanwhile, and its memory is then not for this one to take apart, with the
+ * policy lock held.
+ */
 static void mediant_zap(struct mediant_device *mdev, unsigned int bar, u64 offset, u64 size)
 {
 	struct mm_struct *mm;
@@ -212,7 +217,7 @@ static void mediant_zap(struct mediant_device *mdev, unsigned int bar, u64 offse
 	while ((mm = mediant_who_maps(mdev, bar, offset, size))) {
 		struct mediant_mapping *each, *next;
 
-		mmap_read_lock(mm);
+		mmap_write_lock(mm);
 		down_write(&mdev->map_lock);
 		list_for_each_entry_safe(each, next, &mdev->mappings, link) {
 			struct vm_area_struct *vma = each->vma;
@@ -225,8 +230,8 @@ static void mediant_zap(struct mediant_device *mdev, unsigned int bar, u64 offse
 			mediant_remove_mapping(each);
 		}
 		up_write(&mdev->map_lock);
-		mmap_read_unlock(mm);
-		mmput(mm);
+		mmap_write_unlock(mm);
+		mmput_async(mm);
 	}
 }
 
