@@ -241,6 +241,14 @@ bool mediant_mappable(struct mediant_device *mdev, unsigned int bar, u64 offset,
 
 /* dynamic.c */
 
+/*
+ * A fault of one page may fill in the whole mapping, until 6.12, where a huge page is asked for
+ * instead. What is mapped is dynamic as a whole there, or not at all.
+ */
+#if defined(HAVE_VFIO_PCI_VMA_LIST) || !defined(HAVE_FOLLOW_PFNMAP)
+#define MEDIANT_FAULT_FILLS_ALL
+#endif
+
 /* What is told when areas have changed: an interrupt behind those of every vfio-pci device. */
 #define MEDIANT_CHANGED_IRQ VFIO_PCI_NUM_IRQS
 

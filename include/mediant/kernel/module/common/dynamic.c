@@ -91,7 +91,7 @@ static bool mediant_passes_now(struct mediant_device *mdev, struct vm_area_struc
 
 /*
  * Kernels before 6.10: the core fills a mapping whole, at its first fault, and keeps a list of
- * those that are filled. What is mapped is dynamic as a whole or not at all.
+ * those that are filled.
  */
 struct mediant_mapping {
 	struct list_head link;
@@ -242,11 +242,19 @@ static vm_fault_t mediant_fault(struct vm_fault *vmf, unsigned int order)
 	struct vm_area_struct *vma = vmf->vma;
 	struct mediant_device *mdev = mediant_of_core(vma->vm_private_data);
 	vm_fault_t ret = order ? VM_FAULT_FALLBACK : VM_FAULT_SIGBUS;
+#ifdef MEDIANT_FAULT_FILLS_ALL
+	unsigned long size = vma->vm_end - vma->vm_start;
+	unsigned long address = vma->vm_start;
+
+	if (order)
+		return ret;
+#else
 	unsigned long size = PAGE_SIZE << order;
 	unsigned long address = vmf->address & ~(size - 1);
 
 	if (address < vma->vm_start || size > vma->vm_end - address)
 		return ret;
+#endif
 
 	down_read(&mdev->map_lock);
 	if (mediant_passes_now(mdev, vma, address, size)) {
@@ -292,7 +300,7 @@ int mediant_mmap_dynamic(struct mediant_device *mdev, struct vm_area_struct *vma
 	bool dynamic = mediant_is_dynamic(mdev, bar, offset, &alike);
 	int ret;
 
-#ifdef HAVE_VFIO_PCI_VMA_LIST
+#ifdef MEDIANT_FAULT_FILLS_ALL
 	if (alike < size)
 		return -EINVAL;
 #endif
