@@ -229,9 +229,15 @@ static int mediant_log_start(struct vfio_device *core_vdev, struct rb_root_cache
 	if (ret)
 		goto out_free;
 	ret = mdev->provider->start_dma_logging(mdev->state, *page, flat, i, &tracked);
-	if (!ret && !is_power_of_2(tracked))
-		ret = -EIO;
-	mdev->log_page = ret ? 0 : tracked;
+	if (!ret) {
+		if (is_power_of_2(tracked)) {
+			mdev->log_page = tracked;
+		} else {
+			mdev->provider->stop_dma_logging(mdev->state);
+			mdev->log_page = 0;
+			ret = -EIO;
+		}
+	} /* else a log that ran goes on */
 	mediant_log_leave(mdev);
 	if (!ret)
 		*page = tracked;
