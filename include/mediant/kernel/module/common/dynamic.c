@@ -324,9 +324,12 @@ int mediant_mmap_dynamic(struct mediant_device *mdev, struct vm_area_struct *vma
 int mediant_below_revoke(void *device, unsigned int region, unsigned long long offset,
 			 unsigned long long size)
 {
+	u64 first = round_down(offset, PAGE_SIZE);
+
 	if (region >= PCI_STD_NUM_BARS)
 		return -EINVAL;
-	mediant_zap(device, region, offset, size);
+	/* Pages may be larger than those of the range. */
+	mediant_zap(device, region, first, round_up(offset + size, PAGE_SIZE) - first);
 	return 0;
 }
 
