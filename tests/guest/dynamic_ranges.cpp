@@ -112,7 +112,11 @@ void one_by_one(const device& memory) {
     expect("its flags", memory.irq(changed_irq).flags, std::uint32_t{VFIO_IRQ_INFO_EVENTFD});
     expect("one behind it", error_of([&] { static_cast<void>(memory.irq(changed_irq + 1)); }), EINVAL);
     const int fd = changed.get();
+    expect("a trigger without an eventfd", error_of([&] { memory.trigger_irq(changed_irq, 0); }), EINVAL);
     memory.set_irqs(changed_irq, 0, {&fd, 1});
+    expect("no values", error_of([&] {
+               memory.set_irqs(changed_irq, VFIO_IRQ_SET_DATA_BOOL | VFIO_IRQ_SET_ACTION_TRIGGER, 0, 0, {});
+           }), EINVAL);
     memory.trigger_irq(changed_irq, 0);
     expect("signals by hand", changed.wait(1000), std::uint64_t{1});
     expect("a second vector", error_of([&] { memory.set_irqs(changed_irq, 1, {&fd, 1}); }), EINVAL);

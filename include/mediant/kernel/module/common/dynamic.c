@@ -422,6 +422,8 @@ long mediant_set_changed(struct mediant_device *mdev, struct vfio_irq_set __user
 		return 0;
 	}
 	if (!set.count) {
+		if (!(set.flags & VFIO_IRQ_SET_DATA_NONE))
+			return -EINVAL;
 		mediant_forget_changed(mdev);
 		return 0;
 	}
@@ -434,8 +436,11 @@ long mediant_set_changed(struct mediant_device *mdev, struct vfio_irq_set __user
 	}
 	if (signals) {
 		mediant_lock(mdev);
-		mediant_signal(mdev->changed);
+		if (mdev->changed)
+			mediant_signal(mdev->changed);
+		else
+			ret = -EINVAL;
 		mediant_unlock(mdev);
 	}
-	return 0;
+	return ret;
 }
