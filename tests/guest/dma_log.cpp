@@ -81,6 +81,9 @@ void refusals(const device& edu) {
     expect("a range twice", static_cast<unsigned>(start(edu, least, twice).error), EINVAL);
     expect("an empty range", static_cast<unsigned>(start(edu, least, empty).error), EINVAL);
     expect("more than is tracked", static_cast<unsigned>(start(edu, least, huge).error), E2BIG);
+    expect("a log that runs", start(edu, least, one).page, least);
+    expect("another that is refused", static_cast<unsigned>(start(edu, least, huge).error), E2BIG);
+    expect("the one before", static_cast<unsigned>(report(edu, 0x10000, 0x8000, least, bits)), 0u);
     expect("a small page", start(edu, 512, one).page, least);
     expect("finer than what is tracked", static_cast<unsigned>(report(edu, 0x10000, 0x10000, 512, bits)), EINVAL);
     expect("the whole", static_cast<unsigned>(report(edu, 0x10000, 0x10000, least, bits)), 0);

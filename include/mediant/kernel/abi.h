@@ -174,7 +174,8 @@ struct mediant_provider {
 	/*
 	 * How the region goes on at `offset`: bytes until the treatment changes, at most `count`
 	 * and at least 1; *trapped says whether they are trapped. It depends on the map and on what
-	 * open found alone: a dynamic range is trapped, whatever read and write make of it now.
+	 * open found alone: a dynamic range is trapped, whatever read and write make of it now,
+	 * and an answer ends where one begins or ends, also where the next byte is trapped, too.
 	 */
 	unsigned long long (*run)(const void *state, unsigned int region,
 				  unsigned long long offset, unsigned long long count,

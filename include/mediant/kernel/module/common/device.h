@@ -107,7 +107,7 @@ struct mediant_device {
 	struct rw_semaphore map_lock; /* held by faults, from the question to the answer's end */
 	const struct vm_operations_struct *core_vm_ops; /* beneath those of dynamic pages */
 #ifdef HAVE_VFIO_PCI_VMA_LIST
-	struct list_head mappings; /* of dynamic pages, which the core has filled; under map_lock */
+	struct list_head mappings; /* of dynamic pages that may be filled in; under map_lock */
 #endif
 	struct eventfd_ctx *changed; /* tells the user that areas are others; under lock */
 
@@ -240,6 +240,14 @@ extern const struct vfio_pci_device_ops mediant_pci_ops;
 bool mediant_mappable(struct mediant_device *mdev, unsigned int bar, u64 offset, u64 size);
 
 /* dynamic.c */
+
+/*
+ * A fault of one page may fill in the whole mapping, until 6.12, where a huge page is asked for
+ * instead. What is mapped is dynamic as a whole there, or not at all.
+ */
+#if defined(HAVE_VFIO_PCI_VMA_LIST) || !defined(HAVE_FOLLOW_PFNMAP)
+#define MEDIANT_FAULT_FILLS_ALL
+#endif
 
 /* What is told when areas have changed: an interrupt behind those of every vfio-pci device. */
 #define MEDIANT_CHANGED_IRQ VFIO_PCI_NUM_IRQS

@@ -35,6 +35,13 @@ bool mediant_is_dynamic(struct mediant_device *mdev, unsigned int bar, u64 offse
 	u64 done;
 
 	done = mdev->provider->run(mdev->state, bar, offset, *size, &first);
+#ifdef MEDIANT_FAULT_FILLS_ALL
+	/* Each range by itself: its neighbour may trap when a mapping of both is filled in. */
+	if (first) {
+		*size = done;
+		return true;
+	}
+#endif
 	while (done < *size) {
 		u64 more = mdev->provider->run(mdev->state, bar, offset + done, *size - done,
 					       &next);
@@ -91,7 +98,7 @@ static bool mediant_passes_now(struct mediant_device *mdev, struct vm_area_struc
 
 /*
  * Kernels before 6.10: the core fills a mapping whole, at its first fault, and keeps a list of
- * those that are filled. What is mapped is dynamic as a whole or not at all.
+ * those that are filled.
  */
 struct mediant_mapping {
 	struct list_head link;
@@ -114,13 +121,13 @@ static void mediant_remove_mapping(struct mediant_mapping *which)
 	kfree(which);
 }
 
-static bool mediant_add_mapping(struct mediant_device *mdev, struct vm_area_struct *vma)
+static bool mediant_add_mapping(struct mediant_device *mdev, struct vm_area_struct *vma, gfp_t more)
 {
 	struct mediant_mapping *fresh;
 
 	if (mediant_find(mdev, vma))
 		return true;
-	fresh = kmalloc(sizeof(*fresh), GFP_KERNEL_ACCOUNT);
+	fresh = kmalloc(sizeof(*fresh), GFP_KERNEL_ACCOUNT | more);
 	if (!fresh)
 		return false;
 	fresh->vma = vma;
@@ -128,11 +135,15 @@ static bool mediant_add_mapping(struct mediant_device *mdev, struct vm_area_stru
 	return true;
 }
 
+/* A fork copies pages to the mapping, and mremap moves them there, without a fault of its own. */
 static void mediant_vm_open(struct vm_area_struct *vma)
 {
 	struct mediant_device *mdev = mediant_of_core(vma->vm_private_data);
 
 	mdev->core_vm_ops->open(vma);
+	down_write(&mdev->map_lock);
+	mediant_add_mapping(mdev, vma, __GFP_NOFAIL);
+	up_write(&mdev->map_lock);
 }
 
 static void mediant_vm_close(struct vm_area_struct *vma)
@@ -156,7 +167,8 @@ static vm_fault_t mediant_vm_fault(struct vm_fault *vmf)
 
 	down_write(&mdev->map_lock);
 	if (mediant_passes_now(mdev, vma, vma->vm_start, vma->vm_end - vma->vm_start))
-		ret = mediant_add_mapping(mdev, vma) ? mdev->core_vm_ops->fault(vmf) : VM_FAULT_OOM;
+		ret = mediant_add_mapping(mdev, vma, 0) ? mdev->core_vm_ops->fault(vmf) :
+							  VM_FAULT_OOM;
 	up_write(&mdev->map_lock);
 	return ret;
 }
@@ -199,7 +211,12 @@ static struct mm_struct *mediant_who_maps(struct mediant_device *mdev, unsigned 
 	return mm;
 }
 
-/* As the core's own, of which the order of locks makes two steps. */
+/*
+ * As the core's own, of which the order of locks makes two steps. The mmap lock is taken for
+ * writing: munmap frees page tables while it holds it for reading, and closes mappings only then.
+ * The process may end meanwhile, and its memory is then not for this one to take apart, with the
+ * policy lock held.
+ */
 static void mediant_zap(struct mediant_device *mdev, unsigned int bar, u64 offset, u64 size)
 {
 	struct mm_struct *mm;
@@ -207,7 +224,7 @@ static void mediant_zap(struct mediant_device *mdev, unsigned int bar, u64 offse
 	while ((mm = mediant_who_maps(mdev, bar, offset, size))) {
 		struct mediant_mapping *each, *next;
 
-		mmap_read_lock(mm);
+		mmap_write_lock(mm);
 		down_write(&mdev->map_lock);
 		list_for_each_entry_safe(each, next, &mdev->mappings, link) {
 			struct vm_area_struct *vma = each->vma;
@@ -220,8 +237,8 @@ static void mediant_zap(struct mediant_device *mdev, unsigned int bar, u64 offse
 			mediant_remove_mapping(each);
 		}
 		up_write(&mdev->map_lock);
-		mmap_read_unlock(mm);
-		mmput(mm);
+		mmap_write_unlock(mm);
+		mmput_async(mm);
 	}
 }
 
@@ -232,11 +249,19 @@ static vm_fault_t mediant_fault(struct vm_fault *vmf, unsigned int order)
 	struct vm_area_struct *vma = vmf->vma;
 	struct mediant_device *mdev = mediant_of_core(vma->vm_private_data);
 	vm_fault_t ret = order ? VM_FAULT_FALLBACK : VM_FAULT_SIGBUS;
+#ifdef MEDIANT_FAULT_FILLS_ALL
+	unsigned long size = vma->vm_end - vma->vm_start;
+	unsigned long address = vma->vm_start;
+
+	if (order)
+		return ret;
+#else
 	unsigned long size = PAGE_SIZE << order;
 	unsigned long address = vmf->address & ~(size - 1);
 
 	if (address < vma->vm_start || size > vma->vm_end - address)
 		return ret;
+#endif
 
 	down_read(&mdev->map_lock);
 	if (mediant_passes_now(mdev, vma, address, size)) {
@@ -282,7 +307,7 @@ int mediant_mmap_dynamic(struct mediant_device *mdev, struct vm_area_struct *vma
 	bool dynamic = mediant_is_dynamic(mdev, bar, offset, &alike);
 	int ret;
 
-#ifdef HAVE_VFIO_PCI_VMA_LIST
+#ifdef MEDIANT_FAULT_FILLS_ALL
 	if (alike < size)
 		return -EINVAL;
 #endif
@@ -299,9 +324,12 @@ int mediant_mmap_dynamic(struct mediant_device *mdev, struct vm_area_struct *vma
 int mediant_below_revoke(void *device, unsigned int region, unsigned long long offset,
 			 unsigned long long size)
 {
+	u64 first = round_down(offset, PAGE_SIZE);
+
 	if (region >= PCI_STD_NUM_BARS)
 		return -EINVAL;
-	mediant_zap(device, region, offset, size);
+	/* Pages may be larger than those of the range. */
+	mediant_zap(device, region, first, round_up(offset + size, PAGE_SIZE) - first);
 	return 0;
 }
 
@@ -394,6 +422,8 @@ long mediant_set_changed(struct mediant_device *mdev, struct vfio_irq_set __user
 		return 0;
 	}
 	if (!set.count) {
+		if (!(set.flags & VFIO_IRQ_SET_DATA_NONE))
+			return -EINVAL;
 		mediant_forget_changed(mdev);
 		return 0;
 	}
@@ -406,8 +436,11 @@ long mediant_set_changed(struct mediant_device *mdev, struct vfio_irq_set __user
 	}
 	if (signals) {
 		mediant_lock(mdev);
-		mediant_signal(mdev->changed);
+		if (mdev->changed)
+			mediant_signal(mdev->changed);
+		else
+			ret = -EINVAL;
 		mediant_unlock(mdev);
 	}
-	return 0;
+	return ret;
 }

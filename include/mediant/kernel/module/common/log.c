@@ -17,6 +17,7 @@
 #include <linux/overflow.h>
 #include <linux/pm_runtime.h>
 #include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -229,9 +230,15 @@ static int mediant_log_start(struct vfio_device *core_vdev, struct rb_root_cache
 	if (ret)
 		goto out_free;
 	ret = mdev->provider->start_dma_logging(mdev->state, *page, flat, i, &tracked);
-	if (!ret && !is_power_of_2(tracked))
-		ret = -EIO;
-	mdev->log_page = ret ? 0 : tracked;
+	if (!ret) {
+		if (is_power_of_2(tracked)) {
+			mdev->log_page = tracked;
+		} else {
+			mdev->provider->stop_dma_logging(mdev->state);
+			mdev->log_page = 0;
+			ret = -EIO;
+		}
+	} /* else a log that ran goes on */
 	mediant_log_leave(mdev);
 	if (!ret)
 		*page = tracked;
@@ -288,13 +295,13 @@ static int mediant_log_read_and_clear(struct vfio_device *core_vdev, unsigned lo
 			return ret;
 		page = mdev->log_page;
 		ret = -EINVAL;
-		/* Pages are told whole, and forgotten whole. */
-		if (page && !((iova | length) & (page - 1))) {
+		/* Pages are told whole, and forgotten whole; each time, as the log may be another. */
+		if (page && !(((iova + done) | (length - done)) & (page - 1))) {
 			unsigned int count;
 
 			count = min_t(u64, (length - done) >> ilog2(page),
 				      64 * MEDIANT_REPORT_WORDS);
-			piece = count * page;
+			piece = (u64)count << ilog2(page);
 			ret = mdev->provider->report_dma_logging(mdev->state, iova + done, piece,
 								 page, bits,
 								 DIV_ROUND_UP(count, 64), true);
@@ -304,6 +311,8 @@ static int mediant_log_read_and_clear(struct vfio_device *core_vdev, unsigned lo
 			return ret;
 		mediant_set_dirty(dirty, iova + done, page, bits, piece >> ilog2(page));
 		done += piece;
+		if (fatal_signal_pending(current))
+			return -EINTR;
 		cond_resched();
 	}
 	return 0;

@@ -19,6 +19,7 @@
 #include <linux/minmax.h>
 #include <linux/module.h>
 #include <linux/pm_runtime.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
@@ -114,6 +115,10 @@ static ssize_t mediant_stream_read(struct file *file, char __user *buf, size_t c
 			break;
 		}
 		cond_resched();
+		if (signal_pending(current)) {
+			ret = -EINTR;
+			break;
+		}
 	}
 	mutex_unlock(&stream->lock);
 	return done ?: ret;
@@ -171,6 +176,10 @@ static ssize_t mediant_stream_write(struct file *file, const char __user *buf, s
 			break;
 		done += size;
 		cond_resched();
+		if (signal_pending(current)) {
+			ret = -EINTR;
+			break;
+		}
 	}
 	mutex_unlock(&stream->lock);
 	return done ?: ret;

@@ -232,12 +232,18 @@ bool mediant_next_area(struct mediant_device *mdev, unsigned int bar, u64 from,
 
 	if (!mdev->map_trapped || !region->mappable || from >= size)
 		return false;
-	mdev->provider->next_area(mdev->state, bar, size, PAGE_SIZE, from, &offset, &bytes);
-	area->offset = offset;
-	area->size = bytes;
-	if (bytes && mediant_asks(mdev, MEDIANT_DYNAMIC))
-		mediant_is_dynamic(mdev, bar, area->offset, &area->size);
-	return bytes;
+	do {
+		mdev->provider->next_area(mdev->state, bar, size, PAGE_SIZE, from, &offset, &bytes);
+		area->offset = offset;
+		area->size = bytes;
+		if (!bytes || !mediant_asks(mdev, MEDIANT_DYNAMIC))
+			return bytes;
+		mediant_is_dynamic(mdev, bar, offset, &area->size);
+		area->size = round_down(area->size, PAGE_SIZE);
+		/* A page of which only a part is dynamic, which larger pages may be, is in no area. */
+		from = offset + PAGE_SIZE;
+	} while (!area->size);
+	return true;
 }
 
 /* Whether [offset, offset + size) of a mediated region lies in areas that can be mapped. */
