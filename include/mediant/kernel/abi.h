@@ -86,19 +86,19 @@ struct mediant_below {
 	int (*reset_device)(void *device);
 
 	/*
-	 * For dynamic ranges: takes [offset, offset + size) of a BAR from whoever has mapped it, once
-	 * next_area no longer says that it can be. 0 or -errno: it is mapped still. And tells the
-	 * user that the areas are others than before.
+	 * For dynamic ranges: takes [offset, offset + size) of a BAR from whoever has mapped it,
+	 * once next_area no longer says that it can be. 0 or -errno: it is mapped still. And tells
+	 * the user that the areas are others than before.
 	 */
 	int (*revoke)(void *device, unsigned int region, unsigned long long offset,
 		      unsigned long long size);
 	void (*regions_changed)(void *device);
 
 	/*
-	 * A log of what the device writes to memory, in pages of I/O address space: start forgets an
-	 * earlier one and says which page it tracks, report gives a bit for each `page` bytes, of
-	 * length / page in whole words. dirty tells it of [iova, iova + size), which does not wrap;
-	 * without a log it is nothing.
+	 * A log of what the device writes to memory, in pages of I/O address space: start forgets
+	 * an earlier one and says which page it tracks, report gives a bit for each `page` bytes,
+	 * of length / page in whole words. dirty tells it of [iova, iova + size), which does not
+	 * wrap; without a log it is nothing.
 	 */
 	int (*start_dma_logging)(void *device, unsigned long long page,
 				 const struct mediant_range *ranges, unsigned int count,
@@ -223,9 +223,9 @@ struct mediant_provider {
 
 	/*
 	 * Migration: flags and states have the numbers of VFIO_MIGRATION_* and VFIO_DEVICE_STATE_*.
-	 * Without flags nothing of this is called. migrate makes one arc, or as many as there are on
-	 * the way; where it fails, migration_state tells where that ended. reset ends a migration
-	 * from any state.
+	 * Without flags nothing of this is called. migrate makes one arc, or as many as there are
+	 * on the way; where it fails, migration_state tells where that ended. reset ends a
+	 * migration from any state.
 	 */
 	unsigned long long migration_flags;
 	unsigned int (*migration_state)(const void *state);
