@@ -71,7 +71,7 @@ struct replay_summary {
 /// Files with memory for the user's side of DMA: sparse, of zeros, as a recording has none of its contents.
 class replay_memory {
 public:
-    /// error::no_memory where there is none.
+    /// Made, and kept apart until the device has answered: keep() or forget(). error::no_memory where there is none.
     result<map_dma> map(std::uint64_t iova, std::uint64_t size, std::uint64_t access) {
         if (size == 0 || size > most) return error::no_memory;
         device::unique_fd file{::memfd_create("mediant-replay", MFD_CLOEXEC)};
@@ -86,12 +86,21 @@ public:
                           .writable = (access & 2) != 0,
                           .memory = made.bytes,
                           .file = made.file.get()};
-        drop(iova);
-        pieces_.emplace(iova, std::move(made));
+        fresh_.emplace(std::move(made));
         return out;
     }
+    /// The device has taken what map() made last. What it had there before stays: it may not have let go of it.
+    void keep(std::uint64_t iova) {
+        pieces_.emplace(iova, std::move(*fresh_));
+        fresh_.reset();
+    }
+    /// It has not.
+    void forget() { fresh_.reset(); }
     void drop(std::uint64_t iova) { pieces_.erase(iova); }
-    void clear() { pieces_.clear(); }
+    void clear() {
+        forget();
+        pieces_.clear();
+    }
 
 private:
     static constexpr std::uint64_t most = std::uint64_t{1} << 40;
@@ -106,7 +115,8 @@ private:
             if (!bytes.empty()) ::munmap(bytes.data(), bytes.size());
         }
     };
-    std::map<std::uint64_t, piece> pieces_;
+    std::multimap<std::uint64_t, piece> pieces_;
+    std::optional<piece> fresh_;
 };
 
 /// Does to a device what a recording tells of the front, and compares the answers. A device is what has open, release,
@@ -176,7 +186,10 @@ private:
             const result<map_dma> made = memory_.map(what.numbers[0], what.numbers[1], what.numbers[2]);
             if (!made) return skip();
             const result<void> came = device_.ioctl(*made);
-            if (!came) memory_.drop(what.numbers[0]);
+            if (came)
+                memory_.keep(what.numbers[0]);
+            else
+                memory_.forget();
             return settle(number, what, came, tell);
         }
         case action::unmap_dma: {

@@ -7,6 +7,7 @@
 #include <mediant/vfio_user/message_reader.hpp>
 #include <mediant/vfio_user/options.hpp>
 #include <mediant/vfio_user/own_memory.hpp>
+#include <mediant/vfio_user/region_areas.hpp>
 #include <mediant/vfio_user/socket.hpp>
 #include <mediant/vfio_user/version.hpp>
 #include <mediant/vfio_user/wire.hpp>
@@ -69,7 +70,6 @@ public:
         for (const int which : {SO_RCVTIMEO, SO_SNDTIMEO}) {
             const bool slices = twin_ && which == SO_RCVTIMEO;
             if (!set(socket_.get(), which, slices ? std::min(limit, slice) : limit)) return error{errno};
-            if (twin_) (void)set(twin_.get(), which, limit);
         }
         return {};
     }
@@ -242,21 +242,15 @@ public:
     result<void> serve_dma(std::chrono::milliseconds time, F done) {
         const auto end = std::chrono::steady_clock::now() + time;
         while (!done()) {
-            const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - std::chrono::steady_clock::now())
-                                  .count();
-            if (left <= 0) return {};
-            const auto [here, twin] = waiting(static_cast<int>(left));
+            if (over(end)) return {};
+            const auto [here, twin] = waiting(end);
             if (twin) {
-                auto came = receive_message(twin_.get(), most_, end);
-                if (!came)
-                    twin_.reset(); // as in reply
-                else if (const auto served = serve(twin_.get(), *came); !served)
-                    return served;
+                if (const auto served = serve_twin(end); !served) return served;
             }
             if (here) {
                 auto came = reader_.message(socket_.get(), most_, end);
                 if (!came) return came.error();
-                if (const auto served = serve(socket_.get(), *came); !served) return served;
+                if (const auto served = serve(socket_.get(), *came, end); !served) return served;
             }
         }
         return {};
@@ -266,7 +260,7 @@ public:
     }
     /// Whether there is something for serve_dma().
     [[nodiscard]] bool has_questions() {
-        const auto [here, twin] = waiting(0);
+        const auto [here, twin] = waiting(moment{});
         return here || twin;
     }
 
@@ -385,10 +379,18 @@ private:
     }
 
     /// Answers one of the server's commands.
-    result<void> serve(int socket, const received& what) {
+    result<void> serve(int socket, const received& what, moment until) {
         if ((what.header.flags & wire::type_mask) != wire::type_command) return error{EPROTO};
         const auto reply = memory_.answer(what.header, what.payload);
-        return reply.empty() ? result<void>{} : send_message(socket, reply);
+        return reply.empty() ? result<void>{} : send_message(socket, reply, {}, {}, until);
+    }
+    /// And one that has come on the twin socket.
+    result<void> serve_twin(moment until) {
+        const auto came = receive_message(twin_.get(), most_, until, true);
+        if (came) return serve(twin_.get(), *came, until);
+        twin_.reset(); // the server has closed it: it sends no more commands
+        if (limit_ >= 0) (void)set_timeout(std::chrono::milliseconds{limit_}); // in one piece again
+        return {};
     }
 
     /// When what is waited for now must be there.
@@ -399,41 +401,35 @@ private:
     struct ready {
         bool here, twin;
     };
-    /// What has come, within `milliseconds`.
-    [[nodiscard]] ready waiting(int milliseconds) {
+    /// What has come, or comes until then.
+    [[nodiscard]] ready waiting(moment until) {
         const bool ahead = reader_.ahead();
         std::array<pollfd, 2> sockets{pollfd{socket_.get(), POLLIN, 0}, pollfd{twin_.get(), POLLIN, 0}};
-        if (::poll(sockets.data(), sockets.size(), ahead ? 0 : milliseconds) <= 0) return {ahead, false};
+        if (::poll(sockets.data(), sockets.size(), ahead ? 0 : milliseconds_until(until)) <= 0) return {ahead, false};
         return {ahead || sockets[0].revents != 0, sockets[1].revents != 0};
     }
 
     /// The header of the next message that is no command.
     [[nodiscard]] result<wire::header> reply_head(std::size_t likely) {
         until_ = limit();
-        for (;;) {
+        for (bool late = false;; late = true) {
             ready is{true, false};
             // Questions are about what is not shared. Where there is no such memory, the time to look for them first
             // is saved, and they are answered where the reply is late.
-            if (twin_ && (limit_ < 0 || !memory_.empty())) is = waiting(limit_);
+            if (late || (twin_ && (limit_ < 0 || !memory_.empty()))) is = waiting(until_);
             if (is.here) {
                 auto head = reader_.head(socket_.get(), most_, until_, likely);
                 if (head && (head->flags & wire::type_mask) != wire::type_command) return head;
                 if (head) {
                     const auto whole = reader_.rest(socket_.get(), *head, until_);
                     if (!whole) return whole.error();
-                    if (const auto served = serve(socket_.get(), *whole); !served) return served.error();
-                } else if (head.error() != error::again || !twin_) {
+                    if (const auto served = serve(socket_.get(), *whole, until_); !served) return served.error();
+                } else if (head.error() != error::again || limit_ < 0 || over(until_)) {
                     return head;
-                } else {
-                    is = waiting(0);
                 }
             }
             if (is.twin) {
-                const auto came = receive_message(twin_.get(), most_, until_);
-                if (!came)
-                    twin_.reset(); // the server has closed it: it sends no more commands
-                else if (const auto served = serve(twin_.get(), *came); !served)
-                    return served.error();
+                if (const auto served = serve_twin(until_); !served) return served.error();
             }
             if (over(until_)) return error::again; // it sends commands, and no reply
         }
@@ -451,33 +447,6 @@ private:
     result<void> unmap(wire::dma_unmap request) {
         request.argsz = sizeof request;
         return done(call(wire::command::dma_unmap, request));
-    }
-
-    /// Of one region that are believed: who looks at them all is not to be kept long.
-    static constexpr std::uint32_t most_areas = 16384;
-
-    /// Collects the areas of a sparse capability, if there is one in the list at `at`; false where the list is broken,
-    /// or an area lies beyond the region's `size`.
-    [[nodiscard]] static bool read_areas(std::span<const std::byte> info, std::size_t at, std::uint64_t size,
-                                         std::vector<range>& areas) {
-        for (int links = 0; at != 0; ++links) {
-            if (links == 16 || !fits(at, sizeof(vfio_info_cap_header), info.size())) return false;
-            const auto cap = wire::load<vfio_info_cap_header>(info.subspan(at));
-            if (cap.id == VFIO_REGION_INFO_CAP_SPARSE_MMAP) {
-                if (!fits(at, sizeof(wire::sparse_mmap), info.size())) return false;
-                const auto sparse = wire::load<wire::sparse_mmap>(info.subspan(at));
-                auto list = info.subspan(at + sizeof sparse);
-                if (list.size() / sizeof(wire::sparse_area) < sparse.areas || sparse.areas > most_areas) return false;
-                for (std::uint32_t i = 0; i < sparse.areas; ++i, list = list.subspan(sizeof(wire::sparse_area))) {
-                    const auto area = wire::load<wire::sparse_area>(list);
-                    if (!fits(area.offset, area.size, size)) return false;
-                    areas.push_back({area.offset, area.size});
-                }
-                return true;
-            }
-            at = cap.next;
-        }
-        return true;
     }
 
     /// How long a reply is waited for before a look at the twin socket.

@@ -6,6 +6,7 @@
 #include <mediant/vfio_user/socket.hpp>
 #include <mediant/vfio_user/wire.hpp>
 
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -17,6 +18,7 @@
 #include <cstdint>
 #include <cstring>
 #include <iterator>
+#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -27,6 +29,13 @@ using moment = std::chrono::steady_clock::time_point;
 inline constexpr moment never = moment::max();
 [[nodiscard]] inline bool over(moment until) noexcept {
     return until != never && std::chrono::steady_clock::now() >= until;
+}
+
+/// For poll(2).
+[[nodiscard]] inline int milliseconds_until(moment until) noexcept {
+    if (until == never) return -1;
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - std::chrono::steady_clock::now()).count();
+    return static_cast<int>(std::clamp<std::int64_t>(left, 0, 1 << 30));
 }
 
 /// The longest message that a client believes, bytes.
@@ -45,6 +54,11 @@ struct received {
 /// end. After one that is met within a message the stream is of no use.
 class message_reader {
 public:
+    message_reader() = default;
+    /// `theirs`: the other side has the same open file, and may change the socket's time limit or take what has come:
+    /// `until` alone counts, and error::again comes at once where there is nothing.
+    explicit message_reader(bool theirs) noexcept : theirs_{theirs} {}
+
     /// The next message's header. Up to `likely` bytes, the size that the message is thought to have, are taken at once.
     [[nodiscard]] result<wire::header> head(int socket, std::uint32_t most, moment until,
                                             std::size_t likely = sizeof(wire::header)) {
@@ -123,11 +137,15 @@ private:
             how.msg_iovlen = 1;
             how.msg_control = control;
             how.msg_controllen = sizeof control;
-            const auto got = ::recvmsg(socket, &how, MSG_CMSG_CLOEXEC);
+            const auto got = ::recvmsg(socket, &how, MSG_CMSG_CLOEXEC | (theirs_ ? MSG_DONTWAIT : 0));
             if (got == 0) return error{ECONNRESET};
             if (got < 0) {
                 if (errno == EINTR) continue;
-                if (errno == EAGAIN && !first && until != never && !over(until)) continue;
+                if (errno == EAGAIN && !first && (theirs_ || until != never) && !over(until)) {
+                    pollfd one{socket, POLLIN, 0};
+                    if (theirs_) static_cast<void>(::poll(&one, 1, milliseconds_until(until)));
+                    continue;
+                }
                 return error{errno};
             }
             if (how.msg_controllen != 0 && !take_control(how)) return error{EPROTO};
@@ -150,6 +168,7 @@ private:
         return fds_.size() <= most_fds;
     }
 
+    bool theirs_ = false;
     std::array<std::byte, 256> ahead_{};
     std::size_t begin_ = 0; // of what was received and not taken
     std::size_t end_ = 0;
@@ -160,15 +179,17 @@ private:
 
 /// The next message of a socket, without a byte of what is behind it.
 [[nodiscard]] inline result<received> receive_message(int socket, std::uint32_t most = longest_message,
-                                                      moment until = never) {
-    return message_reader{}.message(socket, most, until);
+                                                      moment until = never, bool theirs = false) {
+    return message_reader{theirs}.message(socket, most, until);
 }
 
 /// Sends all of `bytes`, and of `more` behind them; the descriptors go with the first. Errors: error::invalid for more
-/// of them than most_fds; error{ECONNRESET}; what sendmsg(2) says.
+/// of them than most_fds; error{ECONNRESET}; what sendmsg(2) says. `until`: instead of the socket's own time limit, which
+/// may be the other side's to set; error::again.
 inline result<void> send_message(int socket, std::span<const std::byte> bytes, std::span<const int> fds = {},
-                                 std::span<const std::byte> more = {}) {
+                                 std::span<const std::byte> more = {}, std::optional<moment> until = {}) {
     if (fds.size() > most_fds) return error::invalid;
+    const int flags = MSG_NOSIGNAL | (until ? MSG_DONTWAIT : 0);
     while (!bytes.empty() || !more.empty()) {
         iovec parts[]{{const_cast<std::byte*>(bytes.data()), bytes.size()},
                       {const_cast<std::byte*>(more.data()), more.size()}};
@@ -186,10 +207,15 @@ inline result<void> send_message(int socket, std::span<const std::byte> bytes, s
             head->cmsg_len = CMSG_LEN(fds.size_bytes());
             std::memcpy(CMSG_DATA(head), fds.data(), fds.size_bytes());
         }
-        const auto sent = more.empty() && fds.empty() ? ::send(socket, bytes.data(), bytes.size(), MSG_NOSIGNAL)
-                                                      : ::sendmsg(socket, &how, MSG_NOSIGNAL);
+        const auto sent = more.empty() && fds.empty() ? ::send(socket, bytes.data(), bytes.size(), flags)
+                                                      : ::sendmsg(socket, &how, flags);
         if (sent < 0) {
             if (errno == EINTR) continue;
+            if (errno == EAGAIN && until && !over(*until)) {
+                pollfd one{socket, POLLOUT, 0};
+                static_cast<void>(::poll(&one, 1, milliseconds_until(*until)));
+                continue;
+            }
             return error{errno == EPIPE ? ECONNRESET : errno};
         }
         const auto first = std::min(static_cast<std::size_t>(sent), bytes.size());
