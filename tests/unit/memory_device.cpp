@@ -143,6 +143,21 @@ TEST_CASE("memory device: what an earlier client has mapped is no longer the dev
     CHECK(earlier[0] == 0x12);
 }
 
+TEST_CASE("memory device: what a client wrote to a page before it was shown is not in it", "[memory_device]") {
+    memory_device model{some_id, {16_KiB, 0, 0, 0, 0, 0}};
+    REQUIRE(model.open());
+    model.withhold(bar{0}, {0x1000, 0x2000});
+    const mapping client{model.memory_fd(bar{0}), 16_KiB};
+    put(model, 0x2004, 0x22);
+    client[0x1000] = 0xbad; // of pages that it was not told of
+    client[0x2000] = 0xbad;
+    REQUIRE(model.show(bar{0}, {0x1000, 0x2000}));
+    CHECK(model.bar_load(0, 0x1000, 4) == 0);
+    CHECK(model.bar_load(0, 0x2000, 4) == 0);
+    CHECK(model.bar_load(0, 0x2004, 4) == 0x22);
+    CHECK(client[0x2004] == 0x22);
+}
+
 TEST_CASE("memory device: a large BAR is sparse and 64 bits wide", "[memory_device]") {
     memory_device model{some_id, {16_GiB, 0, 0, 0, 0, 0}};
     stack<memory_device> front{model};

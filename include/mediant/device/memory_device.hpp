@@ -165,6 +165,7 @@ private:
             asked_.remove(pages); // they pass after all
             told_.remove(pages);
             const bool moved = !shared_ || withheld_.each_in(pages, [&](const range& each) {
+                punch(shared_, each); // a client may have mapped and written what it was not told of
                 return copy_range(own_, shared_, each) && map_range(shared_, each) && (punch(own_, each), true);
             });
             if (moved) withheld_.remove(pages);

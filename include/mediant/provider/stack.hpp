@@ -106,8 +106,7 @@ public:
         if constexpr (switches && std::is_same_v<R, get_device_info>)
             if (out) out->irqs = std::max(out->irqs, most_irqs);
         if constexpr (switches && std::is_same_v<R, set_irqs>)
-            if (out && what.index == irq_index::regions_changed && what.what == set_irqs::action::unmask && acts(what))
-                given_back();
+            if (out && what.index == irq_index::regions_changed && unmasks(what)) given_back();
         if constexpr (std::is_same_v<R, reset_device>) {
             if (out) reset();
         } else if constexpr (std::is_same_v<R, get_region_info>) {
@@ -264,9 +263,10 @@ private:
 
     static constexpr bool mediates = !std::is_same_v<Layers, bottom<Lower>>;
 
-    /// Of bools one that is 0 acts on nothing.
-    [[nodiscard]] static constexpr bool acts(const set_irqs& what) noexcept {
-        return what.how != set_irqs::data::bools || (!what.bools.empty() && what.bools[0] != 0);
+    [[nodiscard]] static constexpr bool unmasks(const set_irqs& what) noexcept {
+        if (what.what != set_irqs::action::unmask || what.count == 0) return false;
+        return what.how == set_irqs::data::none ||
+               (what.how == set_irqs::data::bools && !what.bools.empty() && what.bools[0] != 0);
     }
     /// The client says that it maps nothing of what it was told it may not: what waited for that traps now.
     constexpr void given_back() {

@@ -118,7 +118,10 @@ public:
     }
     void release() {
         device_.release();
-        add(action::release, error::none);
+        try {
+            add(action::release, error::none);
+        } catch (...) { // no memory for it; who releases cannot be told
+        }
     }
 
     answer read(const read_access& what) {

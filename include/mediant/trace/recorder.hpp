@@ -24,7 +24,8 @@ namespace mediant::trace {
 
 /// Where a recording goes.
 struct recorder_options {
-    std::string path; ///< created, or made empty; opened once, at the beginning, for who may open nothing later
+    /// Created for the owner alone, or made empty; opened once, at the beginning, for who may open nothing later.
+    std::string path;
     /// The file's bytes are never more. When they are used up nothing more is recorded but how much that was: a replay
     /// needs the beginning. At least least_limit.
     std::uint64_t limit = std::uint64_t{256} << 20;
@@ -42,7 +43,7 @@ public:
     recorder(const recorder_options& how, const identity& who) : limit_{how.limit} {
         if (how.limit < least_limit)
             throw std::system_error{EINVAL, std::generic_category(), "the limit of a recording"};
-        file_.reset(::open(how.path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+        file_.reset(::open(how.path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
         if (!file_) throw std::system_error{errno, std::generic_category(), how.path};
         std::vector<std::byte> head = head_of_file();
         append_block(head, block_type::identity, payload_of(who));

@@ -4,6 +4,7 @@
 #include <mediant/core/requests.hpp>
 #include <mediant/core/result.hpp>
 #include <mediant/device/unique_fd.hpp>
+#include <mediant/vfio_user/irq_set.hpp>
 #include <mediant/vfio_user/signal_set.hpp>
 
 #include <array>
@@ -24,11 +25,12 @@ class irq_signals {
 public:
     explicit irq_signals(signal_set& signals) noexcept : signals_{signals} {}
 
-    /// A set_irqs that was checked, of eventfds, and whose action is no trigger; it has `vectors` in all. Duplicates
-    /// what it keeps; an error changes nothing.
+    /// A set_irqs that was checked, of eventfds, and whose action is no trigger; it has `vectors` in all, of which
+    /// there are not more than most_vectors (error::invalid). Duplicates what it keeps; an error changes nothing.
     [[nodiscard]] result<void> set(const set_irqs& what, std::uint32_t vectors) {
         const auto kind = static_cast<std::size_t>(what.index);
         if (kind >= kinds_.size()) return error::not_supported;
+        if (vectors > most_vectors) return error::invalid;
         auto& all = kinds_[kind];
         if (all.size() < vectors) all.resize(vectors);
         const std::size_t action = what.what == set_irqs::action::unmask ? 1 : 0;

@@ -10,6 +10,7 @@
 #include <mediant/device/interrupts.hpp>
 #include <mediant/device/log.hpp>
 #include <mediant/vfio_user/client.hpp>
+#include <mediant/vfio_user/irq_set.hpp>
 #include <mediant/vfio_user/wire.hpp>
 
 #include <poll.h>
@@ -119,8 +120,10 @@ public:
     }
 
     result<get_irq_info::answer> ioctl(const get_irq_info& what) {
-        return what.index == irq_index::regions_changed ? changed_.info(what.index)
-                                                        : settled(client_.irq_info(what.index));
+        if (what.index == irq_index::regions_changed) return changed_.info(what.index);
+        auto info = settled(client_.irq_info(what.index));
+        if (info) info->count = std::min(info->count, most_vectors); // memory is had for each
+        return info;
     }
     result<void> ioctl(const set_irqs& what) {
         return what.index == irq_index::regions_changed ? changed_.apply(what) : settled(client_.set_irqs(what));

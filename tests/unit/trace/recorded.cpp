@@ -37,6 +37,7 @@
 
 #include <sys/eventfd.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 using namespace mediant;
@@ -363,6 +364,15 @@ TEST_CASE("a file system without room ends the recording, not the device") {
     reader from{file};
     CHECK_FALSE(from.next());
     CHECK_FALSE(from.damaged());
+}
+
+TEST_CASE("a recording is its owner's alone") {
+    temporary_folder at;
+    const auto old = ::umask(0);
+    const recorder to{{.path = (at / "recording").string()}, some_identity()};
+    ::umask(old);
+    namespace files = std::filesystem;
+    CHECK(files::status(at / "recording").permissions() == (files::perms::owner_read | files::perms::owner_write));
 }
 
 TEST_CASE("what was flushed is there without an end") {

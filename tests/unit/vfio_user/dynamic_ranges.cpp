@@ -301,6 +301,19 @@ TEST_CASE("vfio-user: a client that listens gives back, and then the range traps
         CHECK(there.get(bar{0}, 8, 4) == 1);
         CHECK(there.turn(switching::trap) == error::none);
     }
+    SECTION("but not by an unmask that unmasks nothing") {
+        const auto unmask_if = [&](std::uint8_t yes) {
+            return there.client.set_irqs({irq_index::regions_changed, set_irqs::action::unmask, set_irqs::data::bools,
+                                          0, 1, {&yes, 1}, {}});
+        };
+        CHECK(there.info(bar{0}).areas == while_trapped);
+        CHECK(unmask_if(0));
+        CHECK(there.get(bar{0}, 0, 4) == 1);
+        mapped.cell(0) = 47;
+        CHECK(there.get(bar{0}, aperture, 8) == 47);
+        CHECK(unmask_if(1));
+        CHECK(there.get(bar{0}, 0, 4) == 0);
+    }
     SECTION("unless the policy thinks better of it") {
         CHECK(there.info(bar{0}).areas == while_trapped);
         CHECK(there.turn(switching::pass) == error::none);

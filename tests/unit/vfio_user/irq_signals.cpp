@@ -131,6 +131,17 @@ TEST_CASE("vfio-user: interrupts are masked and unmasked by eventfds") {
     }
 }
 
+TEST_CASE("vfio-user: no memory is had for more vectors than a kind can have") {
+    signal_set signals;
+    irq_signals all{signals};
+    const auto hold = event_file();
+    const std::array fds{hold.get()};
+    const set_irqs what{irq_index::msix, set_irqs::action::mask, set_irqs::data::eventfds, 0, 1, {}, fds};
+    CHECK(all.set(what, 2049).error() == error::invalid);
+    CHECK(all.set(what, 2048));
+    all.clear();
+}
+
 TEST_CASE("vfio-user: a client's eventfd cannot stop the server, nor keep it from others") {
     by_hand at;
     at.negotiate();

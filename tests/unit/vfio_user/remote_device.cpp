@@ -25,6 +25,7 @@
 #include <optional>
 #include <span>
 #include <thread>
+#include <type_traits>
 #include <vector>
 
 using namespace mediant;
@@ -440,6 +441,30 @@ TEST_CASE("a reply that brings descriptors without end is refused") {
             there = static_cast<bool>(vfio_user::send_message(socket, one, std::span{fds}.first(i < 5 ? 200 : 0)));
     }};
     CHECK(server.client().reset().error() == error{EPROTO});
+}
+
+namespace {
+/// Claims more vectors than there can be.
+struct boastful : device::memory_device {
+    boastful() : memory_device{device_id{0x1234, 0x0001, 0, 0, 0}, {64_KiB}} {}
+    template <request R>
+    result<typename R::answer> ioctl(const R& what) {
+        if constexpr (std::is_same_v<R, get_irq_info>)
+            return get_irq_info::answer{irq_flags::eventfd | irq_flags::maskable, 0xffff'ffff};
+        else
+            return memory_device::ioctl(what);
+    }
+};
+} // namespace
+
+TEST_CASE("no more vectors are believed than a kind can have") {
+    boastful model;
+    stack<boastful> bare{model};
+    const served back{bare};
+    remote_device remote{{.path = back.socket()}};
+    REQUIRE(remote.open());
+    CHECK(must(remote.ioctl(get_irq_info{irq_index::msix}), "irq info").count == 2048);
+    remote.release();
 }
 
 TEST_CASE("areas beyond their region are not believed") {
