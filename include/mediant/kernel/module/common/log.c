@@ -295,7 +295,7 @@ static int mediant_log_read_and_clear(struct vfio_device *core_vdev, unsigned lo
 			return ret;
 		page = mdev->log_page;
 		ret = -EINVAL;
-		/* Pages are told whole, and forgotten whole; each time, as the log may be another. */
+		/* Pages are told, and forgotten, whole; each time: the log may be another. */
 		if (page && !(((iova + done) | (length - done)) & (page - 1))) {
 			unsigned int count;
 

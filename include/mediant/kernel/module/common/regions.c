@@ -240,7 +240,7 @@ bool mediant_next_area(struct mediant_device *mdev, unsigned int bar, u64 from,
 			return bytes;
 		mediant_is_dynamic(mdev, bar, offset, &area->size);
 		area->size = round_down(area->size, PAGE_SIZE);
-		/* A page of which only a part is dynamic, which larger pages may be, is in no area. */
+		/* A page of which only a part is dynamic, as larger ones may be, is in no area. */
 		from = offset + PAGE_SIZE;
 	} while (!area->size);
 	return true;
