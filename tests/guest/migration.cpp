@@ -228,6 +228,15 @@ void there_and_back(const device& edu) {
     expect("the same stream of it", save(edu) == stream, true);
     edu.reset();
 
+    // What it computes again when it is given its state takes the hardware some 50 ms, and may not show in that state.
+    edu.put<std::uint32_t>(bar0, factorial, 50'000'000);
+    wait_for_factorial(edu);
+    const auto long_one = save(edu);
+    expect("restoring", static_cast<unsigned>(restore(edu, long_one)), 0);
+    expect("the same stream while it computes", save(edu) == long_one, true);
+    wait_for_factorial(edu);
+    edu.reset();
+
     // In pieces of any size.
     prepare(edu, 2);
     const picture second = look(edu);
@@ -316,7 +325,9 @@ void wrong_uses(const device& edu) {
     const ssize_t half = ::read(way.file.get(), last.bytes().data() + 4000, 400);
     expect("up to a fault", static_cast<std::uint64_t>(half), 96);
     const auto behind = saved(way.file);
-    expect("goes on there", std::equal(behind.begin(), behind.end(), stream.begin() + 96, stream.end()), true);
+    expect("as much as is left", behind.size(), stream.size() - 96);
+    const auto differs = std::mismatch(behind.begin(), behind.end(), stream.begin() + 96, stream.end()).first;
+    expect("goes on there", static_cast<std::uint64_t>(differs - behind.begin()), behind.size());
 
     way = set_state(edu, VFIO_DEVICE_STATE_RESUMING);
     expect("reading what is written", read_stream(way.file, bytes), {-1, EBADF});

@@ -112,14 +112,15 @@ struct edu {
         level = 0;
         return {};
     }
-    /// The registers that the hardware has, 8 bytes.
+    /// The registers that the hardware has, 8 bytes. A device that was just restored may compute still, which is no
+    /// part of its state: who is given that computes by itself.
     result<std::size_t> save(std::uint64_t offset, std::span<std::byte> to, auto& next) noexcept {
         if (failing(saves)) return error::io;
         if (offset >= 8) return std::size_t{0};
         const auto live = next.read(at<bar0, "LIVE">{});
         const auto status = next.read(at<bar0, "STATUS">{});
         if (!live || !status) return error::io;
-        const std::uint64_t both = *live | std::uint64_t{*status} << 32;
+        const std::uint64_t both = *live | std::uint64_t{*status & ~1u} << 32;
         std::size_t done = 0;
         for (; done < to.size() && offset + done < 8; ++done)
             to[done] = static_cast<std::byte>(both >> 8 * (offset + done) & 0xff);
