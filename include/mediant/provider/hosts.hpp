@@ -36,7 +36,7 @@ struct map_host {
     static constexpr result<std::uint64_t> read_hook(map_host host, std::size_t element) {
         next_type next{host.self};
         const auto value = with_element<tag<Index>>(
-            element, [&](auto... e) { return host.self.policy_.read(tag<Index>{}, e..., next); });
+            element, [&](auto... e) { return host.self.policy().read(tag<Index>{}, e..., next); });
         if (!value) return value.error();
         return std::uint64_t{*value};
     }
@@ -58,9 +58,9 @@ struct map_host {
         next_type next{host.self};
         return with_element<tag<Index>>(element, [&](auto... e) {
             if constexpr (takes_lanes<Index>())
-                return host.self.policy_.write(tag<Index>{}, e..., lanes_of<Index>(value, mask), next);
+                return host.self.policy().write(tag<Index>{}, e..., lanes_of<Index>(value, mask), next);
             else
-                return host.self.policy_.write(tag<Index>{}, e..., lanes_of<Index>(value, mask).value, next);
+                return host.self.policy().write(tag<Index>{}, e..., lanes_of<Index>(value, mask).value, next);
         });
     }
 
@@ -69,7 +69,7 @@ struct map_host {
                                                std::uint64_t mask) {
         next_type next{host.self};
         return with_element<tag<Index>>(element, [&](auto... e) {
-            return host.self.policy_.written(tag<Index>{}, e..., lanes_of<Index>(value, mask), next);
+            return host.self.policy().written(tag<Index>{}, e..., lanes_of<Index>(value, mask), next);
         });
     }
 };
@@ -96,7 +96,7 @@ struct config_host {
         using value_type = typename tag::value_type;
         typename Layer::next_type next{self};
         const lanes<value_type> how{static_cast<value_type>(value), static_cast<value_type>(mask)};
-        return self.policy_.written(tag{}, how, next);
+        return self.policy().written(tag{}, how, next);
     }
 };
 

@@ -4,9 +4,9 @@
 #include <mediant/pci/capability_list.hpp>
 #include <mediant/provider/config_layer.hpp>
 #include <mediant/provider/dynamic_layers.hpp>
-#include <mediant/provider/dynamic_state.hpp>
 #include <mediant/provider/fit.hpp>
 #include <mediant/provider/hosts.hpp>
+#include <mediant/provider/layer_state.hpp>
 #include <mediant/provider/next.hpp>
 #include <mediant/provider/traits.hpp>
 #include <mediant/registers/areas.hpp>
@@ -23,20 +23,27 @@
 /// a `bottom`. The whole is one value without pointers into itself, trivially copyable if its policies are.
 namespace mediant {
 
-template <class Policy, class Below>
+/// What it keeps is its own, or, where State is a reference, somebody else's.
+template <class Policy, class Below, class State>
 class layer {
 public:
     using policy_type = Policy;
     using below_type = Below;
     using next_type = next_of<layer>;
 
-    constexpr explicit layer(Below below) noexcept : below_{below} {
+    constexpr explicit layer(Below below) noexcept
+        requires(!std::is_reference_v<State>)
+        : below_{below} {
         reset_shadows();
     }
+    /// On what an earlier layer of this kind has kept.
+    constexpr layer(Below below, State kept) noexcept
+        requires std::is_reference_v<State>
+        : below_{below}, kept_{kept} {}
 
     [[nodiscard]] constexpr const Below& below() const noexcept { return below_; }
     [[nodiscard]] constexpr Below& below() noexcept { return below_; }
-    [[nodiscard]] constexpr Policy& policy() noexcept { return policy_; }
+    [[nodiscard]] constexpr Policy& policy() noexcept { return kept_.policy; }
     [[nodiscard]] constexpr auto& device() const noexcept { return below_.device(); }
 
     /// Opens what is below, then the policy, if its maps fit the device. What a failed open had opened is released
@@ -51,7 +58,7 @@ public:
         }
         if constexpr (detail::has_open<Policy, next_type>) {
             next_type next{*this};
-            opened = policy_.open(next);
+            opened = kept_.policy.open(next);
             if (!opened) below_.release();
         }
         return opened;
@@ -61,7 +68,7 @@ public:
     constexpr void release() {
         if constexpr (detail::has_release<Policy, next_type>) {
             next_type next{*this};
-            policy_.release(next);
+            kept_.policy.release(next);
         }
         below_.release();
     }
@@ -71,8 +78,8 @@ public:
     constexpr void reset() noexcept {
         if constexpr (requires { below_.reset(); }) below_.reset();
         reset_shadows();
-        config_.reset();
-        if constexpr (detail::has_reset<Policy>) policy_.reset();
+        kept_.config.reset();
+        if constexpr (detail::has_reset<Policy>) kept_.policy.reset();
     }
 
     [[gnu::always_inline]] constexpr answer read(const read_access& a) {
@@ -95,13 +102,13 @@ public:
     [[gnu::always_inline]] constexpr detail::outcome read_here(const read_access& a) {
         if constexpr (shapes_bars)
             return detail::packed(
-                config_.visible_part(a, [this](const read_access& part) { return detail::unpacked(read_seen(part)); }));
+                kept_.config.visible_part(a, [this](const read_access& part) { return detail::unpacked(read_seen(part)); }));
         else
             return read_seen(a);
     }
     [[gnu::always_inline]] constexpr detail::outcome write_here(const write_access& a) {
         if constexpr (shapes_bars)
-            return detail::packed(config_.visible_part(
+            return detail::packed(kept_.config.visible_part(
                 a, [this](const write_access& part) { return detail::unpacked(write_seen(part)); }));
         else
             return write_seen(a);
@@ -119,7 +126,7 @@ public:
         }
         if constexpr (std::is_same_v<R, get_region_info> && shapes_bars) {
             auto out = answer_request(what);
-            if (out) config_.shape(what.region, *out);
+            if (out) kept_.config.shape(what.region, *out);
             return out;
         } else {
             return answer_request(what);
@@ -142,7 +149,7 @@ public:
     /// is open is read atomically.
     [[nodiscard]] constexpr traps run_now(region_index region, std::uint64_t offset, std::uint64_t count) const noexcept {
         const traps mine =
-            run_here(region, offset, count, [this]<const auto& Map>() { return dynamics_.kept(map_place<Map>); });
+            run_here(region, offset, count, [this]<const auto& Map>() { return kept_.dynamics.kept(map_place<Map>); });
         if constexpr (requires { below_.run_now(region, offset, count); }) {
             if (!mine.trapped) return below_.run_now(region, offset, mine.size);
         }
@@ -179,6 +186,23 @@ public:
                                                 std::uint64_t page_size, std::uint64_t from) const noexcept {
         return untrapped_pages([&](std::uint64_t at, std::uint64_t count) { return run_now(region, at, count); },
                                region_size, page_size, from);
+    }
+
+    /// The first part of an access of at most 8 bytes that begins in what a map traps, for a front that goes on with
+    /// what is left by itself.
+    [[gnu::always_inline]] constexpr detail::outcome read_first(const read_access& a) {
+        detail::outcome done = detail::packed(0, error::io);
+        detail::visit_map<Policy>(a.region, [&]<const auto& Map>() __attribute__((always_inline)) {
+            done = engine_of<Map>().read_first(a.offset, a.bytes);
+        });
+        return done;
+    }
+    [[gnu::always_inline]] constexpr detail::outcome write_first(const write_access& a) {
+        detail::outcome done = detail::packed(0, error::io);
+        detail::visit_map<Policy>(a.region, [&]<const auto& Map>() __attribute__((always_inline)) {
+            done = engine_of<Map>().write_first(a.offset, a.bytes);
+        });
+        return done;
     }
 
     // For a front that asks the VFIO core by itself for what passes of config space.
@@ -224,7 +248,7 @@ public:
         std::byte bytes[sizeof(value_type)]{};
         answer done;
         if constexpr (is_config<Map>) {
-            const std::uint16_t at = config_.where[Index];
+            const std::uint16_t at = kept_.config.where[Index];
             if (at == config_type::absent) return result<value_type>{error::not_found};
             done = config_engine_of().read({region_index::config, at, bytes});
         } else if constexpr (detail::simply_read<Map, Index>) {
@@ -263,7 +287,7 @@ public:
         check_named<Map, Index>();
         if (element >= Map.entries[Index].count) return;
         if constexpr (is_config<Map>)
-            detail::store_bytes(config_.shadow_of(Index), value);
+            detail::store_bytes(kept_.config.shadow_of(Index), value);
         else
             detail::store_bytes(shadow_of<Map>() + backing_of<Map, Index>(element).shadow_at, value);
     }
@@ -280,9 +304,9 @@ public:
 
     /// Policy and maps as in an earlier copy, but for what is trapped now.
     constexpr void put_back(const layer& before) noexcept {
-        policy_ = before.policy_;
-        for (std::size_t i = 0; i < sizeof shadows_; ++i) shadows_[i] = before.shadows_[i];
-        config_ = before.config_;
+        kept_.policy = before.kept_.policy;
+        for (std::size_t i = 0; i < sizeof kept_.shadows; ++i) kept_.shadows[i] = before.kept_.shadows[i];
+        kept_.config = before.kept_.config;
         if constexpr (requires { below_.put_back(before.below_); }) below_.put_back(before.below_);
     }
     template <const auto& Map>
@@ -292,16 +316,16 @@ public:
     /// Which dynamic ranges are trapped, a bit each.
     template <const auto& Map>
     [[nodiscard]] constexpr std::uint8_t dynamics() const noexcept {
-        return dynamics_.at(map_place<Map>);
+        return kept_.dynamics.at(map_place<Map>);
     }
-    [[nodiscard]] constexpr auto& dynamic_ranges() noexcept { return dynamics_; }
-    [[nodiscard]] constexpr const auto& dynamic_ranges() const noexcept { return dynamics_; }
+    [[nodiscard]] constexpr auto& dynamic_ranges() noexcept { return kept_.dynamics; }
+    [[nodiscard]] constexpr const auto& dynamic_ranges() const noexcept { return kept_.dynamics; }
     template <const auto& Map>
     static constexpr std::size_t map_place = detail::place_of<Map>(detail::maps_of<Policy>());
     [[nodiscard]] constexpr auto& config_now() noexcept
         requires(detail::has_config_map<Policy>)
     {
-        return config_;
+        return kept_.config;
     }
 
 private:
@@ -336,7 +360,7 @@ private:
     [[nodiscard]] constexpr traps run_here(region_index region, std::uint64_t offset, std::uint64_t count,
                                            const Dynamics& trapped_dynamics) const noexcept {
         std::uint64_t reach = ~std::uint64_t{0};
-        if constexpr (shapes_bars) reach = config_.reach(region);
+        if constexpr (shapes_bars) reach = kept_.config.reach(region);
         return own_run(region, offset, count, reach, trapped_dynamics);
     }
 
@@ -346,7 +370,7 @@ private:
         if constexpr (detail::has_read<Policy, through>) {
             if (has_map(a.region)) {
                 through next{*this};
-                return detail::packed(policy_.read(a, next));
+                return detail::packed(kept_.policy.read(a, next));
             }
         }
         return read_mapped(a);
@@ -356,7 +380,7 @@ private:
         if constexpr (detail::has_write<Policy, through>) {
             if (has_map(a.region)) {
                 through next{*this};
-                return detail::packed(policy_.write(a, next));
+                return detail::packed(kept_.policy.write(a, next));
             }
         }
         return write_mapped(a);
@@ -407,7 +431,7 @@ private:
     constexpr result<typename R::answer> answer_request(const R& what) {
         if constexpr (detail::has_ioctl<Policy, R, next_type>) {
             next_type next{*this};
-            return policy_.ioctl(what, next);
+            return kept_.policy.ioctl(what, next);
         } else {
             return below_.ioctl(what);
         }
@@ -416,7 +440,7 @@ private:
     /// To the layer below; where a config map says that a BAR is larger than there, ones are beyond its end.
     [[gnu::always_inline]] constexpr answer pass(const read_access& a) {
         if constexpr (shapes_bars)
-            return config_.below_part(
+            return kept_.config.below_part(
                 a, [this](const read_access& part) { return below_.read(part); },
                 [](std::span<std::byte> beyond) {
                     for (std::byte& b : beyond) b = std::byte{0xff};
@@ -426,7 +450,7 @@ private:
     }
     [[gnu::always_inline]] constexpr answer pass(const write_access& a) {
         if constexpr (shapes_bars)
-            return config_.below_part(
+            return kept_.config.below_part(
                 a, [this](const write_access& part) { return below_.write(part); }, [](std::span<const std::byte>) {});
         else
             return below_.write(a);
@@ -436,10 +460,10 @@ private:
     constexpr result<void> open_maps() {
         if constexpr (has_config) {
             const config_host host{*this};
-            const result<void> opened = detail::config_opener<config_type::map, config_host>{config_, host}.open();
+            const result<void> opened = detail::config_opener<config_type::map, config_host>{kept_.config, host}.open();
             if (!opened) return opened;
         }
-        const auto shape = [&config = config_](region_index region, get_region_info::answer& info) {
+        const auto shape = [&config = kept_.config](region_index region, get_region_info::answer& info) {
             if constexpr (shapes_bars)
                 config.shape(region, info);
             else
@@ -454,7 +478,7 @@ private:
 
     template <const auto& Map>
     constexpr std::byte* shadow_of() noexcept {
-        return shadows_ + detail::shadow_base<Map>(detail::maps_of<Policy>());
+        return kept_.shadows + detail::shadow_base<Map>(detail::maps_of<Policy>());
     }
 
     /// What a policy may name in next.read, write and assign.
@@ -494,16 +518,11 @@ private:
     }
 
     constexpr auto config_engine_of() noexcept {
-        return detail::config_engine<config_type::map, config_host>{config_, config_host{*this}};
+        return detail::config_engine<config_type::map, config_host>{kept_.config, config_host{*this}};
     }
 
-    static constexpr std::size_t shadow_size = detail::shadow_total(detail::maps_of<Policy>());
-
     Below below_;
-    Policy policy_{};
-    alignas(8) std::byte shadows_[shadow_size == 0 ? 1 : shadow_size]{};
-    detail::dynamic_state<detail::map_count(detail::maps_of<Policy>())> dynamics_;
-    [[no_unique_address]] config_type config_{};
+    State kept_;
 };
 
 } // namespace mediant

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <mediant/provider/layer_state.hpp>
 #include <mediant/provider/migration_checks.hpp>
 #include <mediant/provider/traits.hpp>
 #include <mediant/registers/checks.hpp>
@@ -14,9 +15,6 @@
 /// Compile-time checks of a policy. A hook with a wrong name, type or arity would leave its register unmediated
 /// in silence, so marks in the map and hooks of the policy must agree, both ways.
 namespace mediant {
-
-template <class Policy, class Below>
-class layer;
 
 namespace detail {
 

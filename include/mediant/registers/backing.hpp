@@ -30,7 +30,7 @@ public:
         const answer done = read_treated(e, part);
         if constexpr (has_shadows) {
             if (e.read == treatment::shadow && effect_of_read(stated.kind) != read_effect::none)
-                for (std::size_t i = 0; i < part.bytes.size(); ++i) {
+                for (std::size_t i = 0; i < in_part(part.bytes.size()); ++i) {
                     std::byte& held = shadow_of(e, part.offset)[i];
                     held = std::byte{after_read(effect_of_read(stated.kind), static_cast<std::uint8_t>(held))};
                 }
@@ -44,7 +44,7 @@ public:
         if constexpr (has_shadows) {
             if (e.write == treatment::shadow && e.effect == write_effect::first_replaces) {
                 std::byte* const held = shadow_of(e, part.offset);
-                write_once(held, held + e.size(), part.bytes);
+                write_once(held, held + in_part(static_cast<std::size_t>(e.size())), part.bytes);
                 return {part.bytes.size()};
             }
         }
@@ -60,11 +60,11 @@ protected:
     }
 
     [[nodiscard]] static constexpr const entry& stated_of(const trapped_entry& e) noexcept {
-        return Map.entries.data()[e.index];
+        return Map.entries.data()[bounded(e.index, Map.entries.size())];
     }
 
     [[nodiscard]] constexpr std::byte* shadow_of(const trapped_entry& e, std::uint64_t offset) const noexcept {
-        return host_.shadow() + e.shadow_at + static_cast<std::size_t>(offset - e.offset);
+        return host_.shadow() + bounded(e.shadow_at + static_cast<std::size_t>(offset - e.offset), shadow_bytes<Map>);
     }
 
     [[gnu::always_inline]] constexpr answer read_treated(const trapped_entry& e, const read_access& part) const {
@@ -88,7 +88,7 @@ protected:
 
     /// Only if bits that the device has are asked for, it is read.
     constexpr answer read_fields(const trapped_entry& e, const read_access& part) const {
-        const field_plan& plan = field_plans<Map>[field_plan_place<Map>(e.index)];
+        const field_plan& plan = plan_at(e);
         const unsigned shift = static_cast<unsigned>(8 * (part.offset - e.offset));
         const std::uint64_t lanes = low_bytes(part.bytes.size()) << shift;
         std::uint64_t value = plan.constants;
@@ -108,7 +108,7 @@ protected:
     /// In this order: the device is read, if bits beside those that pass must be preserved; the device is written,
     /// if bits pass; the shadows are written. A fault leaves what comes after it undone.
     constexpr answer write_fields(const trapped_entry& e, const write_access& part) const {
-        const field_plan& plan = field_plans<Map>[field_plan_place<Map>(e.index)];
+        const field_plan& plan = plan_at(e);
         const unsigned shift = static_cast<unsigned>(8 * (part.offset - e.offset));
         const std::uint64_t lanes = low_bytes(part.bytes.size()) << shift;
         const std::uint64_t value = load_little(part.bytes) << shift;
@@ -132,25 +132,25 @@ protected:
 
     /// The shadow of a register with fields as it was, and what reading it leaves in it.
     constexpr std::uint64_t read_shadow_fields(const trapped_entry& e, std::uint64_t lanes) const {
-        const std::span<std::byte> held{host_.shadow() + e.shadow_at, static_cast<std::size_t>(e.size())};
+        const std::span<std::byte> held{shadow_of(e, e.offset), in_part(static_cast<std::size_t>(e.size()))};
         const std::uint64_t before = load_little(held);
         std::uint64_t after = before;
-        for (const field& f : fields_of(e)) {
-            if (f.backing != from::shadow) continue;
+        each_field(e, [&](const field& f) {
+            if (f.backing != from::shadow) return;
             const std::uint64_t bits = f.mask() & lanes;
             after = (after & ~bits) | (after_read(effect_of_read(f.kind), before) & bits);
-        }
+        });
         if (after != before) store_little(held, after);
         return before;
     }
 
     constexpr void write_shadow_fields(const trapped_entry& e, std::uint64_t value, std::uint64_t lanes) const {
-        const std::size_t size = static_cast<std::size_t>(e.size());
-        const std::span<std::byte> held{host_.shadow() + e.shadow_at, size};
+        const std::size_t size = in_part(static_cast<std::size_t>(e.size()));
+        const std::span<std::byte> held{shadow_of(e, e.offset), size};
         const std::uint64_t before = load_little(held);
         std::uint64_t after = before;
-        for (const field& f : fields_of(e)) {
-            if (f.backing != from::shadow) continue;
+        each_field(e, [&](const field& f) {
+            if (f.backing != from::shadow) return;
             std::uint64_t bits = f.mask() & lanes;
             if (effect_of_write(f.kind) == write_effect::first_replaces) {
                 const std::span<std::byte> written{held.data() + size, size};
@@ -159,25 +159,44 @@ protected:
                 bits &= ~taken;
             }
             after = (after & ~bits) | (after_write(effect_of_write(f.kind), before, value) & bits);
-        }
+        });
         store_little(held, after);
     }
 
-    [[nodiscard]] static constexpr std::span<const field> fields_of(const trapped_entry& e) noexcept {
+    [[nodiscard]] static constexpr const field_plan& plan_at(const trapped_entry& e) noexcept {
+        const std::size_t place = field_plan_place<Map>(bounded(e.index, Map.entries.size()));
+        return field_plans<Map>.data()[bounded(place, field_plans<Map>.size())];
+    }
+
+    /// The most fields that a register has.
+    static constexpr std::size_t most_fields = [] {
+        std::size_t most = 0;
+        for (const entry& e : Map.entries) most = e.field_count > most ? e.field_count : most;
+        return most;
+    }();
+    template <class F>
+    [[gnu::always_inline]] static constexpr void each_field(const trapped_entry& e, const F& f) {
         const entry& stated = stated_of(e);
-        return {Map.fields.data() + stated.first_field, stated.field_count};
+        const std::size_t count = stated.field_count;
+        for (std::size_t i = 0; i < most_fields && i < count; ++i)
+            f(Map.fields.data()[bounded(stated.first_field + i, Map.fields.size())]);
     }
 
     static constexpr void fill(std::span<std::byte> to, std::byte value) noexcept {
-        for (std::byte& b : to) b = value;
+        for (std::size_t i = 0; i < in_part(to.size()); ++i) to[i] = value;
     }
 
     /// Bits are taken once; `written` remembers which.
     static constexpr void write_once(std::byte* held, std::byte* written, std::span<const std::byte> from) noexcept {
-        for (std::size_t i = 0; i < from.size(); ++i) {
+        for (std::size_t i = 0; i < in_part(from.size()); ++i) {
             held[i] = (held[i] & written[i]) | (from[i] & ~written[i]);
             written[i] = std::byte{0xff};
         }
+    }
+
+    /// Bytes of what has at most 8 of them wherever the verifier reads along: an access of one call, a register.
+    [[nodiscard]] [[gnu::always_inline]] static constexpr std::size_t in_part(std::size_t size) noexcept {
+        return bounded(size, 9);
     }
 
     /// Calls f<T>(at) for stretches that are as wide as a register can be, and byte by byte for others.
@@ -189,7 +208,7 @@ protected:
         case 2: return f.template operator()<std::uint16_t>(0);
         default: break;
         }
-        for (std::size_t i = 0; i < size; ++i) f.template operator()<std::uint8_t>(i);
+        for (std::size_t i = 0; i < in_part(size); ++i) f.template operator()<std::uint8_t>(i);
     }
 
     [[gnu::always_inline]] static constexpr void copy(const std::byte* from, std::byte* to, std::size_t size) {

@@ -89,6 +89,21 @@ public:
         return host_.below_write(Map.region, offset, bytes.data(), bytes.size());
     }
 
+    /// The first part of an access, as far as it lies in one trapped entry: fewer bytes than were asked for where that
+    /// ends. For a world that splits accesses by itself.
+    [[nodiscard]] [[gnu::always_inline]] constexpr outcome read_first(std::uint64_t offset,
+                                                                      std::span<std::byte> bytes) const {
+        const trapped_entry* const e = table::entry_at(offset);
+        if (e == nullptr) return packed(0, error::io);
+        return read_special(host_, *e, offset, bytes.data(), base::in_part(extent(e, offset, bytes.size())));
+    }
+    [[nodiscard]] [[gnu::always_inline]] constexpr outcome write_first(std::uint64_t offset,
+                                                                       std::span<const std::byte> bytes) const {
+        const trapped_entry* const e = table::entry_at(offset);
+        if (e == nullptr) return packed(0, error::io);
+        return write_special(host_, *e, offset, bytes.data(), base::in_part(extent(e, offset, bytes.size())));
+    }
+
 private:
     /// The entry that an access begins in; null where it passes.
     [[nodiscard]] [[gnu::always_inline]] constexpr const trapped_entry* entry_at(std::uint64_t offset) const noexcept {

@@ -77,7 +77,7 @@ struct hooks {
         const std::uint64_t value = load_little(from) << shift;
         const std::uint64_t mask = low_bytes(from.size()) << shift;
         if constexpr (has_lanes_hooks) {
-            if (fillings.data()[e.hook].lanes) {
+            if (fillings.data()[bounded(e.hook, fillings.size())].lanes) {
                 const result<void> done = visit_hook<on::write>(
                     e, result<void>{error::io}, [&]<std::size_t Index>() __attribute__((always_inline)) {
                         if constexpr (Host::template takes_lanes<Index>())
@@ -122,7 +122,7 @@ struct hooks {
     /// any of the register has effects, the write is refused.
     [[gnu::noinline]] static constexpr result<std::uint64_t> fill_up(Host host, const trapped_entry& e,
                                                                      std::uint64_t value, std::uint64_t mask) {
-        const write_filling& filling = fillings.data()[e.hook];
+        const write_filling& filling = fillings.data()[bounded(e.hook, fillings.size())];
         if ((filling.unknown & ~mask) != 0) return error::invalid;
         value |= filling.ones & ~mask;
         if ((filling.held & ~mask) != 0) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <mediant/core/verified.hpp>
 #include <mediant/registers/map.hpp>
 #include <mediant/registers/order.hpp>
 
@@ -478,8 +479,10 @@ private:
             std::size_t slot = directory.slot(chunk);
             for (unsigned i = 0; i < directory.probes; ++i, slot = (slot + 1) & (directory.slots - 1)) {
                 const std::uint64_t key = directory.keys[slot];
-                if (key >> 16 == chunk)
-                    return within(tables.dwords[key & 0xffff][(offset % detail::chunk_bytes) / 4], offset);
+                if (key >> 16 == chunk) {
+                    const std::size_t table = detail::bounded(key & 0xffff, tables.dwords.size());
+                    return within(tables.dwords[table][(offset % detail::chunk_bytes) / 4], offset);
+                }
             }
             return nullptr;
         }
@@ -489,10 +492,13 @@ private:
     [[nodiscard]] [[gnu::always_inline]] static constexpr const entry_type* within(std::size_t place,
                                                                                    std::uint64_t offset) noexcept {
         if (place == 0) return nullptr;
-        if constexpr (whole_dwords) return entries.data() + (place - 1);
+        if constexpr (whole_dwords) return entries.data() + detail::bounded(place - 1, entries.size());
         // Narrow registers, and blocks, share a dword: at most four, in the order of offsets.
-        for (; place <= entries.size() && entries.data()[place - 1].offset <= offset; ++place)
-            if (offset < entries.data()[place - 1].end) return entries.data() + (place - 1);
+        for (unsigned i = 0; i < 4 && place <= entries.size(); ++i, ++place) {
+            const entry_type* const e = entries.data() + detail::bounded(place - 1, entries.size());
+            if (e->offset > offset) break;
+            if (offset < e->end) return e;
+        }
         return nullptr;
     }
 };

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstddef>
+#include <type_traits>
+
+/// What the kernel's BPF verifier wants of code that it is to prove safe.
+namespace mediant::detail {
+
+#ifdef __bpf__
+inline constexpr bool verified = true;
+#else
+inline constexpr bool verified = false;
+#endif
+
+/// An index that is below `count`, which the verifier does not see: it knows nothing of what a table holds. Where it
+/// reads along, the index is compared where it is used, so that no other one is found there.
+[[nodiscard]] [[gnu::always_inline]] constexpr std::size_t bounded(std::size_t index, std::size_t count) noexcept {
+    if constexpr (verified) {
+        if (!std::is_constant_evaluated()) {
+            asm volatile("" : "+r"(index)); // what was known of it is forgotten, so that the comparison stays
+            return index < count ? index : 0;
+        }
+    }
+    return index;
+}
+
+} // namespace mediant::detail

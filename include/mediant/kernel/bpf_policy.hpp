@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-3-Clause
+#pragma once
+
+#include <mediant/core/access.hpp>
+#include <mediant/core/requests.hpp>
+#include <mediant/core/result.hpp>
+#include <mediant/core/verified.hpp>
+#include <mediant/kernel/bpf.h>
+#include <mediant/provider/layer.hpp>
+#include <mediant/provider/traits.hpp>
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <new>
+#include <type_traits>
+
+/// The C++ half of a BPF provider: a policy behind functions that the programs of provider.bpf.c consist of. All of it
+/// is inlined there, so that the verifier follows each access from the program's argument to the device.
+namespace mediant::kernel {
+
+// The host's functions, which provider.bpf.c declares for the kernel. mediant/kernel/bpf.h says what they do.
+extern "C" {
+unsigned char* mediant_bpf_state(mediant_bpf_call* call, unsigned long rdwr_buf_size) noexcept;
+int mediant_bpf_load(mediant_bpf_call* call, unsigned int region, unsigned long long offset, unsigned int width,
+                     unsigned long long* value) noexcept;
+int mediant_bpf_store(mediant_bpf_call* call, unsigned int region, unsigned long long offset, unsigned int width,
+                      unsigned long long value) noexcept;
+int mediant_bpf_ask(mediant_bpf_call* call, unsigned int what, unsigned int index, mediant_bpf_answer* answer) noexcept;
+int mediant_bpf_reset_device(mediant_bpf_call* call) noexcept;
+void mediant_bpf_log(mediant_bpf_call* call, const void* text, unsigned int text__sz,
+                     const mediant_bpf_numbers* numbers) noexcept;
+void mediant_bpf_dirty(mediant_bpf_call* call, unsigned long long iova, unsigned long long size) noexcept;
+}
+
+/// The device below a BPF provider: a lower over the host's functions.
+class bpf_device {
+public:
+    constexpr explicit bpf_device(mediant_bpf_call* call) noexcept : call_{call} {}
+
+    [[nodiscard]] static constexpr unsigned max_access() noexcept { return 8; }
+
+    [[nodiscard]] result<std::uint64_t> load(region_index region, std::uint64_t offset, unsigned width) const noexcept {
+        unsigned long long value = 0;
+        if (const int done = mediant_bpf_load(call_, number(region), offset, width, &value); done != 0)
+            return failed(done);
+        return std::uint64_t{value};
+    }
+    result<void> store(region_index region, std::uint64_t offset, unsigned width, std::uint64_t value) const noexcept {
+        return failed(mediant_bpf_store(call_, number(region), offset, width, value));
+    }
+
+    [[nodiscard]] result<get_device_info::answer> ioctl(const get_device_info&) const noexcept {
+        mediant_bpf_answer out{};
+        if (const int done = mediant_bpf_ask(call_, MEDIANT_DEVICE_INFO, 0, &out); done != 0) return failed(done);
+        return get_device_info::answer{static_cast<std::uint32_t>(out.values[0]),
+                                       static_cast<std::uint32_t>(out.values[1]), out.values[2] != 0};
+    }
+    [[nodiscard]] result<get_region_info::answer> ioctl(const get_region_info& what) const noexcept {
+        mediant_bpf_answer out{};
+        if (const int done = mediant_bpf_ask(call_, MEDIANT_REGION_INFO, number(what.region), &out); done != 0)
+            return failed(done);
+        return get_region_info::answer{out.values[0], region_flags{static_cast<std::uint32_t>(out.values[1])}};
+    }
+    [[nodiscard]] result<get_irq_info::answer> ioctl(const get_irq_info& what) const noexcept {
+        mediant_bpf_answer out{};
+        if (const int done = mediant_bpf_ask(call_, MEDIANT_IRQ_INFO, static_cast<unsigned>(what.index), &out);
+            done != 0)
+            return failed(done);
+        return get_irq_info::answer{irq_flags{static_cast<std::uint32_t>(out.values[0])},
+                                    static_cast<std::uint32_t>(out.values[1])};
+    }
+    result<void> ioctl(const reset_device&) const noexcept { return failed(mediant_bpf_reset_device(call_)); }
+
+    void dirty(std::uint64_t iova, std::uint64_t size) const noexcept { mediant_bpf_dirty(call_, iova, size); }
+
+    template <std::size_t Size, std::same_as<std::uint64_t>... Numbers>
+        requires(sizeof...(Numbers) <= 3)
+    void log(const char (&literal)[Size], Numbers... numbers) const noexcept {
+        const mediant_bpf_numbers all{sizeof...(Numbers), 0, {numbers...}};
+        mediant_bpf_log(call_, literal, Size, &all);
+    }
+
+    template <class Index>
+    result<void> trigger(Index, std::uint32_t) const noexcept {
+        static_assert(!std::same_as<Index, irq_index>,
+                      "mediant: a BPF provider cannot raise interrupts for its policy: the VFIO core keeps the user's "
+                      "eventfds to itself");
+        return {};
+    }
+
+private:
+    [[nodiscard]] static constexpr unsigned number(region_index region) noexcept {
+        return static_cast<unsigned>(region);
+    }
+    /// The host answers errno numbers only; a comparison with each known one would be a branch each for the verifier.
+    [[nodiscard]] static constexpr error failed(int negative) noexcept { return error{-negative}; }
+
+    mediant_bpf_call* call_;
+};
+
+/// The programs of one provider.
+template <class P>
+struct bpf_functions {
+    using state = layer_state<P>;
+    using layers = layer<P, bottom<bpf_device>, state&>;
+
+    static_assert(std::is_trivially_copyable_v<state> && std::is_trivially_destructible_v<state>,
+                  "mediant: a BPF provider's state lies in the host's memory: the policy must be trivially copyable");
+
+    [[gnu::always_inline]] static int read(mediant_bpf_call* call, unsigned region, unsigned long long offset,
+                                           unsigned size) noexcept {
+        return within(call, [&](layers& all) __attribute__((always_inline)) {
+            std::byte bytes[8]{};
+            const detail::outcome done = all.read_first({region_index{region}, offset, {bytes, size}});
+            call->value = detail::load_bytes<std::uint64_t>(bytes);
+            return answered(done);
+        });
+    }
+    [[gnu::always_inline]] static int write(mediant_bpf_call* call, unsigned region, unsigned long long offset,
+                                            unsigned size, unsigned long long value) noexcept {
+        return within(call, [&](layers& all) __attribute__((always_inline)) {
+            std::byte bytes[8]{};
+            detail::store_bytes(bytes, std::uint64_t{value});
+            return answered(all.write_first({region_index{region}, offset, {bytes, size}}));
+        });
+    }
+    [[gnu::always_inline]] static int open(mediant_bpf_call* call) noexcept {
+        unsigned char* const at = mediant_bpf_state(call, sizeof(state));
+        if (at == nullptr) return -to_errno(error::io);
+        ::new (at) state;
+        return within(call, [](layers& all) __attribute__((always_inline)) {
+            all.reset();
+            return -to_errno(all.open().error());
+        });
+    }
+    [[gnu::always_inline]] static int release(mediant_bpf_call* call) noexcept {
+        return within(call, [](layers& all) __attribute__((always_inline)) {
+            all.release();
+            return 0;
+        });
+    }
+    [[gnu::always_inline]] static int reset(mediant_bpf_call* call) noexcept {
+        return within(call, [](layers& all) __attribute__((always_inline)) {
+            all.reset();
+            return 0;
+        });
+    }
+
+private:
+    template <class F>
+    [[gnu::always_inline]] static int within(mediant_bpf_call* call, const F& f) noexcept {
+        unsigned char* const at = mediant_bpf_state(call, sizeof(state));
+        if (at == nullptr) return -to_errno(error::io);
+        bpf_device device{call};
+        layers all{bottom<bpf_device>{device}, *reinterpret_cast<state*>(at)};
+        return f(all);
+    }
+    [[gnu::always_inline]] static int answered(detail::outcome done) noexcept {
+        const answer a = detail::unpacked(done);
+        return a.count != 0 ? static_cast<int>(a.count) : -to_errno(a.error);
+    }
+};
+
+} // namespace mediant::kernel
