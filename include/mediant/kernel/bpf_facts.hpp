@@ -13,6 +13,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <iterator>
 #include <string_view>
 #include <type_traits>
@@ -176,6 +177,18 @@ template <class P>
     static_assert(what != bpf_obstacle::ranges,
                   "mediant: a BPF provider's maps trap at most 512 stretches that do not touch");
     return true;
+}
+
+/// Whether what an object says of itself is true of a provider: the tree that was written for one header is of no use
+/// with another.
+template <class P>
+[[nodiscard]] consteval bool check_bpf_ops(unsigned state_size, std::uint64_t identity, unsigned mediated,
+                                           std::initializer_list<mediant_bpf_range> ranges) {
+    return state_size == bpf_state_size<P> && identity == bpf_identity<P> && mediated == bpf_mediates<P> &&
+           std::equal(ranges.begin(), ranges.end(), bpf_ranges<P>.begin(), bpf_ranges<P>.end(),
+                      [](const mediant_bpf_range& a, const mediant_bpf_range& b) {
+                          return a.region == b.region && a.offset == b.offset && a.size == b.size;
+                      });
 }
 
 } // namespace mediant::kernel

@@ -6,6 +6,7 @@
 #include <mediant/core/result.hpp>
 #include <mediant/core/verified.hpp>
 #include <mediant/kernel/bpf.h>
+#include <mediant/kernel/bpf_facts.hpp>
 #include <mediant/provider/layer.hpp>
 #include <mediant/provider/traits.hpp>
 
@@ -28,8 +29,7 @@ int mediant_bpf_store(mediant_bpf_call* call, unsigned int region, unsigned long
                       unsigned long long value) noexcept;
 int mediant_bpf_ask(mediant_bpf_call* call, unsigned int what, unsigned int index, mediant_bpf_answer* answer) noexcept;
 int mediant_bpf_reset_device(mediant_bpf_call* call) noexcept;
-void mediant_bpf_log(mediant_bpf_call* call, const void* text, unsigned int text__sz,
-                     const mediant_bpf_numbers* numbers) noexcept;
+void mediant_bpf_log(mediant_bpf_call* call, const char* text__str, const mediant_bpf_numbers* numbers) noexcept;
 void mediant_bpf_dirty(mediant_bpf_call* call, unsigned long long iova, unsigned long long size) noexcept;
 }
 
@@ -74,11 +74,11 @@ public:
 
     void dirty(std::uint64_t iova, std::uint64_t size) const noexcept { mediant_bpf_dirty(call_, iova, size); }
 
-    template <std::size_t Size, std::same_as<std::uint64_t>... Numbers>
+    template <std::same_as<std::uint64_t>... Numbers>
         requires(sizeof...(Numbers) <= 3)
-    void log(const char (&literal)[Size], Numbers... numbers) const noexcept {
+    void log(const char* literal, Numbers... numbers) const noexcept {
         const mediant_bpf_numbers all{sizeof...(Numbers), 0, {numbers...}};
-        mediant_bpf_log(call_, literal, Size, &all);
+        mediant_bpf_log(call_, literal, &all);
     }
 
     template <class Index>
@@ -99,21 +99,20 @@ private:
     mediant_bpf_call* call_;
 };
 
-/// The programs of one provider.
+/// The programs of one provider. What they answer is said in mediant/kernel/bpf.h.
 template <class P>
-struct bpf_functions {
+struct bpf_programs {
+    static_assert(check_bpf_fitness<P>());
+
     using state = layer_state<P>;
     using layers = layer<P, bottom<bpf_device>, state&>;
-
-    static_assert(std::is_trivially_copyable_v<state> && std::is_trivially_destructible_v<state>,
-                  "mediant: a BPF provider's state lies in the host's memory: the policy must be trivially copyable");
 
     [[gnu::always_inline]] static int read(mediant_bpf_call* call, unsigned region, unsigned long long offset,
                                            unsigned size) noexcept {
         return within(call, [&](layers& all) __attribute__((always_inline)) {
             std::byte bytes[8]{};
-            const detail::outcome done = all.read_first({region_index{region}, offset, {bytes, size}});
-            call->value = detail::load_bytes<std::uint64_t>(bytes);
+            const mediant::detail::outcome done = all.read_first({region_index{region}, offset, {bytes, size}});
+            call->value = mediant::detail::load_bytes<std::uint64_t>(bytes);
             return answered(done);
         });
     }
@@ -121,7 +120,7 @@ struct bpf_functions {
                                             unsigned size, unsigned long long value) noexcept {
         return within(call, [&](layers& all) __attribute__((always_inline)) {
             std::byte bytes[8]{};
-            detail::store_bytes(bytes, std::uint64_t{value});
+            mediant::detail::store_bytes(bytes, std::uint64_t{value});
             return answered(all.write_first({region_index{region}, offset, {bytes, size}}));
         });
     }
@@ -130,7 +129,6 @@ struct bpf_functions {
         if (at == nullptr) return -to_errno(error::io);
         ::new (at) state;
         return within(call, [](layers& all) __attribute__((always_inline)) {
-            all.reset();
             return -to_errno(all.open().error());
         });
     }
@@ -147,7 +145,38 @@ struct bpf_functions {
         });
     }
 
+    [[gnu::always_inline]] static int device_info(mediant_bpf_call* call) noexcept {
+        return within(call, [&](layers& all) __attribute__((always_inline)) {
+            const auto info = all.ioctl(get_device_info{});
+            return info ? answer(call, info->regions, info->irqs, info->can_reset) : -to_errno(info.error());
+        });
+    }
+    [[gnu::always_inline]] static int region_info(mediant_bpf_call* call, unsigned region) noexcept {
+        return within(call, [&](layers& all) __attribute__((always_inline)) {
+            const auto info = all.ioctl(get_region_info{region_index{region}});
+            return info ? answer(call, info->size, static_cast<std::uint32_t>(info->flags)) : -to_errno(info.error());
+        });
+    }
+    [[gnu::always_inline]] static int irq_info(mediant_bpf_call* call, unsigned index) noexcept {
+        return within(call, [&](layers& all) __attribute__((always_inline)) {
+            const auto info = all.ioctl(get_irq_info{irq_index{index}});
+            return info ? answer(call, static_cast<std::uint32_t>(info->flags), info->count) : -to_errno(info.error());
+        });
+    }
+    [[gnu::always_inline]] static int reset_device(mediant_bpf_call* call) noexcept {
+        return within(call, [](layers& all) __attribute__((always_inline)) {
+            return -to_errno(all.ioctl(mediant::reset_device{}).error());
+        });
+    }
+
 private:
+    [[gnu::always_inline]] static int answer(mediant_bpf_call* call, std::uint64_t first, std::uint64_t second,
+                                             std::uint64_t third = 0) noexcept {
+        call->answers[0] = first;
+        call->answers[1] = second;
+        call->answers[2] = third;
+        return 0;
+    }
     template <class F>
     [[gnu::always_inline]] static int within(mediant_bpf_call* call, const F& f) noexcept {
         unsigned char* const at = mediant_bpf_state(call, sizeof(state));
@@ -156,8 +185,8 @@ private:
         layers all{bottom<bpf_device>{device}, *reinterpret_cast<state*>(at)};
         return f(all);
     }
-    [[gnu::always_inline]] static int answered(detail::outcome done) noexcept {
-        const answer a = detail::unpacked(done);
+    [[gnu::always_inline]] static int answered(mediant::detail::outcome done) noexcept {
+        const mediant::answer a = mediant::detail::unpacked(done);
         return a.count != 0 ? static_cast<int>(a.count) : -to_errno(a.error);
     }
 };

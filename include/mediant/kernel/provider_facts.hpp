@@ -2,16 +2,29 @@
 #pragma once
 
 #include <mediant/core/text.hpp>
+#include <mediant/kernel/bpf_facts.hpp>
 #include <mediant/kernel/policy_fitness.hpp>
 #include <mediant/pci/id.hpp>
 #include <mediant/provider/info.hpp>
 
 #include <algorithm>
+#include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace mediant::kernel {
+
+/// What the object of a BPF provider says of itself.
+struct bpf_facts {
+    std::string_view unfit{}; ///< why there is none; empty where there can be one
+    unsigned state_size = 0;
+    std::uint64_t identity = 0;
+    unsigned mediates = 0;
+    std::span<const mediant_bpf_range> ranges{};
+    bool migrates = false; ///< which a BPF provider does not
+};
 
 /// What a program knows of one of its providers, without the provider's type. All text lives as long as the program.
 struct provider_facts {
@@ -21,6 +34,7 @@ struct provider_facts {
     provider_details details;
     std::string_view header; ///< the file that defines it, where it was compiled
     std::string unfit{};     ///< why a kernel module cannot carry its policy; empty where one can
+    bpf_facts bpf{};
 
     /// The rank of its best rule.
     [[nodiscard]] unsigned best_rank() const noexcept {
@@ -56,9 +70,15 @@ template <class P>
 }
 
 template <class P>
+[[nodiscard]] bpf_facts bpf_facts_of() {
+    return {to_text(bpf_obstacle_of<P>()), bpf_state_size<P>, bpf_identity<P>, bpf_mediates<P>, bpf_ranges<P>,
+            has_saved_state<P>};
+}
+
+template <class P>
 [[nodiscard]] provider_facts facts_of() {
     return {P::info.name,    type_name<P>(), {P::info.rules.begin(), P::info.rules.end()},
-            P::info.details, P::info.header, unfitness_of<P>()};
+            P::info.details, P::info.header, unfitness_of<P>(), bpf_facts_of<P>()};
 }
 
 } // namespace mediant::kernel

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <mediant/kernel/bpf_sources.hpp>
 #include <mediant/kernel/fitness.hpp>
 #include <mediant/kernel/include_closure.hpp>
 #include <mediant/kernel/module_tree.hpp>
@@ -52,6 +53,7 @@ private:
             return;
         }
         if (providers.empty()) throw shim_error{"a module needs a provider"};
+        if (is_bpf() && providers.size() > 1) throw shim_error{"a BPF object holds one provider, by which it is attached"};
         for (const provider_facts& provider : providers)
             insert_by(providers_, provider, [](const provider_facts& p) { return p.best_rank(); });
         for (const provider_facts& provider : providers_) check(provider);
@@ -98,6 +100,7 @@ private:
             if (!has_module_alias(rule))
                 throw shim_error{who + ": rule " + rule_text(rule) +
                                  ": a module's rule compares each byte of the class whole or not at all"};
+        if (is_bpf() && !provider.bpf.unfit.empty()) throw shim_error{who + ": " + std::string{provider.bpf.unfit}};
         if (target_.name != "provider") return;
         for (const pci_id& rule : provider.rules)
             if (rule.vendor > 0xffff || rule.device > 0xffff)
@@ -169,8 +172,14 @@ private:
         return said.empty() ? "not stated" : said;
     }
 
+    [[nodiscard]] bool is_bpf() const { return target_.name == "bpf"; }
+
     [[nodiscard]] tree_files files() const {
         tree_files out = module_sources();
+        if (is_bpf()) {
+            add_bpf_files(out);
+            return out;
+        }
         if (target_.policy) {
             const closure headers = include_closure::of(
                 {.headers = headers_of_providers(),
@@ -190,11 +199,25 @@ private:
         return out;
     }
 
+    void add_bpf_files(tree_files& out) const {
+        const closure headers = include_closure::of(
+            {.headers = headers_of_providers(),
+             .include_dirs = options_.include_dirs,
+             .own_root = own_root_,
+             .own = {"mediant/kernel/bpf.h", "mediant/kernel/bpf_policy.hpp"}});
+        for (const auto& [path, text] : headers.files) out["include/" + path] = text;
+        const provider_facts& provider = providers_.front();
+        out["policy.cpp"] = bpf_policy_source(provider, headers.headers);
+        out["ops.h"] = bpf_ops_header(provider);
+        out["object.mk"] = "# SPDX-License-Identifier: GPL-2.0-only OR BSD-3-Clause\nMEDIANT_OBJECT := " + name_ + '\n';
+        out["README.md"] = readme();
+    }
+
     [[nodiscard]] std::string readme() const {
         const auto text = [this](std::string_view file) { return read_file(module_folder() / file); };
         const std::string own = text(std::string{target_.folder} + "/README.md");
         return module_readme({.module = name_,
-                              .driver = target_.name == "provider" ? host_module : std::string_view{name_},
+                              .driver = target_.name == "provider" || is_bpf() ? host_module : std::string_view{name_},
                               .version = version_,
                               .text = own,
                               .insertions = {{"@binding@", text("binding.md")},

@@ -8,7 +8,8 @@
 #include <string>
 #include <string_view>
 
-/// The kinds of module trees that the shim generator makes, and what each takes from kernel/module.
+/// The kinds of trees that the shim generator makes, of modules and of a BPF object, and what each takes from
+/// kernel/module.
 namespace mediant::kernel {
 
 /// Files of kernel/module: a folder's sources, or one file.
@@ -34,6 +35,7 @@ inline constexpr std::array<module_part, 5> provider_parts{
     {{"provider"}, {"registry", "registry/"}, {"policy.mk"}, {"abi_check.h"}, {"LICENSES", "LICENSES/"}}};
 inline constexpr std::array<module_part, 5> host_parts{
     {{"common"}, {"host"}, {"registry", "registry/"}, {"abi_check.h"}, {"LICENSES", "LICENSES/"}}};
+inline constexpr std::array<module_part, 2> bpf_parts{{{"bpf"}, {"LICENSES", "LICENSES/"}}};
 
 } // namespace detail
 
@@ -45,6 +47,7 @@ inline constexpr shim_target shim_targets[]{
     {"variant", "variant", true, "_vfio_pci", detail::variant_parts},
     {"provider", "provider", true, "_provider", detail::provider_parts},
     {"host", "host", false, "", detail::host_parts},
+    {"bpf", "bpf", true, "", detail::bpf_parts},
 };
 
 /// The kind of a name; shim_error where there is none.

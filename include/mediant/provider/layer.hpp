@@ -33,9 +33,7 @@ public:
 
     constexpr explicit layer(Below below) noexcept
         requires(!std::is_reference_v<State>)
-        : below_{below} {
-        reset_shadows();
-    }
+        : below_{below} {}
     /// On what an earlier layer of this kind has kept.
     constexpr layer(Below below, State kept) noexcept
         requires std::is_reference_v<State>
@@ -77,7 +75,7 @@ public:
     /// Touches no device.
     constexpr void reset() noexcept {
         if constexpr (requires { below_.reset(); }) below_.reset();
-        reset_shadows();
+        kept_.reset_shadows();
         kept_.config.reset();
         if constexpr (detail::has_reset<Policy>) kept_.policy.reset();
     }
@@ -478,7 +476,7 @@ private:
 
     template <const auto& Map>
     constexpr std::byte* shadow_of() noexcept {
-        return kept_.shadows + detail::shadow_base<Map>(detail::maps_of<Policy>());
+        return kept_.template shadow_of<Map>();
     }
 
     /// What a policy may name in next.read, write and assign.
@@ -502,13 +500,6 @@ private:
     template <const auto& Map, std::size_t Index>
     static constexpr const detail::trapped_entry& backing_of(std::size_t element) noexcept {
         return detail::elements_of<Map, Index>[element];
-    }
-
-    constexpr void reset_shadows() noexcept {
-        detail::any_map(detail::maps_of<Policy>(), [this]<const auto& Map>() {
-            detail::reset_shadow<Map>(this->template shadow_of<Map>());
-            return false;
-        });
     }
 
     template <const auto& Map>
