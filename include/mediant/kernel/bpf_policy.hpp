@@ -125,7 +125,7 @@ struct bpf_programs {
         });
     }
     [[gnu::always_inline]] static int open(mediant_bpf_call* call) noexcept {
-        unsigned char* const at = mediant_bpf_state(call, sizeof(state));
+        unsigned char* const at = mediant_bpf_state(call, bpf_state_size<P>);
         if (at == nullptr) return -to_errno(error::io);
         ::new (at) state;
         return within(call, [](layers& all) __attribute__((always_inline)) {
@@ -179,7 +179,7 @@ private:
     }
     template <class F>
     [[gnu::always_inline]] static int within(mediant_bpf_call* call, const F& f) noexcept {
-        unsigned char* const at = mediant_bpf_state(call, sizeof(state));
+        unsigned char* const at = mediant_bpf_state(call, bpf_state_size<P>);
         if (at == nullptr) return -to_errno(error::io);
         bpf_device device{call};
         layers all{bottom<bpf_device>{device}, *reinterpret_cast<state*>(at)};

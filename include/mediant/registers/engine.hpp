@@ -95,13 +95,19 @@ public:
                                                                       std::span<std::byte> bytes) const {
         const trapped_entry* const e = table::entry_at(offset);
         if (e == nullptr) return packed(0, error::io);
-        return read_special(host_, *e, offset, bytes.data(), base::in_part(extent(e, offset, bytes.size())));
+        const std::size_t here = base::in_part(extent(e, offset, bytes.size()));
+        if (is_shadow(*e) ? copied(shadow_of(*e, offset), bytes.data(), here)
+                          : e->read_first == treatment::value && copied(value_of(*e, offset), bytes.data(), here))
+            return packed(here);
+        return read_special(host_, *e, offset, bytes.data(), here);
     }
     [[nodiscard]] [[gnu::always_inline]] constexpr outcome write_first(std::uint64_t offset,
                                                                        std::span<const std::byte> bytes) const {
         const trapped_entry* const e = table::entry_at(offset);
         if (e == nullptr) return packed(0, error::io);
-        return write_special(host_, *e, offset, bytes.data(), base::in_part(extent(e, offset, bytes.size())));
+        const std::size_t here = base::in_part(extent(e, offset, bytes.size()));
+        if (is_written(*e) && copied(bytes.data(), shadow_of(*e, offset), here)) return packed(here);
+        return write_special(host_, *e, offset, bytes.data(), here);
     }
 
 private:

@@ -127,7 +127,7 @@ struct hooks {
         value |= filling.ones & ~mask;
         if ((filling.held & ~mask) != 0) {
             std::byte bytes[8]{};
-            const std::span<std::byte> held{bytes, static_cast<std::size_t>(e.size())};
+            const std::span<std::byte> held{bytes, bounded(static_cast<std::size_t>(e.size()), sizeof bytes + 1)};
             const answer known = backing<Map, Host>{host}.read_backing(e, {Map.region, e.offset, held});
             if (known.count != held.size()) return shortfall(known);
             value |= load_little(held) & filling.held & ~mask;
