@@ -110,18 +110,16 @@ struct bpf_programs {
     [[gnu::always_inline]] static int read(mediant_bpf_call* call, unsigned region, unsigned long long offset,
                                            unsigned size) noexcept {
         return within(call, [&](layers& all) __attribute__((always_inline)) {
-            std::byte bytes[8]{};
-            const mediant::detail::outcome done = all.read_first({region_index{region}, offset, {bytes, size}});
-            call->value = mediant::detail::load_bytes<std::uint64_t>(bytes);
+            std::uint64_t value = 0;
+            const mediant::answer done = all.read_first(region_index{region}, offset, size, value);
+            call->value = value;
             return answered(done);
         });
     }
     [[gnu::always_inline]] static int write(mediant_bpf_call* call, unsigned region, unsigned long long offset,
                                             unsigned size, unsigned long long value) noexcept {
         return within(call, [&](layers& all) __attribute__((always_inline)) {
-            std::byte bytes[8]{};
-            mediant::detail::store_bytes(bytes, std::uint64_t{value});
-            return answered(all.write_first({region_index{region}, offset, {bytes, size}}));
+            return answered(all.write_first(region_index{region}, offset, size, value));
         });
     }
     [[gnu::always_inline]] static int open(mediant_bpf_call* call) noexcept {
@@ -185,9 +183,8 @@ private:
         layers all{bottom<bpf_device>{device}, *reinterpret_cast<state*>(at)};
         return f(all);
     }
-    [[gnu::always_inline]] static int answered(mediant::detail::outcome done) noexcept {
-        const mediant::answer a = mediant::detail::unpacked(done);
-        return a.count != 0 ? static_cast<int>(a.count) : -to_errno(a.error);
+    [[gnu::always_inline]] static int answered(const mediant::answer& done) noexcept {
+        return done.count != 0 ? static_cast<int>(done.count) : -to_errno(done.error);
     }
 };
 
