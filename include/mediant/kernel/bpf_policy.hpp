@@ -123,7 +123,7 @@ struct bpf_programs {
         });
     }
     [[gnu::always_inline]] static int open(mediant_bpf_call* call) noexcept {
-        unsigned char* const at = mediant_bpf_state(call, bpf_state_size<P>);
+        void* const at = state_of(call);
         if (at == nullptr) return -to_errno(error::io);
         ::new (at) state;
         return within(call, [](layers& all) __attribute__((always_inline)) {
@@ -168,6 +168,11 @@ struct bpf_programs {
     }
 
 private:
+    static_assert(alignof(state) <= 8);
+    /// Null where the host has less of it than this object was made for.
+    [[gnu::always_inline]] static void* state_of(mediant_bpf_call* call) noexcept {
+        return __builtin_assume_aligned(mediant_bpf_state(call, bpf_state_size<P>), 8);
+    }
     [[gnu::always_inline]] static int answer(mediant_bpf_call* call, std::uint64_t first, std::uint64_t second,
                                              std::uint64_t third = 0) noexcept {
         call->answers[0] = first;
@@ -177,10 +182,10 @@ private:
     }
     template <class F>
     [[gnu::always_inline]] static int within(mediant_bpf_call* call, const F& f) noexcept {
-        unsigned char* const at = mediant_bpf_state(call, bpf_state_size<P>);
+        void* const at = state_of(call);
         if (at == nullptr) return -to_errno(error::io);
         bpf_device device{call};
-        layers all{bottom<bpf_device>{device}, *reinterpret_cast<state*>(at)};
+        layers all{bottom<bpf_device>{device}, *static_cast<state*>(at)};
         return f(all);
     }
     [[gnu::always_inline]] static int answered(const mediant::answer& done) noexcept {
