@@ -41,6 +41,12 @@ struct mediant_bpf_call {
 	unsigned long long value; /* what a read answers, little-endian in its low bytes */
 	/* What a request answers, in the order of the arguments of mediant_provider's. */
 	unsigned long long answers[MEDIANT_BPF_ANSWERS];
+	/*
+	 * NULL, and not to be used. A struct of numbers alone could be on a program's stack for all
+	 * that the verifier cares; one with a pointer in it is the host's own, as the functions
+	 * below need it.
+	 */
+	const void *host;
 };
 
 /*
@@ -107,9 +113,10 @@ struct mediant_bpf_ops {
  *			    struct mediant_bpf_answer *answer);
  *		What the device below answers; `what` is MEDIANT_DEVICE_INFO and its like.
  *	int mediant_bpf_reset_device(call);
- *	void mediant_bpf_log(call, const void *text, unsigned int text__sz,
+ *	void mediant_bpf_log(call, const char *text__str,
  *			     const struct mediant_bpf_numbers *numbers);
- *		To the device's log, rate-limited: text up to a 0, and its numbers.
+ *		To the device's log, rate-limited: a literal, which the verifier wants in a section of
+ *		read-only data, ended by a 0; and its numbers, which it wants on the stack.
  *	void mediant_bpf_dirty(call, unsigned long long iova, unsigned long long size);
  */
 struct mediant_bpf_answer {
