@@ -6,10 +6,9 @@
 #include <mediant/bpf/object.hpp>
 #include <mediant/bpf/type_info.hpp>
 
-#include <sys/utsname.h>
-
 #include <algorithm>
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -33,9 +32,18 @@ struct places {
 inline constexpr std::string_view host_module = "vfio_pci_mediate";
 
 /// Of the running kernel, as uname -r says it.
-[[nodiscard]] inline std::string kernel_release() {
-    ::utsname out{};
-    return ::uname(&out) == 0 ? out.release : "unknown";
+[[nodiscard]] inline std::string kernel_release(const places& where) {
+    std::ifstream in{where.proc / "sys/kernel/osrelease"};
+    std::string out;
+    std::getline(in, out);
+    return out;
+}
+
+/// Whether a kernel of that name is older than the first with struct_ops for modules as the host needs them.
+[[nodiscard]] inline bool is_too_old(const std::string& release) {
+    unsigned major = 0;
+    unsigned minor = 0;
+    return std::sscanf(release.c_str(), "%u.%u", &major, &minor) == 2 && (major < 6 || (major == 6 && minor < 12));
 }
 
 /// The host's side of the ops struct, as the running kernel describes it.
@@ -93,23 +101,28 @@ struct host_state {
     out.loaded = there(module);
     if (std::ifstream in{module / "version"}) std::getline(in, out.version);
     if (!there(types / "vmlinux")) {
-        out.missing = "this kernel (" + kernel_release() + ") has no BTF (" + (types / "vmlinux").string() +
+        out.missing = "this kernel (" + kernel_release(where) + ") has no BTF (" + (types / "vmlinux").string() +
                       "): it is built without CONFIG_DEBUG_INFO_BTF and takes no BPF providers, but provider modules";
     } else if (!out.loaded) {
         out.missing = "the host is not loaded (no " + module.string() + "): modprobe " + std::string{host_module};
-    } else if (!there(types / host_module)) {
-        out.missing = "the host has no BTF (no " + (types / host_module).string() +
-                      "), so it takes no BPF providers: it must be built where the kernel's headers have vmlinux and "
-                      "pahole is installed, for a kernel with CONFIG_DEBUG_INFO_BTF_MODULES";
     } else {
         try {
-            out.takes_providers = host_types::load(where).has_value();
-            if (!out.takes_providers)
-                out.missing = "the host takes no BPF providers: it is built for a kernel without them (this is " +
-                              kernel_release() + "; 6.12 is the first), but provider modules";
+            out.takes_providers = there(types / host_module) && host_types::load(where).has_value();
         } catch (const error& wrong) {
             out.missing = wrong.what();
+            return out;
         }
+        if (out.takes_providers) return out;
+        if (const std::string release = kernel_release(where); is_too_old(release))
+            out.missing = "this kernel (" + release +
+                          ") is too old: 6.12 is the first whose hosts take BPF providers; it takes provider modules";
+        else if (!there(types / host_module))
+            out.missing = "the host has no BTF (no " + (types / host_module).string() +
+                          "), so it takes no BPF providers: it must be built where the kernel's headers have vmlinux "
+                          "and pahole is installed, for a kernel with CONFIG_DEBUG_INFO_BTF_MODULES";
+        else
+            out.missing = "the host takes no BPF providers: the kernel that it was built for had no struct_ops for "
+                          "modules";
     }
     return out;
 }

@@ -247,16 +247,11 @@ struct attached {
     if (::bpf_link_update(link.get(), object.map(), nullptr) == 0) return out;
     const int number = errno;
     std::string why = "the host does not put it in the place of " + what.name;
-    const auto differs = [&](const char* of, std::uint64_t mine, std::uint64_t theirs) {
-        if (mine != theirs)
-            why += std::string{"; "} + of + " differs (" + std::to_string(theirs) + " attached, " +
-                   std::to_string(mine) + " here)";
-    };
     if (before->map == 0) {
         why += "; its link is detached: detach removes the pin, then attach";
     } else {
-        differs("the size of the state", what.state_size, before->provider.state_size);
-        differs("the identity of registers, ranges and state", what.identity, before->provider.identity);
+        if (what.state_size != before->provider.state_size) why += "; the size of its state differs";
+        if (what.identity != before->provider.identity) why += "; its identity differs: registers, ranges or state";
         if (what.state_size != before->provider.state_size || what.identity != before->provider.identity)
             why += "; detach and attach do it, without keeping the state";
     }

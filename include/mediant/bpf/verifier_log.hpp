@@ -19,6 +19,8 @@ struct verdict {
     while (!log.empty()) {
         std::string_view line = log.substr(0, log.find('\n'));
         log.remove_prefix(line.size() < log.size() ? line.size() + 1 : line.size());
+        // Since 7.3 the same follows in more words, with what helps.
+        if (line.starts_with("Verification failed: ") && !out.reason.empty()) break;
         // Its end, behind what it refused.
         if (line.starts_with("processed ") || line.starts_with("verification time ") ||
             line.starts_with("stack depth ") || line.starts_with("insns processed "))

@@ -24,6 +24,7 @@ namespace {
 /// A kernel as its files show it, and a folder that is on no bpffs.
 struct machine {
     machine() {
+        folder.put("proc/sys/kernel/osrelease", "6.12.95+deb13-amd64\n");
         folder.put("proc/self/status", "Name:\tx\nCapEff:\t000001ffffffffff\n");
         where.sys = folder / "sys";
         where.proc = folder / "proc";
@@ -78,7 +79,10 @@ TEST_CASE("what the machine lacks is named, with what helps, one after the other
     std::filesystem::rename(here.folder / "sys/kernel/btf/vfio_pci_mediate", here.folder / "away");
     CHECK_THAT(attach_error(here), Contains("the host has no BTF") && Contains("pahole"));
     std::filesystem::rename(here.folder / "away", here.folder / "sys/kernel/btf/vfio_pci_mediate");
-    CHECK_THAT(attach_error(here), Contains("takes no BPF providers") && Contains("6.12"));
+    CHECK_THAT(attach_error(here), Contains("the host takes no BPF providers"));
+    here.folder.put("proc/sys/kernel/osrelease", "6.1.0-50-amd64\n");
+    CHECK_THAT(attach_error(here), Contains("this kernel (6.1.0-50-amd64) is too old: 6.12"));
+    here.folder.put("proc/sys/kernel/osrelease", "7.3.4\n");
     CHECK_FALSE(bpf::look_at_host(here.where).takes_providers);
     here.types("bpf_struct_ops_mediant_bpf_ops");
     CHECK(bpf::look_at_host(here.where).takes_providers);
@@ -145,6 +149,16 @@ TEST_CASE("a verifier's log comes to its last words and the source before them")
         "processed 10 insns (limit 1000000) max_states_per_insn 0 total_states 1\n");
     CHECK(why.reason == "R0 unbounded memory access, make sure to bounds check any such access");
     CHECK(why.source == "call->value = state[offset]; @ edu.hpp:17");
+    // As 7.3 says it, with more behind.
+    const bpf::verdict newer = bpf::verdict_of(
+        "; call->value = state[context[2]]; @ provider.c:53\n"
+        "9: (0f) r1 += r2\n"
+        "math between mem pointer and register is not allowed\n\n"
+        "Verification failed: Register Type Safety: Pointer offset is not safe\n\n"
+        "Suggestion:\n  Clamp or bounds-check the scalar offset.\n\n"
+        "processed 10 insns (limit 1000000)\n");
+    CHECK(newer.reason == "math between mem pointer and register is not allowed");
+    CHECK(newer.source == "call->value = state[context[2]]; @ provider.c:53");
     CHECK(bpf::verdict_of("").reason.empty());
     CHECK(bpf::verdict_of("; only source @ a:1\n\n").source.empty());
     CHECK(bpf::verdict_of("one line").reason == "one line");
