@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <mediant/core/verified.hpp>
+
 #include <bit>
 #include <concepts>
 #include <cstddef>
@@ -9,6 +11,9 @@
 #include <type_traits>
 
 /// Values in the device's byte order, which is little-endian. Widths that hardware knows compile to one move.
+///
+/// Where the verifier reads along, a width that is known at run time alone is no branch: the 8 bytes from there on are
+/// read, and those beyond it written as they were. Who keeps bytes there has room for that (kernel/bpf_facts.hpp).
 namespace mediant {
 
 namespace detail {
@@ -34,8 +39,14 @@ constexpr void store_bytes(std::byte* to, T value) noexcept {
 }
 } // namespace detail
 
+/// The low `bytes` bytes of a 64-bit value, set; 1 to 8.
+[[nodiscard]] constexpr std::uint64_t low_bytes(std::size_t bytes) noexcept {
+    return ~std::uint64_t{0} >> (64 - 8 * bytes);
+}
+
 /// The value of the first 1 to 8 bytes.
 [[nodiscard]] constexpr std::uint64_t load_little(std::span<const std::byte> from) noexcept {
+    if (detail::varies(from.size())) return detail::load_bytes<std::uint64_t>(from.data()) & low_bytes(from.size());
     if (from.size() == 4) return detail::load_bytes<std::uint32_t>(from.data()); // first: the width of most registers
     switch (from.size()) {
     case 1: return detail::load_bytes<std::uint8_t>(from.data());
@@ -50,6 +61,10 @@ constexpr void store_bytes(std::byte* to, T value) noexcept {
 
 /// Puts the low bytes of `value` into 1 to 8 bytes.
 constexpr void store_little(std::span<std::byte> to, std::uint64_t value) noexcept {
+    if (detail::varies(to.size())) {
+        const std::uint64_t mask = low_bytes(to.size());
+        return detail::store_bytes(to.data(), (detail::load_bytes<std::uint64_t>(to.data()) & ~mask) | (value & mask));
+    }
     if (to.size() == 4) return detail::store_bytes(to.data(), static_cast<std::uint32_t>(value));
     switch (to.size()) {
     case 1: return detail::store_bytes(to.data(), static_cast<std::uint8_t>(value));
@@ -58,11 +73,6 @@ constexpr void store_little(std::span<std::byte> to, std::uint64_t value) noexce
     default: break;
     }
     for (std::size_t i = 0; i < to.size() && i < 8; ++i) to[i] = static_cast<std::byte>(value >> (8 * i));
-}
-
-/// The low `bytes` bytes of a 64-bit value, set; 1 to 8.
-[[nodiscard]] constexpr std::uint64_t low_bytes(std::size_t bytes) noexcept {
-    return ~std::uint64_t{0} >> (64 - 8 * bytes);
 }
 
 } // namespace mediant

@@ -25,4 +25,12 @@ inline constexpr bool verified = false;
     return index;
 }
 
+/// Whether the verifier reads along, and would see a size that compilers do not: that is not known before run time.
+[[nodiscard]] [[gnu::always_inline]] constexpr bool varies(std::size_t size) noexcept {
+    if constexpr (verified)
+        return !std::is_constant_evaluated() && !__builtin_constant_p(size);
+    else
+        return false;
+}
+
 } // namespace mediant::detail

@@ -78,9 +78,10 @@ inline constexpr auto bpf_ranges = [] {
     return out;
 }();
 
-/// Bytes of one open device's state, in whole words.
+/// Bytes of one open device's state, in whole words. The verifier takes any of a map's shadows for the last one, and
+/// each for one of 8 bytes with a mask of as many: where no register is, there is room for it.
 template <class P>
-inline constexpr unsigned bpf_state_size = (sizeof(layer_state<P>) + 7) / 8 * 8;
+inline constexpr unsigned bpf_state_size = (sizeof(layer_state<P>) + 16 + 7) / 8 * 8;
 
 /// Equal where one object's programs can go on with what another's have left: where the policy has as many bytes, and
 /// each shadow lies where it lay.

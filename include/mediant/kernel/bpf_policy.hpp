@@ -110,22 +110,20 @@ struct bpf_programs {
     [[gnu::always_inline]] static int read(mediant_bpf_call* call, unsigned region, unsigned long long offset,
                                            unsigned size) noexcept {
         return within(call, [&](layers& all) __attribute__((always_inline)) {
-            std::byte bytes[8]{};
-            const mediant::detail::outcome done = all.read_first({region_index{region}, offset, {bytes, size}});
-            call->value = mediant::detail::load_bytes<std::uint64_t>(bytes);
+            std::uint64_t value = 0;
+            const mediant::answer done = all.read_first(region_index{region}, offset, size, value);
+            call->value = value;
             return answered(done);
         });
     }
     [[gnu::always_inline]] static int write(mediant_bpf_call* call, unsigned region, unsigned long long offset,
                                             unsigned size, unsigned long long value) noexcept {
         return within(call, [&](layers& all) __attribute__((always_inline)) {
-            std::byte bytes[8]{};
-            mediant::detail::store_bytes(bytes, std::uint64_t{value});
-            return answered(all.write_first({region_index{region}, offset, {bytes, size}}));
+            return answered(all.write_first(region_index{region}, offset, size, value));
         });
     }
     [[gnu::always_inline]] static int open(mediant_bpf_call* call) noexcept {
-        unsigned char* const at = mediant_bpf_state(call, sizeof(state));
+        void* const at = state_of(call);
         if (at == nullptr) return -to_errno(error::io);
         ::new (at) state;
         return within(call, [](layers& all) __attribute__((always_inline)) {
@@ -170,6 +168,11 @@ struct bpf_programs {
     }
 
 private:
+    static_assert(alignof(state) <= 8);
+    /// Null where the host has less of it than this object was made for.
+    [[gnu::always_inline]] static void* state_of(mediant_bpf_call* call) noexcept {
+        return __builtin_assume_aligned(mediant_bpf_state(call, bpf_state_size<P>), 8);
+    }
     [[gnu::always_inline]] static int answer(mediant_bpf_call* call, std::uint64_t first, std::uint64_t second,
                                              std::uint64_t third = 0) noexcept {
         call->answers[0] = first;
@@ -179,15 +182,14 @@ private:
     }
     template <class F>
     [[gnu::always_inline]] static int within(mediant_bpf_call* call, const F& f) noexcept {
-        unsigned char* const at = mediant_bpf_state(call, sizeof(state));
+        void* const at = state_of(call);
         if (at == nullptr) return -to_errno(error::io);
         bpf_device device{call};
-        layers all{bottom<bpf_device>{device}, *reinterpret_cast<state*>(at)};
+        layers all{bottom<bpf_device>{device}, *static_cast<state*>(at)};
         return f(all);
     }
-    [[gnu::always_inline]] static int answered(mediant::detail::outcome done) noexcept {
-        const mediant::answer a = mediant::detail::unpacked(done);
-        return a.count != 0 ? static_cast<int>(a.count) : -to_errno(a.error);
+    [[gnu::always_inline]] static int answered(const mediant::answer& done) noexcept {
+        return done.count != 0 ? static_cast<int>(done.count) : -to_errno(done.error);
     }
 };
 

@@ -186,21 +186,23 @@ public:
                                region_size, page_size, from);
     }
 
-    /// The first part of an access of at most 8 bytes that begins in what a map traps, for a front that goes on with
-    /// what is left by itself.
-    [[gnu::always_inline]] constexpr detail::outcome read_first(const read_access& a) {
+    /// The first part of an access of 1 to 8 bytes that begins in what a map traps, for a front that goes on with what is
+    /// left by itself; see the engine's.
+    [[gnu::always_inline]] constexpr answer read_first(region_index region, std::uint64_t offset, std::size_t size,
+                                                       std::uint64_t& value) {
         detail::outcome done = detail::packed(0, error::io);
-        detail::visit_map<Policy>(a.region, [&]<const auto& Map>() __attribute__((always_inline)) {
-            done = engine_of<Map>().read_first(a.offset, a.bytes);
+        detail::visit_map<Policy>(region, [&]<const auto& Map>() __attribute__((always_inline)) {
+            done = engine_of<Map>().read_first(offset, size, value);
         });
-        return done;
+        return detail::unpacked(done);
     }
-    [[gnu::always_inline]] constexpr detail::outcome write_first(const write_access& a) {
+    [[gnu::always_inline]] constexpr answer write_first(region_index region, std::uint64_t offset, std::size_t size,
+                                                        std::uint64_t value) {
         detail::outcome done = detail::packed(0, error::io);
-        detail::visit_map<Policy>(a.region, [&]<const auto& Map>() __attribute__((always_inline)) {
-            done = engine_of<Map>().write_first(a.offset, a.bytes);
+        detail::visit_map<Policy>(region, [&]<const auto& Map>() __attribute__((always_inline)) {
+            done = engine_of<Map>().write_first(offset, size, value);
         });
-        return done;
+        return detail::unpacked(done);
     }
 
     // For a front that asks the VFIO core by itself for what passes of config space.

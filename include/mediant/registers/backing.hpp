@@ -6,6 +6,7 @@
 #include <mediant/registers/field_plan.hpp>
 #include <mediant/registers/trap_table.hpp>
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -30,10 +31,9 @@ public:
         const answer done = read_treated(e, part);
         if constexpr (has_shadows) {
             if (e.read == treatment::shadow && effect_of_read(stated.kind) != read_effect::none)
-                for (std::size_t i = 0; i < in_part(part.bytes.size()); ++i) {
-                    std::byte& held = shadow_of(e, part.offset)[i];
-                    held = std::byte{after_read(effect_of_read(stated.kind), static_cast<std::uint8_t>(held))};
-                }
+                by_width(part.bytes.size(), shadow_of(e, part.offset), [&](auto held, std::size_t) {
+                    return after_read(effect_of_read(stated.kind), held);
+                });
         }
         return done;
     }
@@ -93,7 +93,7 @@ protected:
         const std::uint64_t lanes = low_bytes(part.bytes.size()) << shift;
         std::uint64_t value = plan.constants;
         if ((plan.read_device & lanes) != 0) {
-            std::byte buffer[8]{}; // not the user's, who gets nothing of what is not read whole
+            alignas(8) std::byte buffer[8]{}; // not the user's, who gets nothing of what is not read whole
             const std::span<std::byte> bytes{buffer, part.bytes.size()};
             const answer below = below_read({part.region, part.offset, bytes});
             if (below.count != bytes.size()) return {0, shortfall(below)};
@@ -113,7 +113,7 @@ protected:
         const std::uint64_t lanes = low_bytes(part.bytes.size()) << shift;
         const std::uint64_t value = load_little(part.bytes) << shift;
         if ((plan.write_device & lanes) != 0) {
-            std::byte buffer[8]{};
+            alignas(8) std::byte buffer[8]{};
             const std::span<std::byte> bytes{buffer, part.bytes.size()};
             std::uint64_t toward_device = (value & plan.write_device) | plan.ones;
             if ((plan.preserved & lanes) != 0) {
@@ -183,15 +183,18 @@ protected:
     }
 
     static constexpr void fill(std::span<std::byte> to, std::byte value) noexcept {
-        for (std::size_t i = 0; i < in_part(to.size()); ++i) to[i] = value;
+        by_width(to.size(), to.data(), [value](auto held, std::size_t) {
+            return static_cast<decltype(held)>(0x0101'0101'0101'0101 * static_cast<std::uint8_t>(value));
+        });
     }
 
     /// Bits are taken once; `written` remembers which.
     static constexpr void write_once(std::byte* held, std::byte* written, std::span<const std::byte> from) noexcept {
-        for (std::size_t i = 0; i < in_part(from.size()); ++i) {
-            held[i] = (held[i] & written[i]) | (from[i] & ~written[i]);
-            written[i] = std::byte{0xff};
-        }
+        by_width(from.size(), held, [&](auto before, std::size_t i) {
+            const auto taken = part_of<decltype(before)>(written, i, from.size());
+            return static_cast<decltype(before)>((before & taken) | (part_of<decltype(before)>(from.data(), i, from.size()) & ~taken));
+        });
+        by_width(from.size(), written, [](auto before, std::size_t) { return static_cast<decltype(before)>(~decltype(before){0}); });
     }
 
     /// Bytes of what has at most 8 of them wherever the verifier reads along: an access of one call, a register.
@@ -199,48 +202,87 @@ protected:
         return bounded(size, 9);
     }
 
-    /// Calls f<T>(at) for stretches that are as wide as a register can be, and byte by byte for others.
+    /// Replaces `size` bytes by what f(held, i) makes of them, i bytes from their begin: in one step where they are as
+    /// many as a register can have, and byte by byte for others.
     template <class F>
-    [[gnu::always_inline]] static constexpr void by_width(std::size_t size, const F& f) {
+    [[gnu::always_inline]] static constexpr void by_width(std::size_t size, std::byte* held, const F& f) {
+        if constexpr (verified) {
+            const std::span<std::byte> all{held, in_part(size)};
+            return store_little(all, f(load_little(all), std::size_t{0}));
+        }
+        const auto step = [&]<class T>(std::size_t i) __attribute__((always_inline)) {
+            store_bytes(held + i, f(load_bytes<T>(held + i), i));
+        };
         switch (size) {
-        case 4: return f.template operator()<std::uint32_t>(0);
-        case 8: return f.template operator()<std::uint64_t>(0);
-        case 2: return f.template operator()<std::uint16_t>(0);
+        case 4: return step.template operator()<std::uint32_t>(0);
+        case 8: return step.template operator()<std::uint64_t>(0);
+        case 2: return step.template operator()<std::uint16_t>(0);
         default: break;
         }
-        for (std::size_t i = 0; i < in_part(size); ++i) f.template operator()<std::uint8_t>(i);
+        for (std::size_t i = 0; i < size; ++i) step.template operator()<std::uint8_t>(i);
+    }
+    /// The T at i of `size` bytes.
+    template <class T>
+    [[nodiscard]] [[gnu::always_inline]] static constexpr T part_of(const std::byte* from, std::size_t i,
+                                                                    std::size_t size) noexcept {
+        if constexpr (verified)
+            return load_little({from, in_part(size)});
+        else
+            return load_bytes<T>(from + i);
     }
 
     [[gnu::always_inline]] static constexpr void copy(const std::byte* from, std::byte* to, std::size_t size) {
-        by_width(size, [&]<class T>(std::size_t i) __attribute__((always_inline)) {
-            store_bytes(to + i, load_bytes<T>(from + i));
+        by_width(size, to, [&](auto held, std::size_t i) __attribute__((always_inline)) {
+            return part_of<decltype(held)>(from, i, size);
         });
     }
 
     /// Effects act on single bits, so the bytes that are not part of the access count as not written.
-    static constexpr void write_shadow(write_effect how, std::byte* shadow,
-                                                              std::span<const std::byte> from) {
-        by_width(from.size(), [&]<class T>(std::size_t i) {
-            store_bytes(shadow + i, after_write(how, load_bytes<T>(shadow + i), load_bytes<T>(from.data() + i)));
+    static constexpr void write_shadow(write_effect how, std::byte* shadow, std::span<const std::byte> from) {
+        by_width(from.size(), shadow, [&](auto held, std::size_t i) {
+            return after_write(how, held, part_of<decltype(held)>(from.data(), i, from.size()));
         });
     }
 
     Host host_; ///< no more than a pointer
 };
 
-/// Gives all of a map's shadows what they hold at open and after reset.
+/// A shadow that is not zero at open and after reset.
+struct reset_run {
+    std::uint32_t at = 0;    ///< in the map's shadow storage
+    std::uint32_t count = 0; ///< bytes
+    std::uint64_t value = 0; ///< of a register; of a block each byte's, in each byte
+};
+template <const auto& Map>
+inline constexpr auto reset_runs = [] {
+    constexpr auto is_one = [](const trapped_entry& e) {
+        const entry& stated = Map.entries.data()[e.index];
+        return has_shadow<Map>(stated) && reset_value<Map>(stated) != 0;
+    };
+    constexpr std::size_t count = [is_one] {
+        std::size_t n = 0;
+        for (const trapped_entry& e : trapped_entries<Map>) n += is_one(e) ? 1u : 0u;
+        return n;
+    }();
+    std::array<reset_run, count> out{};
+    std::size_t n = 0;
+    for (const trapped_entry& e : trapped_entries<Map>) {
+        if (!is_one(e)) continue;
+        const entry& stated = Map.entries.data()[e.index];
+        const std::uint64_t value = reset_value<Map>(stated);
+        out[n++] = {e.shadow_at, static_cast<std::uint32_t>(e.size()),
+                    stated.is_register() ? value : (value & 0xff) * 0x0101'0101'0101'0101};
+    }
+    return out;
+}();
+
+/// Gives all of a map's shadows what they hold at open and after reset, and forgets what was written once.
 template <const auto& Map>
 constexpr void reset_shadow(std::byte* shadow) noexcept {
-    for (const trapped_entry& e : trap_table<Map>::entries) {
-        const entry& stated = Map.entries.data()[e.index];
-        if (!has_shadow<Map>(stated)) continue;
-        std::byte* const at = shadow + e.shadow_at;
-        const std::uint64_t value = reset_value<Map>(stated);
-        for (std::uint64_t i = 0; i < e.size(); ++i) {
-            at[i] = static_cast<std::byte>(stated.is_register() ? value >> (8 * i) : value);
-            if (counts_writes<Map>(stated)) at[e.size() + i] = std::byte{0};
-        }
-    }
+    for (std::size_t at = 0; at < shadow_bytes<Map>; at += 8) store_bytes(shadow + at, std::uint64_t{0});
+    for (const reset_run& run : reset_runs<Map>)
+        for (std::uint32_t i = 0; i < run.count; ++i)
+            shadow[run.at + i] = static_cast<std::byte>(run.value >> (8 * (i % 8)));
 }
 
 } // namespace mediant::detail

@@ -89,22 +89,67 @@ public:
         return host_.below_write(Map.region, offset, bytes.data(), bytes.size());
     }
 
-    /// The first part of an access, as far as it lies in one trapped entry: fewer bytes than were asked for where that
-    /// ends. For a world that splits accesses by itself.
-    [[nodiscard]] [[gnu::always_inline]] constexpr outcome read_first(std::uint64_t offset,
-                                                                      std::span<std::byte> bytes) const {
-        const trapped_entry* const e = table::entry_at(offset);
-        if (e == nullptr) return packed(0, error::io);
-        return read_special(host_, *e, offset, bytes.data(), base::in_part(extent(e, offset, bytes.size())));
+    /// The first part of an access of 1 to 8 bytes, as far as it lies in one trapped entry, as a number: fewer bytes than
+    /// were asked for where that ends. For a world that splits accesses by itself.
+    [[nodiscard]] [[gnu::always_inline]] constexpr outcome read_first(std::uint64_t offset, std::size_t size,
+                                                                      std::uint64_t& value) const {
+        const first_part part = first_of(offset, size);
+        const trapped_entry* const e = part.entry;
+        if (part.size == 0) return packed(0, error::io);
+        if (e != nullptr && e->read_first == treatment::value) {
+            value = e->value >> (8 * (part.offset - e->offset) & 63);
+            return packed(part.size);
+        }
+        alignas(8) std::byte bytes[8]{};
+        if (e != nullptr && is_shadow(*e) && part.aligned() &&
+            copied<true>(shadow_of(*e, part.offset), bytes, part.size)) {
+            value = load_bytes<std::uint64_t>(bytes);
+            return packed(part.size);
+        }
+        const outcome done = e == nullptr ? host_.below_read(Map.region, part.offset, bytes, part.size)
+                                          : read_special(host_, *e, part.offset, bytes, part.size);
+        value = load_bytes<std::uint64_t>(bytes);
+        return done;
     }
-    [[nodiscard]] [[gnu::always_inline]] constexpr outcome write_first(std::uint64_t offset,
-                                                                       std::span<const std::byte> bytes) const {
-        const trapped_entry* const e = table::entry_at(offset);
-        if (e == nullptr) return packed(0, error::io);
-        return write_special(host_, *e, offset, bytes.data(), base::in_part(extent(e, offset, bytes.size())));
+    [[nodiscard]] [[gnu::always_inline]] constexpr outcome write_first(std::uint64_t offset, std::size_t size,
+                                                                       std::uint64_t value) const {
+        const first_part part = first_of(offset, size);
+        const trapped_entry* const e = part.entry;
+        if (part.size == 0) return packed(0, error::io);
+        if (e != nullptr && e->write_first == treatment::ignore) return packed(part.size);
+        alignas(8) std::byte bytes[8]{};
+        store_bytes(bytes, value);
+        if (e == nullptr) return host_.below_write(Map.region, part.offset, bytes, part.size);
+        if (is_written(*e) && part.aligned() && copied<true>(bytes, shadow_of(*e, part.offset), part.size))
+            return packed(part.size);
+        return write_special(host_, *e, part.offset, bytes, part.size);
     }
 
 private:
+    /// Where an access is led to, which for an alias is elsewhere. Nothing, of no size, where no entry is; of a size,
+    /// what an alias leads to and the device has.
+    struct first_part {
+        const trapped_entry* entry = nullptr;
+        std::uint64_t offset = 0;
+        std::size_t size = 0;
+
+        /// Whether its shadow begins where as many bytes can, as each register's and block's does.
+        [[nodiscard]] constexpr bool aligned() const noexcept { return ((offset - entry->offset) & (size - 1)) == 0; }
+    };
+    [[nodiscard]] [[gnu::always_inline]] constexpr first_part first_of(std::uint64_t offset,
+                                                                       std::size_t size) const noexcept {
+        const trapped_entry* e = table::entry_at(offset);
+        if (e == nullptr) return {};
+        const std::size_t here = base::in_part(extent(e, offset, size));
+        if constexpr (has_aliases && verified) {
+            if (stated_of(*e).what == entry::shape::alias) {
+                offset = e->value + (offset - e->offset);
+                e = table::entry_at(offset);
+            }
+        }
+        return {e, offset, here};
+    }
+
     /// The entry that an access begins in; null where it passes.
     [[nodiscard]] [[gnu::always_inline]] constexpr const trapped_entry* entry_at(std::uint64_t offset) const noexcept {
         return passed_now(offset) != 0 ? nullptr : table::entry_at(offset);
@@ -241,15 +286,24 @@ private:
     }
 
     /// Copies as many bytes as registers have; false, and nothing done, for other numbers of them, and where `from` is
-    /// not in memory.
+    /// not in memory. Aligned: both begin where such a number of bytes can.
+    template <bool Aligned = false>
     [[nodiscard]] [[gnu::always_inline]] static constexpr bool copied(const std::byte* from, std::byte* to,
                                                                       std::size_t size) noexcept {
         if (std::is_constant_evaluated() || std::endian::native != std::endian::little) return false;
+        const auto move = [from, to]<class T>() __attribute__((always_inline)) {
+            if constexpr (Aligned)
+                store_bytes(static_cast<std::byte*>(__builtin_assume_aligned(to, sizeof(T))),
+                            load_bytes<T>(static_cast<const std::byte*>(__builtin_assume_aligned(from, sizeof(T)))));
+            else
+                store_bytes(to, load_bytes<T>(from));
+            return true;
+        };
         switch (size) {
-        case 4: store_bytes(to, load_bytes<std::uint32_t>(from)); return true;
-        case 8: store_bytes(to, load_bytes<std::uint64_t>(from)); return true;
-        case 2: store_bytes(to, load_bytes<std::uint16_t>(from)); return true;
-        case 1: *to = *from; return true;
+        case 4: return move.template operator()<std::uint32_t>();
+        case 8: return move.template operator()<std::uint64_t>();
+        case 2: return move.template operator()<std::uint16_t>();
+        case 1: return move.template operator()<std::uint8_t>();
         default: return false;
         }
     }
@@ -290,7 +344,7 @@ private:
         if ((e.more & special::odd) != 0) {
             const entry& stated = stated_of(e);
             if (stated.what == entry::shape::deny) return packed(0, error::denied);
-            if constexpr (has_aliases) {
+            if constexpr (has_aliases && !verified) {
                 if (stated.what == entry::shape::alias) {
                     const engine self{host};
                     const std::uint64_t origin = e.value + (offset - e.offset);
@@ -305,8 +359,8 @@ private:
         }
         if constexpr (calls::has_hooks(on::read)) {
             if ((e.more & special::read_hook) != 0) {
-                if (size == e.size()) return calls::call_read(host, e, bytes);
-                std::byte whole[8]{};
+                if (!verified && size == e.size()) return calls::call_read(host, e, bytes);
+                alignas(8) std::byte whole[8]{};
                 const answer done = unpacked(calls::call_read(host, e, whole));
                 if (done.error != error::none) return packed(0, done.error);
                 store_little(part.bytes, load_bytes<std::uint64_t>(whole) >> (8 * (offset - e.offset)));
@@ -322,7 +376,7 @@ private:
         if ((e.more & special::odd) != 0) {
             const entry& stated = stated_of(e);
             if (stated.what == entry::shape::deny) return packed(0, error::denied);
-            if constexpr (has_aliases) {
+            if constexpr (has_aliases && !verified) {
                 if (stated.what == entry::shape::alias) {
                     const engine self{host};
                     const std::uint64_t origin = e.value + (offset - e.offset);

@@ -72,28 +72,39 @@ struct hooks {
     /// A write with a hook of any width: hooks that take lanes get those that were written, others all of the register.
     static constexpr outcome write_lanes(Host host, const trapped_entry& e, std::uint64_t offset,
                                          std::span<const std::byte> from) {
-        if (from.size() == e.size()) return call_write(host, e, from.data());
+        const bool whole = from.size() == e.size();
+        if constexpr (!verified)
+            if (whole) return call_write(host, e, from.data());
         const unsigned shift = static_cast<unsigned>(8 * (offset - e.offset));
-        const std::uint64_t value = load_little(from) << shift;
+        std::uint64_t value = load_little(from) << shift;
         const std::uint64_t mask = low_bytes(from.size()) << shift;
-        if constexpr (has_lanes_hooks) {
-            if (fillings.data()[bounded(e.hook, fillings.size())].lanes) {
-                const result<void> done = visit_hook<on::write>(
-                    e, result<void>{error::io}, [&]<std::size_t Index>() __attribute__((always_inline)) {
-                        if constexpr (Host::template takes_lanes<Index>())
-                            return Host::template write_hook<Index>(host, e.element, value, mask);
-                        else
-                            return result<void>{error::io};
-                    });
-                return done ? packed(from.size()) : packed(0, done.error());
+        if (!whole && !takes_lanes(e)) {
+            const result<std::uint64_t> filled = fill_up(host, e, value, mask);
+            if (!filled) return packed(0, filled.error());
+            value = *filled;
+            if constexpr (!verified) {
+                alignas(8) std::byte bytes[8]{};
+                store_bytes(bytes, value);
+                const answer done = unpacked(call_write(host, e, bytes));
+                return done.error == error::none ? packed(from.size()) : packed(0, done.error);
             }
         }
-        const result<std::uint64_t> filled = fill_up(host, e, value, mask);
-        if (!filled) return packed(0, filled.error());
-        std::byte whole[8]{};
-        store_bytes(whole, *filled);
-        const answer done = unpacked(call_write(host, e, whole));
-        return done.error == error::none ? packed(from.size()) : packed(0, done.error);
+        // Where the verifier reads along, each hook is met once.
+        const result<void> done = visit_hook<on::write>(
+            e, result<void>{error::io}, [&]<std::size_t Index>() __attribute__((always_inline)) {
+                if constexpr (verified || Host::template takes_lanes<Index>())
+                    return Host::template write_hook<Index>(host, e.element, value, mask);
+                else
+                    return result<void>{error::io};
+            });
+        return done ? packed(from.size()) : packed(0, done.error());
+    }
+
+    [[nodiscard]] static constexpr bool takes_lanes(const trapped_entry& e) noexcept {
+        if constexpr (has_lanes_hooks)
+            return fillings.data()[bounded(e.hook, fillings.size())].lanes;
+        else
+            return false;
     }
 
     /// How partial writes of each hooked entry are filled up.
@@ -126,8 +137,8 @@ struct hooks {
         if ((filling.unknown & ~mask) != 0) return error::invalid;
         value |= filling.ones & ~mask;
         if ((filling.held & ~mask) != 0) {
-            std::byte bytes[8]{};
-            const std::span<std::byte> held{bytes, static_cast<std::size_t>(e.size())};
+            alignas(8) std::byte bytes[8]{};
+            const std::span<std::byte> held{bytes, bounded(static_cast<std::size_t>(e.size()), sizeof bytes + 1)};
             const answer known = backing<Map, Host>{host}.read_backing(e, {Map.region, e.offset, held});
             if (known.count != held.size()) return shortfall(known);
             value |= load_little(held) & filling.held & ~mask;
