@@ -33,8 +33,9 @@ install(FILES
         cmake/FindLibvfioUser.cmake
         cmake/mediant_add_plugin.cmake
         cmake/mediant_add_shim.cmake
+        cmake/audit-bpf-object.awk
     DESTINATION ${package_dir} COMPONENT mediant)
-install(PROGRAMS cmake/audit-object DESTINATION ${package_dir} COMPONENT mediant)
+install(PROGRAMS cmake/audit-object cmake/audit-bpf-object DESTINATION ${package_dir} COMPONENT mediant)
 
 # The same for pkg-config: mediant, and mediant-vfio_user and mediant-tool where they are.
 set(pc_dir ${CMAKE_INSTALL_DATADIR}/pkgconfig)

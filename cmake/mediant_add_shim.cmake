@@ -5,9 +5,9 @@
 #     PROVIDER <VID:DID | name>... of the registry
 #     HEADER <file>              the header that defines the provider
 #     [INCLUDE <folder>...]      where its own #includes are found; mediant's folder always is
-#     [TARGET <kind>]            which kernel artefact: variant (unless told), provider or host; a host has neither
-#                                PROVIDER nor HEADER
-#     [MODULE <name>]            the module's name; needed where there are several providers
+#     [TARGET <kind>]            which kernel artefact: variant (unless told), provider, host or bpf; a host has neither
+#                                PROVIDER nor HEADER, and bpf one PROVIDER
+#     [MODULE <name>]            the module's name; needed where there are several providers. For bpf, the object's
 #     [OUTPUT <folder>]          where the module tree goes; ${CMAKE_CURRENT_BINARY_DIR}/NAME unless told
 #     [ALLOW <symbol>...]        undefined symbols that the audit lets pass besides the usual ones
 #     [KERNEL_BUILD <folder>])   kernel headers; the variable MEDIANT_KERNEL_BUILD unless told
@@ -20,11 +20,19 @@
 # headers it also builds the module from a copy of the tree, in ${CMAKE_CURRENT_BINARY_DIR}/NAME.kernel, and audits the
 # object that went into it. Properties of the target: MEDIANT_SHIM_TREE, MEDIANT_SHIM_OBJECT unless it is a host, and
 # with kernel headers MEDIANT_SHIM_KERNEL, the folder where the .ko lies. The global property MEDIANT_SHIMS lists all
-# such targets that have an object.
+# such targets that have an object for a kernel to link.
+#
+# TARGET bpf has the tree's own Makefile compile the object, by clang 19 (MEDIANT_BPF_CLANG names one), and audits it; no
+# kernel headers are needed. Where there is no such clang the tree alone is written. Properties of that target:
+# MEDIANT_SHIM_TREE, MEDIANT_SHIM_BPF (true) and, with clang, MEDIANT_SHIM_OBJECT, the object to attach. The global property
+# MEDIANT_BPF_SHIMS lists all such targets that have one.
 
 include_guard(GLOBAL)
 
 set(MEDIANT_KERNEL_BUILD "" CACHE PATH "Kernel headers against which mediant_add_shim() builds modules; none if empty")
+
+find_program(MEDIANT_BPF_CLANG NAMES clang-19 DOC "The clang that compiles BPF providers, 19 or newer")
+mark_as_advanced(MEDIANT_BPF_CLANG)
 
 # Flags under which a policy compiles to what a kernel may link: those of Debian's kernels that shape machine code.
 function(mediant_kernel_like_flags out)
@@ -48,6 +56,40 @@ function(mediant_kernel_like_flags out)
     set(${out} ${flags} PARENT_SCOPE)
 endfunction()
 
+# mediant_add_shim()'s part for TARGET bpf, once the tree is written: NAME.bpf.o, from a copy of the tree.
+function(mediant_add_bpf_object name tree work object_name allow)
+    set(results ${work}/tree.stamp)
+    set(folder ${CMAKE_CURRENT_FUNCTION_LIST_DIR})
+    set(audit ${folder}/audit-object ${folder}/audit-bpf-object ${folder}/audit-bpf-object.awk)
+    set(object ${work}/bpf/${object_name}.bpf.o)
+    if(MEDIANT_BPF_CLANG)
+        # make -C must not take this build's own make for its parent.
+        add_custom_command(OUTPUT ${object}
+            COMMAND ${CMAKE_COMMAND} -E rm -rf ${work}/bpf
+            COMMAND ${CMAKE_COMMAND} -E copy_directory ${tree} ${work}/bpf
+            COMMAND ${CMAKE_COMMAND} -E env --unset=MAKEFLAGS --unset=MAKELEVEL --unset=MFLAGS
+                make -s -C ${work}/bpf CLANG=${MEDIANT_BPF_CLANG}
+            DEPENDS ${work}/tree.stamp
+            COMMENT "Compiling the BPF provider ${name}"
+            VERBATIM)
+        add_custom_command(OUTPUT ${work}/audit.stamp
+            COMMAND ${folder}/audit-object ${allow} ${object}
+            COMMAND ${CMAKE_COMMAND} -E touch ${work}/audit.stamp
+            DEPENDS ${object} ${audit}
+            COMMENT "Auditing the BPF provider ${name}"
+            VERBATIM)
+        list(APPEND results ${work}/audit.stamp)
+    else()
+        message(STATUS "mediant: ${name}: only its tree is written, as there is no clang-19 (MEDIANT_BPF_CLANG)")
+    endif()
+    add_custom_target(${name} ALL DEPENDS ${results})
+    set_target_properties(${name} PROPERTIES MEDIANT_SHIM_TREE ${tree} MEDIANT_SHIM_BPF TRUE)
+    if(MEDIANT_BPF_CLANG)
+        set_property(GLOBAL APPEND PROPERTY MEDIANT_BPF_SHIMS ${name})
+        set_target_properties(${name} PROPERTIES MEDIANT_SHIM_OBJECT ${object})
+    endif()
+endfunction()
+
 function(mediant_add_shim name)
     cmake_parse_arguments(PARSE_ARGV 1 arg "" "TOOL;HEADER;TARGET;MODULE;OUTPUT;KERNEL_BUILD" "PROVIDER;INCLUDE;ALLOW")
     if(arg_UNPARSED_ARGUMENTS OR arg_KEYWORDS_MISSING_VALUES)
@@ -56,8 +98,20 @@ function(mediant_add_shim name)
     if(NOT arg_TARGET)
         set(arg_TARGET variant)
     endif()
-    if(NOT arg_TARGET MATCHES "^(variant|provider|host)$")
-        message(FATAL_ERROR "mediant_add_shim(${name}): TARGET ${arg_TARGET} is not variant, provider or host")
+    if(NOT arg_TARGET MATCHES "^(variant|provider|host|bpf)$")
+        message(FATAL_ERROR "mediant_add_shim(${name}): TARGET ${arg_TARGET} is not variant, provider, host or bpf")
+    endif()
+    set(object_name ${arg_MODULE})
+    if(arg_TARGET STREQUAL "bpf")
+        if(arg_KERNEL_BUILD)
+            message(FATAL_ERROR "mediant_add_shim(${name}): bpf has no KERNEL_BUILD, as its object is for all kernels")
+        endif()
+        if(NOT object_name)
+            set(object_name ${arg_PROVIDER})
+        endif()
+        if(object_name MATCHES "[:;]")
+            message(FATAL_ERROR "mediant_add_shim(${name}): bpf takes one PROVIDER, by its name unless there is a MODULE")
+        endif()
     endif()
     foreach(word IN ITEMS TOOL PROVIDER HEADER MODULE)
         if(arg_TARGET STREQUAL "host" AND NOT word STREQUAL "TOOL")
@@ -123,6 +177,10 @@ function(mediant_add_shim name)
         VERBATIM)
 
     set(results ${work}/tree.stamp)
+    if(arg_TARGET STREQUAL "bpf")
+        mediant_add_bpf_object(${name} ${tree} ${work} "${object_name}" "${allow}")
+        return()
+    endif()
     set(audit_kernel)
     if(NOT arg_TARGET STREQUAL "host")
         mediant_kernel_like_flags(flags)

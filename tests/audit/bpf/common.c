@@ -1,0 +1,6 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* expect: data that is written, which all devices would share: counter */
+/* flags: -fcommon */
+#define AT_TOP int counter __attribute__((nodebug));
+#define IN_READ return counter++;
+#include "provider.h"

@@ -1,0 +1,5 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* expect: data that is written, which all devices would share, in section .data: counter */
+#define AT_TOP static int counter __attribute__((nodebug)) = 1;
+#define IN_READ return counter++;
+#include "provider.h"
