@@ -123,6 +123,10 @@ void under_an_open_device(const std::string& address) {
     expect_loader("replace /objects/out_of_bounds.bpf.o", 1,
                   {"call->value = state[context[2]]; @ provider.c:", "processed ", // the log, with source lines
                    "the kernel's verifier refuses the program edu_read"});
+    const answer whole = loader("replace /objects/long_log.bpf.o");
+    expect("a log of more than a buffer, as long", whole.text.size() > (std::size_t{64} << 10), true);
+    expect("its beginning", whole.text.find("\n0: R1=ctx() R10=fp0\n") != whole.text.npos, true);
+    expect("its end", whole.text.find("\nprocessed ") != whole.text.npos, true);
     expect("the one before", edu->get<std::uint64_t>(bar0, counter), 42);
 
     expect_loader("detach edu", 0, {"edu: detached"});
