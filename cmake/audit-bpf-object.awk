@@ -194,7 +194,7 @@ function check_symbols(    i) {
 }
 
 # Types: where each begins, so that the ops structure can be looked into.
-function check_types(    b, at, end, strings, id, kind, vlen, n, text, elsewhere) {
+function check_types(    b, at, end, strings, id, kind, vlen, n, text) {
     b = numbered[".BTF"]
     if (b == "" || u16(b, 0) != 60319) {
         finding("no types (section .BTF): compiled without -g?")
@@ -203,8 +203,6 @@ function check_types(    b, at, end, strings, id, kind, vlen, n, text, elsewhere
     at = u32(b, 4) + u32(b, 8)
     end = at + u32(b, 12)
     strings = u32(b, 4) + u32(b, 16)
-    for (id = 1; id <= symbols; id++)
-        if (place_of[id] == "UND" || (executable(place_of[id]) && !is_program(place_of[id]))) elsewhere[called[id]] = 1
     for (id = 1; at < end; id++) {
         type_at[id] = at
         kind = u8(b, at + 7) % 32
@@ -214,10 +212,9 @@ function check_types(    b, at, end, strings, id, kind, vlen, n, text, elsewhere
         if ((kind >= 4 && kind <= 8) || kind == 19) {
             if (text != "" && text !~ /^mediant_[A-Za-z0-9_]*$/)
                 finding("type " text " in BTF, which has those of provider.bpf.c alone")
-        } else if (kind == 12 || kind == 14) { # functions, variables
-            # What is undefined or out of line is found as that.
-            if (!(text in elsewhere) && text !~ /^mediant_[A-Za-z0-9_]*$/)
-                finding("function or variable " text " in BTF, which has those of provider.bpf.c alone")
+        } else if (kind == 14) { # functions are found where their code is
+            if (text !~ /^mediant_[A-Za-z0-9_]*$/)
+                finding("variable " text " in BTF, which has those of provider.bpf.c alone")
         } else if (kind == 15) {
             if (text !~ /^[.A-Za-z_][.A-Za-z0-9_\/]*$/) finding("section " text " in BTF has no name that the kernel takes")
         } else if (kind == 16)
