@@ -8,7 +8,7 @@ include(CMakePackageConfigHelpers)
 # Nothing here depends on the machine.
 set(package_dir ${CMAKE_INSTALL_DATADIR}/cmake/mediant)
 
-foreach(part IN ITEMS mediant vfio_user tool libvfio_user)
+foreach(part IN ITEMS mediant vfio_user tool libvfio_user bpf)
     if(TARGET mediant_${part})
         install(TARGETS mediant_${part} EXPORT mediant_${part}
             FILE_SET HEADERS DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT mediant)
@@ -29,6 +29,7 @@ write_basic_package_version_file(${CMAKE_CURRENT_BINARY_DIR}/package/mediantConf
 install(FILES
         ${CMAKE_CURRENT_BINARY_DIR}/package/mediantConfig.cmake
         ${CMAKE_CURRENT_BINARY_DIR}/package/mediantConfigVersion.cmake
+        cmake/FindLibbpf.cmake
         cmake/FindLibvfioUser.cmake
         cmake/mediant_add_plugin.cmake
         cmake/mediant_add_shim.cmake

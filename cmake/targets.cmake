@@ -6,9 +6,10 @@
 #   mediant::vfio_user  vfio_user                                                           nlohmann_json
 #   mediant::tool       tool                                                                fmt, CLI11, mediant::vfio_user
 #   mediant::libvfio_user  libvfio_user                                               libvfio-user, mediant::vfio_user
+#   mediant::bpf        bpf                                                                 libbpf 1.4, libelf, zlib
 #
-# The last three are defined where their dependencies are found. A program of mediant::tool that is linked with
-# mediant::libvfio_user, too, can serve by libvfio-user.
+# The last four are defined where their dependencies are found. A program of mediant::tool that is linked with
+# mediant::libvfio_user, too, can serve by libvfio-user; one that is linked with mediant::bpf can load BPF providers.
 
 set(mediant_include ${CMAKE_CURRENT_SOURCE_DIR}/include)
 
@@ -73,4 +74,22 @@ if(TARGET mediant::vfio_user)
     else()
         message(STATUS "mediant: no mediant::libvfio_user: libvfio-user is missing (cmake/setup/libvfio-user builds it)")
     endif()
+endif()
+
+set(MEDIANT_LIBBPF "" CACHE PATH "What cmake/setup/libbpf made; if empty, libbpf is looked for")
+if(MEDIANT_LIBBPF AND NOT Libbpf_ROOT)
+    set(Libbpf_ROOT ${MEDIANT_LIBBPF})
+endif()
+list(PREPEND CMAKE_MODULE_PATH ${CMAKE_CURRENT_LIST_DIR})
+find_package(Libbpf 1.4 QUIET)
+list(POP_FRONT CMAKE_MODULE_PATH)
+if(Libbpf_FOUND)
+    mediant_library(bpf FOLDERS bpf LINK mediant::mediant Libbpf::Libbpf)
+    target_compile_definitions(mediant_bpf INTERFACE MEDIANT_HAS_LIBBPF)
+elseif(Libbpf_VERSION VERSION_LESS 1.4 AND Libbpf_LIBRARY)
+    message(STATUS "mediant: no mediant::bpf: it needs libbpf 1.4, here is ${Libbpf_VERSION} "
+        "(cmake/setup/libbpf DIR builds one, -DMEDIANT_LIBBPF=DIR uses it)")
+else()
+    message(STATUS "mediant: no mediant::bpf: it needs libbpf 1.4 (cmake/setup/libbpf DIR builds one, "
+        "-DMEDIANT_LIBBPF=DIR uses it), libelf and zlib")
 endif()

@@ -21,7 +21,7 @@ endif()
 # Every include folder of the libraries, for compilers that tests call themselves. -I, as compilers ignore it for their
 # own system folders; -isystem would move those.
 set(MEDIANT_TEST_INCLUDES -I${PROJECT_SOURCE_DIR}/include)
-foreach(library IN ITEMS nlohmann_json::nlohmann_json fmt::fmt CLI11::CLI11 LibvfioUser::LibvfioUser)
+foreach(library IN ITEMS nlohmann_json::nlohmann_json fmt::fmt CLI11::CLI11 LibvfioUser::LibvfioUser Libbpf::Libbpf)
     if(TARGET ${library})
         get_target_property(folders ${library} INTERFACE_INCLUDE_DIRECTORIES)
         foreach(folder IN LISTS folders)

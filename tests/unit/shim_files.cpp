@@ -204,7 +204,8 @@ TEST_CASE("the host is the same for everyone") {
     const tree_files files = generate({}, {.target = "host", .version = "1.2"});
     for (const char* const path :
          {"Kbuild", "Makefile", "README.md", "dkms.conf", "module.h", "driver.c", "providers.c", "abi_check.h",
-          "registry/registry.c", "registry/Kbuild", "include/mediant/kernel/abi.h", "LICENSES/GPL-2.0-only.txt"})
+          "registry/registry.c", "registry/Kbuild", "include/mediant/kernel/abi.h", "include/mediant/kernel/bpf.h",
+          "bpf.c", "LICENSES/GPL-2.0-only.txt"})
         CHECK(files.contains(path));
     CHECK_FALSE(files.contains("policy.cpp"));
     CHECK_FALSE(files.contains("policy.mk"));

@@ -4,12 +4,12 @@
  * host's that a program may call. The verifier checks each program against the types that the
  * running host has; libbpf matches structures by name and members by name.
  *
- * struct mediant_bpf_ops only ever grows at its end, and a member's meaning never changes: an object
- * that leaves new members out, or sets them to 0, goes on loading. Of what is optional, 0 is that
- * it is not mediated.
+ * struct mediant_bpf_ops only ever grows at its end, and a member's meaning never changes: an
+ * object that leaves new members out, or sets them to 0, goes on loading. Of what is optional, 0 is
+ * that it is not mediated.
  *
- * Errors are negative errno numbers. Programs are sleepable; those of one open device are serialised
- * by the host, and never run in an interrupt.
+ * Errors are negative errno numbers. Programs are sleepable; those of one open device are
+ * serialised by the host, and never run in an interrupt.
  */
 #ifndef MEDIANT_KERNEL_BPF_H
 #define MEDIANT_KERNEL_BPF_H
@@ -76,7 +76,7 @@ struct mediant_bpf_ops {
 	int (*write)(struct mediant_bpf_call *call, unsigned int region, unsigned long long offset,
 		     unsigned int size, unsigned long long value);
 
-	/* As mediant_provider's of these names; optional, see mediates. Answers go to call->answers. */
+	/* As mediant_provider's of these names; optional, see mediates. They fill call->answers. */
 	int (*device_info)(struct mediant_bpf_call *call);
 	int (*region_info)(struct mediant_bpf_call *call, unsigned int region);
 	int (*irq_info)(struct mediant_bpf_call *call, unsigned int index);
@@ -99,11 +99,11 @@ struct mediant_bpf_ops {
 
 /*
  * What a program may call (kernel functions, declared by whoever calls them, since the kernel's own
- * attributes differ). `call` is the argument of the program.
+ * attributes differ), and no helpers. `call` is the argument of the program.
  *
  *	unsigned char *mediant_bpf_state(struct mediant_bpf_call *call, const size_t rdwr_buf_size);
- *		The device's state, of which the program may reach `rdwr_buf_size` bytes; NULL where
- *		there are fewer.
+ *		The device's state, of which the program may reach `rdwr_buf_size` bytes; NULL
+ *		where there are fewer.
  *	int mediant_bpf_load(call, unsigned int region, unsigned long long offset,
  *			     unsigned int width, unsigned long long *value);
  *	int mediant_bpf_store(call, unsigned int region, unsigned long long offset,
@@ -115,8 +115,8 @@ struct mediant_bpf_ops {
  *	int mediant_bpf_reset_device(call);
  *	void mediant_bpf_log(call, const char *text__str,
  *			     const struct mediant_bpf_numbers *numbers);
- *		To the device's log, rate-limited: a literal, which the verifier wants in a section of
- *		read-only data, ended by a 0; and its numbers, which it wants on the stack.
+ *		To the device's log, rate-limited: a literal, which the verifier wants in a section
+ *		of read-only data, ended by a 0; and its numbers, which it wants on the stack.
  *	void mediant_bpf_dirty(call, unsigned long long iova, unsigned long long size);
  */
 struct mediant_bpf_answer {

@@ -191,7 +191,8 @@ private:
             out["module.mk"] = "# SPDX-License-Identifier: GPL-2.0-only OR BSD-3-Clause\nMEDIANT_MODULE := " + name_ +
                                '\n';
         } else {
-            out["include/mediant/kernel/abi.h"] = read_file(own_root_ / "mediant/kernel/abi.h");
+            for (const std::string header : {"mediant/kernel/abi.h", "mediant/kernel/bpf.h"})
+                out["include/" + header] = read_file(own_root_ / header);
         }
         out["module.h"] = module_header();
         out["dkms.conf"] = dkms();

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <mediant/tool/app.hpp>
+#include <mediant/tool/bpf_commands.hpp>
 #include <mediant/tool/client_command.hpp>
 #include <mediant/tool/identity.hpp>
 #include <mediant/tool/list.hpp>
@@ -10,16 +12,10 @@
 #include <mediant/tool/serve.hpp>
 #include <mediant/tool/shim_command.hpp>
 #include <mediant/tool/trace_command.hpp>
-#include <mediant/tool/version.hpp>
 
 #include <CLI/CLI.hpp>
-#include <fmt/core.h>
-#include <fmt/ostream.h>
-
-#include <exception>
+#include <cstdint>
 #include <filesystem>
-#include <functional>
-#include <memory>
 #include <ostream>
 #include <string>
 #include <vector>
@@ -27,15 +23,11 @@
 namespace mediant::command_line {
 
 /// The command line of a program: the commands and their options.
-class commands {
+class commands : public app {
 public:
-    commands(const program& what, std::ostream& out, std::ostream& err) : what_{what}, out_{out}, err_{err} {
-        app_.set_version_flag("--version", fmt::format("mediant {}", version), "print mediant's version");
-        app_.set_help_flag("-h,--help", "print this help");
-        app_.require_subcommand(0, 1); // none is complained of below: CLI11 would say so of a misspelt one too
-        app_.get_formatter()->column_width(30);
-        app_.footer("Exit codes: 0 done, 1 failed or the answer is no, 2 wrong usage.\n"
-                    "COMMAND --help says more of each.");
+    commands(const program& what, std::ostream& out, std::ostream& err)
+        : app{"Mediation providers for PCI devices, as kernel modules and vfio-user servers.", out, err}, what_{what},
+          out_{out} {
         add_list();
         add_lookup();
         add_map();
@@ -43,44 +35,11 @@ public:
         add_serve();
         add_client();
         add_trace();
-    }
-
-    int run(int argc, const char* const* argv) {
-        const std::string name = argc > 0 ? std::filesystem::path{argv[0]}.filename().string() : "mediant";
-        app_.name(name);
-        const auto complain = [&](const std::string& why) { fmt::print(err_, "{}: error: {}\n", name, why); };
-        try {
-            app_.parse(argc, argv);
-            return action_();
-        } catch (const CLI::Success& asked) { // --help, --version
-            return app_.exit(asked, out_, err_);
-        } catch (const CLI::ParseError& wrong) {
-            complain(wrong.what());
-        } catch (const usage_error& wrong) {
-            complain(wrong.what());
-        } catch (const std::exception& wrong) {
-            complain(wrong.what());
-            return failure;
-        }
-        std::string hint = name;
-        for (const CLI::App* const chosen : app_.get_subcommands()) hint += ' ' + chosen->get_name();
-        fmt::print(err_, "See {} --help.\n", hint);
-        return usage;
+        add_bpf_commands(*this, bpf_, out_);
     }
 
 private:
     static constexpr const char* identity_type = "VID:DID[:SUBVID:SUBDID]";
-
-    CLI::App& add(const std::string& name, const std::string& about) {
-        CLI::App& command = *app_.add_subcommand(name, about);
-        command.set_help_flag("-h,--help", "print this help");
-        command.get_formatter()->column_width(30);
-        return command;
-    }
-    /// Runs after the whole command line was understood.
-    void does(CLI::App& command, std::function<int()> action) {
-        command.callback([this, action] { action_ = action; });
-    }
 
     void add_list() {
         does(add("list", "the providers, their devices and module aliases"),
@@ -256,9 +215,6 @@ private:
 
     const program& what_;
     std::ostream& out_;
-    std::ostream& err_;
-    CLI::App app_{"Mediation providers for PCI devices, as kernel modules and vfio-user servers."};
-    std::function<int()> action_ = []() -> int { throw usage_error{"a command is needed"}; };
 
     std::string id_;
     std::string class_;
@@ -269,6 +225,7 @@ private:
     trace_request trace_;
     serve_options serve_;
     std::vector<std::string> steps_;
+    bpf_options bpf_;
 };
 
 } // namespace mediant::command_line

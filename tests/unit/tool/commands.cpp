@@ -557,6 +557,18 @@ TEST_CASE("a signal ends serve cleanly") {
     }
 }
 
+TEST_CASE("a program without libbpf says so, and what has the command") {
+    const std::vector<std::vector<std::string>> all{
+        {"attach", "x.bpf.o"}, {"detach", "x"}, {"replace", "x.bpf.o"}, {"status"}, {"units", "x.bpf.o"}};
+    for (const std::vector<std::string>& arguments : all) {
+        const auto done = run(arguments);
+        CHECK(done.code == 1);
+        CHECK(done.err.find(arguments[0] + ": this program is built without libbpf 1.4 (mediant::bpf in CMake") !=
+              std::string::npos);
+        CHECK(done.err.find("mediant-bpf has the command") != std::string::npos);
+    }
+}
+
 TEST_CASE("serve says what it cannot serve") {
     mediant::test::temporary_folder at;
     const std::string socket = (at / "nic.sock").string();

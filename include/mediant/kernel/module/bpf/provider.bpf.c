@@ -45,8 +45,28 @@ int mediant_policy_reset_device(struct mediant_bpf_call *call);
 	MEDIANT_SECTION("struct_ops.s/" #name) int mediant_##name(unsigned long long *words)
 #define MEDIANT_CALL ((struct mediant_bpf_call *)words[0])
 
+/* The policy alone calls the host; that it is known here as what, clang keeps of calls. */
+static void mediant_name_host(struct mediant_bpf_call *call)
+{
+	struct mediant_bpf_numbers numbers = {};
+	struct mediant_bpf_answer answer;
+	unsigned long long value;
+
+	mediant_bpf_state(call, 0);
+	mediant_bpf_load(call, 0, 0, 0, &value);
+	mediant_bpf_store(call, 0, 0, 0, 0);
+	mediant_bpf_ask(call, 0, 0, &answer);
+	mediant_bpf_reset_device(call);
+	mediant_bpf_log(call, "", &numbers);
+	mediant_bpf_dirty(call, 0, 0);
+}
+
 MEDIANT_PROGRAM(open)
 {
+	int never = 0;
+
+	if (never)
+		mediant_name_host(MEDIANT_CALL);
 	return mediant_policy_open(MEDIANT_CALL);
 }
 

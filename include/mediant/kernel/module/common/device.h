@@ -169,11 +169,14 @@ struct mediant_search {
 };
 
 extern const struct pci_device_id mediant_ids[];
+extern const struct attribute_group *mediant_groups[]; /* of the driver */
 int mediant_init_providers(void);
 /* Whether probe may take a device: a driver_override binds anything. */
 bool mediant_serves(struct pci_dev *pdev);
 void mediant_search_begin(struct mediant_search *search, struct pci_dev *pdev);
 bool mediant_search_next(struct mediant_search *search);
+/* Lets go of what a search has given. */
+void mediant_put_provider(const struct mediant_provider *provider, struct module *owner);
 /* No provider took the device: 0 if it is to be opened without one, or -ENODEV. */
 int mediant_search_failed(struct mediant_search *search);
 

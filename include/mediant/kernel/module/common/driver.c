@@ -136,6 +136,7 @@ static struct pci_driver mediant_driver = {
 	.remove = mediant_remove,
 	.sriov_configure = mediant_sriov_configure,
 	.err_handler = &mediant_err_handlers,
+	.groups = mediant_groups,
 	.driver_managed_dma = true,
 };
 

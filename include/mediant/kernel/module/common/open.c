@@ -100,7 +100,7 @@ static int mediant_open_policy(struct mediant_device *mdev)
 		}
 		if (ret != -ENODEV)
 			pci_err(pdev, "provider %s failed to open (%d)\n", provider->name, ret);
-		module_put(search.owner);
+		mediant_put_provider(provider, search.owner);
 		if (ret != -ENODEV)
 			return ret;
 	}
@@ -155,6 +155,7 @@ int mediant_open_device(struct vfio_device *core_vdev)
 void mediant_close_device(struct vfio_device *core_vdev)
 {
 	struct mediant_device *mdev = mediant_of_vdev(core_vdev);
+	const struct mediant_provider *provider = mdev->provider;
 	struct module *owner = mdev->owner;
 
 	mediant_end_migration(mdev);
@@ -163,5 +164,6 @@ void mediant_close_device(struct vfio_device *core_vdev)
 
 	/* Last: nothing of the provider's may run, or be looked at, behind this. */
 	mdev->owner = NULL;
-	module_put(owner);
+	if (provider)
+		mediant_put_provider(provider, owner);
 }

@@ -3,14 +3,19 @@
  * The host's providers: those that are registered when a device is opened. The kernel is asked for
  * the module of the device's IDs each time, since it may have been unloaded, and another one may be
  * for the device's subsystem. Who is asked has its module held, who opens the device keeps it so.
+ * Those that are BPF programs are found like any other, and are this module's own in that.
  */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
 #include <linux/jiffies.h>
 #include <linux/kmod.h>
 #include <linux/limits.h>
 #include <linux/module.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
+#include <linux/sysfs.h>
 
+#include "bpf_slots.h"
 #include "device.h"
 #include "registry/registry.h"
 
@@ -32,9 +37,48 @@ const struct pci_device_id mediant_ids[] = {
 	{}
 };
 
+static bool mediant_takes_bpf;
+
+/* Whether BPF providers can be attached. */
+static ssize_t bpf_show(struct device_driver *driver, char *page)
+{
+	return sysfs_emit(page, "%d\n", mediant_takes_bpf);
+}
+static DRIVER_ATTR_RO(bpf);
+
+/* The BPF providers that are attached, or serve an open device. */
+static ssize_t bpf_providers_show(struct device_driver *driver, char *page)
+{
+	return mediant_bpf_show(page);
+}
+static DRIVER_ATTR_RO(bpf_providers);
+
+static struct attribute *mediant_attrs[] = {
+	&driver_attr_bpf.attr,
+	&driver_attr_bpf_providers.attr,
+	NULL
+};
+
+static const struct attribute_group mediant_group = {
+	.attrs = mediant_attrs,
+};
+
+const struct attribute_group *mediant_groups[] = {
+	&mediant_group,
+	NULL
+};
+
 int mediant_init_providers(void)
 {
+	mediant_takes_bpf = mediant_bpf_init();
 	return 0;
+}
+
+void mediant_put_provider(const struct mediant_provider *provider, struct module *owner)
+{
+	if (owner == THIS_MODULE)
+		mediant_bpf_put(provider);
+	module_put(owner);
 }
 
 bool mediant_serves(struct pci_dev *pdev)

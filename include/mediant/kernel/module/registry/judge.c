@@ -4,17 +4,12 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
-#include <linux/sizes.h>
+#include <linux/bitops.h>
+#include <linux/minmax.h>
 #include <linux/string.h>
 
 #include "abi_check.h"
 #include "registry.h"
-
-/*
- * The state of an open device is memory of the kernel's that a provider asks for. What migrates has
- * it twice, with a chunk of a stream.
- */
-#define MEDIANT_MOST_STATE SZ_256K
 
 int mediant_judge(const struct mediant_provider *const *providers, unsigned int count)
 {
@@ -30,7 +25,7 @@ int mediant_judge(const struct mediant_provider *const *providers, unsigned int 
 		if (provider->state_size > MEDIANT_MOST_STATE || provider->state_align > 8) {
 			pr_err("provider %s wants %u bytes of state, aligned to %u; the most is %u, aligned to 8\n",
 			       provider->name, provider->state_size, provider->state_align,
-			       (unsigned int)MEDIANT_MOST_STATE);
+			       MEDIANT_MOST_STATE);
 			return -EINVAL;
 		}
 		for (j = 0; j < i; j++)
@@ -72,8 +67,34 @@ bool mediant_judge_duplicates(const struct mediant_provider *fresh,
 	return false;
 }
 
+static bool mediant_field_matches(unsigned int rule, unsigned int value)
+{
+	return rule == MEDIANT_ANY || rule == value;
+}
+
+/* How much a rule says, in bits; 0 where it does not match. As a policy object's match has it. */
+static unsigned int mediant_rule_rank(const struct mediant_rule *rule,
+				      const struct mediant_device_id *id)
+{
+	if (!mediant_field_matches(rule->vendor, id->vendor) ||
+	    !mediant_field_matches(rule->device, id->device) ||
+	    !mediant_field_matches(rule->subvendor, id->subvendor) ||
+	    !mediant_field_matches(rule->subdevice, id->subdevice) ||
+	    (rule->class_code ^ id->class_code) & rule->class_mask)
+		return 0;
+	return 1 + hweight32(rule->class_mask) + 16 * (rule->vendor != MEDIANT_ANY) +
+	       16 * (rule->device != MEDIANT_ANY) + 16 * (rule->subvendor != MEDIANT_ANY) +
+	       16 * (rule->subdevice != MEDIANT_ANY);
+}
+
 unsigned int mediant_judge_match(const struct mediant_provider *provider,
 				 const struct mediant_device_id *id)
 {
-	return provider->match(id);
+	unsigned int rank = 0, i;
+
+	if (provider->match)
+		return provider->match(id);
+	for (i = 0; i < provider->rule_count; i++)
+		rank = max(rank, mediant_rule_rank(&provider->rules[i], id));
+	return rank;
 }

@@ -16,6 +16,7 @@ struct mediant_entry {
 	struct list_head list;
 	const struct mediant_provider *provider;
 	struct module *owner;
+	void (*hold)(const struct mediant_provider *provider); /* NULL: holding the owner does */
 	u64 number; /* grows with each registration */
 };
 
@@ -23,18 +24,6 @@ static LIST_HEAD(mediant_entries); /* by number */
 static DEFINE_MUTEX(mediant_entries_lock);
 static u64 mediant_numbers;
 static u64 mediant_left; /* when a provider was taken back last, in jiffies */
-
-static void mediant_remove(struct list_head *entries, struct module *owner)
-{
-	struct mediant_entry *entry, *next;
-
-	list_for_each_entry_safe(entry, next, entries, list) {
-		if (entry->owner != owner)
-			continue;
-		list_del(&entry->list);
-		kfree(entry);
-	}
-}
 
 /* mediant_entries_lock must be held. */
 static bool mediant_registered(const struct mediant_provider *fresh)
@@ -47,9 +36,11 @@ static bool mediant_registered(const struct mediant_provider *fresh)
 	return false;
 }
 
-int vfio_pci_mediate_register(const struct mediant_provider *const *providers, unsigned int count,
-			      struct module *owner)
+static int mediant_register(const struct mediant_provider *const *providers, unsigned int count,
+			    struct module *owner,
+			    void (*hold)(const struct mediant_provider *provider))
 {
+	struct mediant_entry *entry, *next;
 	LIST_HEAD(fresh);
 	unsigned int i;
 	int ret;
@@ -60,8 +51,6 @@ int vfio_pci_mediate_register(const struct mediant_provider *const *providers, u
 
 	mutex_lock(&mediant_entries_lock);
 	for (i = 0; i < count; i++) {
-		struct mediant_entry *entry;
-
 		ret = -EBUSY;
 		if (mediant_registered(providers[i]))
 			goto out_free;
@@ -71,6 +60,7 @@ int vfio_pci_mediate_register(const struct mediant_provider *const *providers, u
 			goto out_free;
 		entry->provider = providers[i];
 		entry->owner = owner;
+		entry->hold = hold;
 		entry->number = ++mediant_numbers;
 		list_add_tail(&entry->list, &fresh);
 	}
@@ -79,20 +69,57 @@ int vfio_pci_mediate_register(const struct mediant_provider *const *providers, u
 	return 0;
 
 out_free:
-	mediant_remove(&fresh, owner);
 	mutex_unlock(&mediant_entries_lock);
+	list_for_each_entry_safe(entry, next, &fresh, list)
+		kfree(entry);
 	return ret;
+}
+
+int vfio_pci_mediate_register(const struct mediant_provider *const *providers, unsigned int count,
+			      struct module *owner)
+{
+	return mediant_register(providers, count, owner, NULL);
 }
 EXPORT_SYMBOL_GPL(vfio_pci_mediate_register);
 
 void vfio_pci_mediate_unregister(struct module *owner)
 {
+	struct mediant_entry *entry, *next;
+
 	mutex_lock(&mediant_entries_lock);
-	mediant_remove(&mediant_entries, owner);
+	list_for_each_entry_safe(entry, next, &mediant_entries, list) {
+		if (entry->owner != owner || entry->hold)
+			continue;
+		list_del(&entry->list);
+		kfree(entry);
+	}
 	mediant_left = get_jiffies_64();
 	mutex_unlock(&mediant_entries_lock);
 }
 EXPORT_SYMBOL_GPL(vfio_pci_mediate_unregister);
+
+int vfio_pci_mediate_register_held(const struct mediant_provider *provider, struct module *owner,
+				   void (*hold)(const struct mediant_provider *provider))
+{
+	return mediant_register(&provider, 1, owner, hold);
+}
+EXPORT_SYMBOL_GPL(vfio_pci_mediate_register_held);
+
+void vfio_pci_mediate_unregister_held(const struct mediant_provider *provider)
+{
+	struct mediant_entry *entry;
+
+	mutex_lock(&mediant_entries_lock);
+	list_for_each_entry(entry, &mediant_entries, list) {
+		if (entry->provider != provider)
+			continue;
+		list_del(&entry->list);
+		kfree(entry);
+		break;
+	}
+	mutex_unlock(&mediant_entries_lock);
+}
+EXPORT_SYMBOL_GPL(vfio_pci_mediate_unregister_held);
 
 static bool mediant_behind(const struct vfio_pci_mediate_place *place, unsigned int rank,
 			   u64 number)
@@ -125,6 +152,8 @@ const struct mediant_provider *vfio_pci_mediate_next(const struct mediant_device
 			break;
 		*place = best;
 		if (try_module_get(found->owner)) {
+			if (found->hold)
+				found->hold(found->provider);
 			*owner = found->owner;
 			provider = found->provider;
 			break;

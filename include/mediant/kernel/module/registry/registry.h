@@ -27,7 +27,10 @@ struct module;
 int vfio_pci_mediate_register(const struct mediant_provider *const *providers, unsigned int count,
 			      struct module *owner);
 
-/* Takes all providers of a module back; none is in use, since their users hold the module. */
+/*
+ * Takes all providers of a module back that it has registered at once; none is in use, since their
+ * users hold the module.
+ */
 void vfio_pci_mediate_unregister(struct module *owner);
 
 /* A place in the order of a device's providers: by rank, then by time of registration. */
@@ -52,6 +55,23 @@ const struct mediant_provider *vfio_pci_mediate_next(const struct mediant_device
  * module, and until then refuses to load it again.
  */
 bool vfio_pci_mediate_left_lately(void);
+
+/*
+ * Registers one provider that comes and goes while its module stays. `hold` is called with the
+ * registry's lock held whenever vfio_pci_mediate_next() gives the provider out, beside that its
+ * module is held; who has it lets go of both. Errors as above.
+ */
+int vfio_pci_mediate_register_held(const struct mediant_provider *provider, struct module *owner,
+				   void (*hold)(const struct mediant_provider *provider));
+
+/* Takes one of these back: it is not given out any more. */
+void vfio_pci_mediate_unregister_held(const struct mediant_provider *provider);
+
+/*
+ * The state of an open device is memory of the kernel's that a provider asks for. What migrates has
+ * it twice, with a chunk of a stream.
+ */
+#define MEDIANT_MOST_STATE (256u << 10)
 
 /* judge.c */
 int mediant_judge(const struct mediant_provider *const *providers, unsigned int count);

@@ -27,6 +27,10 @@ const struct pci_device_id mediant_ids[] = {
 };
 MODULE_DEVICE_TABLE(pci, mediant_ids);
 
+const struct attribute_group *mediant_groups[] = {
+	NULL
+};
+
 int mediant_init_providers(void)
 {
 	return mediant_check_abi(mediant_providers, mediant_provider_count);
@@ -64,6 +68,10 @@ bool mediant_search_next(struct mediant_search *search)
 	}
 	search->found += search->provider ? 1 : 0;
 	return search->provider;
+}
+
+void mediant_put_provider(const struct mediant_provider *provider, struct module *owner)
+{
 }
 
 int mediant_search_failed(struct mediant_search *search)

@@ -1,0 +1,343 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-3-Clause
+/*
+ * A BPF provider as the rest of the host sees it. The verifier has shown that a program harms no
+ * memory but its own; what it answers is looked at here.
+ */
+#include <linux/errno.h>
+#include <linux/math.h>
+#include <linux/minmax.h>
+#include <linux/string.h>
+#include <asm/byteorder.h>
+
+#include "bpf_slots.h"
+
+/*
+ * What a program may answer: `least` to `most`, or an error of those that users know. Errors from
+ * ERESTARTSYS on are the kernel's own, and would have it do an access again.
+ */
+static int mediant_bpf_answer(struct mediant_bpf_state *state, const char *program, int answer,
+			      int least, int most)
+{
+	if ((answer >= least && answer <= most) || (answer < 0 && answer > -ERESTARTSYS))
+		return answer;
+	dev_err_ratelimited(&state->mdev->core.pdev->dev,
+			    "BPF provider %s: its program %s answered %d, which is no error and not %d to %d\n",
+			    state->slot->name, program, answer, least, most);
+	return -EIO;
+}
+
+/*
+ * The programs that are attached now, up to date on resets; NULL where there are none, or they fail
+ * to take notice. To be called within mediant_bpf_srcu, as what is returned is to be used.
+ */
+static const struct mediant_bpf_ops *mediant_bpf_programs(struct mediant_bpf_state *state)
+{
+	const struct mediant_bpf_ops *ops = srcu_dereference(state->slot->ops, &mediant_bpf_srcu);
+
+	if (!ops || !state->stale)
+		return ops;
+	state->resetting = true;
+	state->stale = mediant_bpf_answer(state, "reset", ops->reset(&state->call), 0, 0);
+	state->resetting = false;
+	return state->stale ? NULL : ops;
+}
+
+static void mediant_bpf_construct(void *data, const struct mediant_below *below)
+{
+	struct mediant_device *mdev = below->device;
+	struct mediant_bpf_state *state = data;
+
+	state->mdev = mdev;
+	state->below = below;
+	state->slot = container_of((struct mediant_provider *)mdev->provider,
+				   struct mediant_bpf_slot, provider);
+}
+
+/* A provider that was withdrawn while it was found declines, as if it had not been found. */
+static int mediant_bpf_open(void *data)
+{
+	struct mediant_bpf_state *state = data;
+	const struct mediant_bpf_ops *ops;
+	int ret = -ENODEV;
+	int index;
+
+	index = srcu_read_lock(&mediant_bpf_srcu);
+	ops = mediant_bpf_programs(state);
+	if (ops)
+		ret = mediant_bpf_answer(state, "open", ops->open(&state->call), 0, 0);
+	srcu_read_unlock(&mediant_bpf_srcu, index);
+	if (ret)
+		return ret;
+
+	mutex_lock(&mediant_bpf_lock);
+	list_add_tail(&state->list, &state->slot->states);
+	mutex_unlock(&mediant_bpf_lock);
+	return 0;
+}
+
+static void mediant_bpf_release(void *data)
+{
+	struct mediant_bpf_state *state = data;
+	const struct mediant_bpf_ops *ops;
+	int index;
+
+	index = srcu_read_lock(&mediant_bpf_srcu);
+	ops = mediant_bpf_programs(state);
+	if (ops)
+		mediant_bpf_answer(state, "release", ops->release(&state->call), 0, 0);
+	srcu_read_unlock(&mediant_bpf_srcu, index);
+
+	mutex_lock(&mediant_bpf_lock);
+	list_del(&state->list);
+	mutex_unlock(&mediant_bpf_lock);
+}
+
+static void mediant_bpf_reset(void *data)
+{
+	struct mediant_bpf_state *state = data;
+	int index;
+
+	state->stale = true;
+	index = srcu_read_lock(&mediant_bpf_srcu);
+	mediant_bpf_programs(state);
+	srcu_read_unlock(&mediant_bpf_srcu, index);
+}
+
+static long long mediant_bpf_read(void *data, unsigned int region, unsigned long long offset,
+				  unsigned char *bytes, unsigned int count)
+{
+	struct mediant_bpf_state *state = data;
+	struct mediant_bpf_call *call = &state->call;
+	const struct mediant_bpf_ops *ops;
+	unsigned int done = 0;
+	int ret = -EIO;
+	int index;
+
+	index = srcu_read_lock(&mediant_bpf_srcu);
+	ops = mediant_bpf_programs(state);
+	while (ops && done < count) {
+		unsigned int size = min(count - done, MEDIANT_BPF_BYTES);
+		__le64 value;
+
+		call->value = 0;
+		ret = ops->read(call, region, offset + done, size);
+		ret = mediant_bpf_answer(state, "read", ret, 1, size);
+		if (ret < 0)
+			break;
+		value = cpu_to_le64(call->value);
+		memcpy(bytes + done, &value, ret);
+		done += ret;
+	}
+	srcu_read_unlock(&mediant_bpf_srcu, index);
+	return done ? (long long)done : ret;
+}
+
+static long long mediant_bpf_write(void *data, unsigned int region, unsigned long long offset,
+				   const unsigned char *bytes, unsigned int count)
+{
+	struct mediant_bpf_state *state = data;
+	const struct mediant_bpf_ops *ops;
+	unsigned int done = 0;
+	int ret = -EIO;
+	int index;
+
+	index = srcu_read_lock(&mediant_bpf_srcu);
+	ops = mediant_bpf_programs(state);
+	while (ops && done < count) {
+		unsigned int size = min(count - done, MEDIANT_BPF_BYTES);
+		__le64 value = 0;
+
+		memcpy(&value, bytes + done, size);
+		ret = ops->write(&state->call, region, offset + done, size, le64_to_cpu(value));
+		ret = mediant_bpf_answer(state, "write", ret, 1, size);
+		if (ret < 0)
+			break;
+		done += ret;
+	}
+	srcu_read_unlock(&mediant_bpf_srcu, index);
+	return done ? (long long)done : ret;
+}
+
+/* The range that ends first behind `offset`, or the region's end. */
+static unsigned int mediant_bpf_range_at(const struct mediant_bpf_slot *slot, unsigned int region,
+					 u64 offset)
+{
+	unsigned int low = slot->first[region], high = slot->first[region + 1];
+
+	while (low < high) {
+		unsigned int middle = low + (high - low) / 2;
+		const struct mediant_bpf_range *range = &slot->ranges[middle];
+
+		if (range->offset + range->size <= offset)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static unsigned long long mediant_bpf_run(const void *data, unsigned int region,
+					  unsigned long long offset, unsigned long long count,
+					  unsigned int *trapped)
+{
+	const struct mediant_bpf_state *state = data;
+	const struct mediant_bpf_slot *slot = state->slot;
+	const struct mediant_bpf_range *range;
+	unsigned int at;
+
+	*trapped = 0;
+	if (region >= MEDIANT_REGIONS)
+		return count;
+	at = mediant_bpf_range_at(slot, region, offset);
+	if (at == slot->first[region + 1])
+		return count;
+	range = &slot->ranges[at];
+	if (range->offset > offset)
+		return min(count, range->offset - offset);
+	*trapped = 1;
+	return min(count, range->offset + range->size - offset);
+}
+
+/* A region that ends within a page has no area there. */
+static void mediant_bpf_next_area(const void *data, unsigned int region,
+				  unsigned long long region_size, unsigned long long page_size,
+				  unsigned long long from, unsigned long long *offset,
+				  unsigned long long *size)
+{
+	u64 end = round_down(region_size, page_size);
+	u64 at = round_up(from, page_size);
+
+	*offset = 0;
+	*size = 0;
+	while (at < end && at >= from) {
+		unsigned int trapped = 1;
+		u64 run = mediant_bpf_run(data, region, at, end - at, &trapped);
+		u64 whole = round_down(at + run, page_size);
+
+		if (!trapped && whole > at) {
+			*offset = at;
+			*size = whole - at;
+			return;
+		}
+		at = round_up(at + run, page_size);
+	}
+}
+
+static int mediant_bpf_ended(struct mediant_bpf_state *state, const char *program, int answer,
+			     unsigned int numbers)
+{
+	const struct mediant_bpf_call *call = &state->call;
+	unsigned int i;
+	int ret;
+
+	ret = mediant_bpf_answer(state, program, answer, 0, 0);
+	for (i = 0; !ret && i < MEDIANT_BPF_ANSWERS; i++) {
+		if (!(numbers & BIT(i)) || call->answers[i] <= U32_MAX)
+			continue;
+		dev_err_ratelimited(&state->mdev->core.pdev->dev,
+				    "BPF provider %s: its program %s gave %#llx as number %u of its answer\n",
+				    state->slot->name, program, call->answers[i], i);
+		ret = -EIO;
+	}
+	return ret;
+}
+
+static int mediant_bpf_device_info(void *data, unsigned int *regions, unsigned int *irqs,
+				   unsigned int *can_reset)
+{
+	struct mediant_bpf_state *state = data;
+	struct mediant_bpf_call *call = &state->call;
+	const struct mediant_bpf_ops *ops;
+	int ret = -EIO;
+	int index;
+
+	memset(call->answers, 0, sizeof(call->answers));
+	index = srcu_read_lock(&mediant_bpf_srcu);
+	ops = mediant_bpf_programs(state);
+	if (ops)
+		ret = mediant_bpf_ended(state, "device_info", ops->device_info(call), 7);
+	srcu_read_unlock(&mediant_bpf_srcu, index);
+	if (ret)
+		return ret;
+	*regions = call->answers[0];
+	*irqs = call->answers[1];
+	*can_reset = call->answers[2];
+	return 0;
+}
+
+static int mediant_bpf_region_info(void *data, unsigned int region, unsigned long long *size,
+				   unsigned int *flags)
+{
+	struct mediant_bpf_state *state = data;
+	struct mediant_bpf_call *call = &state->call;
+	const struct mediant_bpf_ops *ops;
+	int ret = -EIO;
+	int index;
+
+	memset(call->answers, 0, sizeof(call->answers));
+	index = srcu_read_lock(&mediant_bpf_srcu);
+	ops = mediant_bpf_programs(state);
+	if (ops)
+		ret = mediant_bpf_ended(state, "region_info", ops->region_info(call, region), 2);
+	srcu_read_unlock(&mediant_bpf_srcu, index);
+	if (ret)
+		return ret;
+	*size = call->answers[0];
+	*flags = call->answers[1];
+	return 0;
+}
+
+static int mediant_bpf_irq_info(void *data, unsigned int which, unsigned int *flags,
+				unsigned int *count)
+{
+	struct mediant_bpf_state *state = data;
+	struct mediant_bpf_call *call = &state->call;
+	const struct mediant_bpf_ops *ops;
+	int ret = -EIO;
+	int index;
+
+	memset(call->answers, 0, sizeof(call->answers));
+	index = srcu_read_lock(&mediant_bpf_srcu);
+	ops = mediant_bpf_programs(state);
+	if (ops)
+		ret = mediant_bpf_ended(state, "irq_info", ops->irq_info(call, which), 3);
+	srcu_read_unlock(&mediant_bpf_srcu, index);
+	if (ret)
+		return ret;
+	*flags = call->answers[0];
+	*count = call->answers[1];
+	return 0;
+}
+
+static int mediant_bpf_asked_to_reset(void *data)
+{
+	struct mediant_bpf_state *state = data;
+	const struct mediant_bpf_ops *ops;
+	int ret = -EIO;
+	int index;
+
+	index = srcu_read_lock(&mediant_bpf_srcu);
+	ops = mediant_bpf_programs(state);
+	if (ops)
+		ret = mediant_bpf_answer(state, "reset_device", ops->reset_device(&state->call), 0,
+					 0);
+	srcu_read_unlock(&mediant_bpf_srcu, index);
+	return ret;
+}
+
+/* Without match the registry goes by the rules; what is not mediated is not called. */
+void mediant_bpf_fill(struct mediant_provider *provider)
+{
+	provider->construct = mediant_bpf_construct;
+	provider->open = mediant_bpf_open;
+	provider->release = mediant_bpf_release;
+	provider->reset = mediant_bpf_reset;
+	provider->read = mediant_bpf_read;
+	provider->write = mediant_bpf_write;
+	provider->run = mediant_bpf_run;
+	provider->next_area = mediant_bpf_next_area;
+	provider->device_info = mediant_bpf_device_info;
+	provider->region_info = mediant_bpf_region_info;
+	provider->irq_info = mediant_bpf_irq_info;
+	provider->reset_device = mediant_bpf_asked_to_reset;
+}
