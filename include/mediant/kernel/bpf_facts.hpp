@@ -116,6 +116,7 @@ enum class bpf_obstacle {
     own_accesses, ///< read and write ops above the map
     dynamic,      ///< ranges that are switched while the device is open
     dma_log,      ///< reports of what the device has written
+    virtuals,     ///< virtual functions
     moves,        ///< a policy that is not trivially copyable
     name,         ///< a name that has no room
     rules,        ///< more rules than have room
@@ -129,7 +130,8 @@ template <class P>
     if constexpr (mediant::detail::has_read<P, through> || mediant::detail::has_write<P, through>)
         return bpf_obstacle::own_accesses;
     if constexpr (mediant::detail::have_dynamic_ranges<layer_type>()) return bpf_obstacle::dynamic;
-    if constexpr (mediates<P, report_dma_logging>) return bpf_obstacle::dma_log;
+    if constexpr (mediates<P, report_dma_logging> || mediates_half_a_log<P>) return bpf_obstacle::dma_log;
+    if constexpr (std::is_polymorphic_v<P>) return bpf_obstacle::virtuals;
     if constexpr (!std::is_trivially_copyable_v<P> || !std::is_trivially_destructible_v<P>) return bpf_obstacle::moves;
     if (std::string_view{P::info.name}.size() >= MEDIANT_BPF_NAME) return bpf_obstacle::name;
     if (std::size(P::info.rules) > MEDIANT_BPF_RULES) return bpf_obstacle::rules;
@@ -146,7 +148,9 @@ template <class P>
         return "its read or write of whole accesses: a BPF provider has hooks of registers, and the host splits accesses";
     case bpf_obstacle::dynamic: return "its dynamic ranges: what a BPF provider traps stays so while the device is open";
     case bpf_obstacle::dma_log:
-        return "its report_dma_logging: a BPF provider marks what the device writes (next.dirty), and keeps no log";
+        return "its log of what the device writes (report_dma_logging): a BPF provider marks that (next.dirty), and keeps no "
+               "log";
+    case bpf_obstacle::virtuals: return "its policy has virtual functions: a program of a BPF provider calls the host alone";
     case bpf_obstacle::moves:
         return "its policy is not trivially copyable: a BPF provider's state lies in the host's memory and outlives its "
                "programs";
@@ -170,6 +174,8 @@ template <class P>
                   "mediant: a BPF provider has no dynamic ranges: what it traps stays so while the device is open");
     static_assert(what != bpf_obstacle::dma_log,
                   "mediant: a BPF provider marks what the device writes (next.dirty), and keeps no log of it");
+    static_assert(what != bpf_obstacle::virtuals,
+                  "mediant: a BPF provider's policy has no virtual functions: a program calls the host alone");
     static_assert(what != bpf_obstacle::moves,
                   "mediant: a BPF provider's policy is trivially copyable: its state lies in the host's memory and "
                   "outlives its programs");
