@@ -21,7 +21,8 @@ using namespace mediant;
 
 struct nic {
     static constexpr auto info =
-        provider{"nic", {pci_id{0x1234, 0x11e8}, pci_id{.vendor = 0x1234, .class_code = 0x020000, .class_mask = 0xffff00}},
+        provider{"nic",
+                 {pci_id{0x1234, 0x11e8}, pci_id{.vendor = 0x1234, .class_code = 0x020000, .class_mask = 0xffff00}},
                  {.description = "a card", .license = "GPL"}};
     static constexpr auto bar0 = region_map{bar{0}, 8_KiB, reg{"MARK", 0x10, rw, {.backing = from::shadow}},
                                             reg{"MASK", 0x14, rw, {.backing = from::shadow}},
@@ -203,13 +204,15 @@ TEST_CASE("ops.h says what a provider is") {
 TEST_CASE("policy.cpp has the provider's functions, and compares ops.h with the headers") {
     const folder at;
     const std::string policy = generate(facts_of<vendor::nic>(), at.options()).at("policy.cpp");
-    CHECK_THAT(policy, Contains("#include <nic.hpp>\n\n#include <mediant/kernel/bpf_policy.hpp>\n\n#include \"ops.h\"\n"));
+    CHECK_THAT(policy,
+               Contains("#include <nic.hpp>\n\n#include <mediant/kernel/bpf_policy.hpp>\n\n#include \"ops.h\"\n"));
     CHECK_THAT(policy, Contains("check_bpf_ops<vendor::nic>("));
     for (const char* const function :
          {"open(call)", "release(call)", "reset(call)", "read(call, region, offset, size)",
           "write(call, region, offset, size, value)", "device_info(call)", "region_info(call, region)",
           "irq_info(call, index)", "reset_device(call)"})
-        CHECK_THAT(policy, Contains("    return mediant::kernel::bpf_programs<vendor::nic>::" + std::string{function} + ";\n"));
+        CHECK_THAT(policy,
+                   Contains("    return mediant::kernel::bpf_programs<vendor::nic>::" + std::string{function} + ";\n"));
 }
 
 TEST_CASE("an object is another's replacement where registers and state are the same") {
@@ -243,14 +246,16 @@ TEST_CASE("what a BPF object cannot carry is said before it is made") {
                       "(next.dirty), and keeps no log");
     CHECK(error_of<unfit::virtuals>(at) ==
           "nic: its policy has virtual functions: a program of a BPF provider calls the host alone");
-    CHECK(error_of<unfit::copies>(at) == "nic: its policy is not trivially copyable: a BPF provider's state lies in the "
-                                         "host's memory and outlives its programs");
+    CHECK(error_of<unfit::copies>(at) ==
+          "nic: its policy is not trivially copyable: a BPF provider's state lies in the host's memory and outlives "
+          "its programs");
     CHECK_THAT(error_of<unfit::long_name>(at), Contains("its name has more than 31 characters"));
     CHECK(error_of<unfit::many_rules>(at) == "nic: it has more than 32 rules");
     CHECK(error_of<unfit::many_ranges>(at) == "nic: its maps trap more than 512 stretches that do not touch");
     // What holds of a module holds of it, in its own name.
     CHECK(error_of<unfit::loud>(at) == "nic: its open is not noexcept, as all that a BPF provider carries must be");
-    CHECK_THAT(error_of<unfit::interrupts>(at), Contains("a BPF provider cannot carry a policy that mediates set_irqs"));
+    CHECK_THAT(error_of<unfit::interrupts>(at),
+               Contains("a BPF provider cannot carry a policy that mediates set_irqs"));
 
     const provider_facts nic = facts_of<vendor::nic>();
     const auto with = [&](auto change) {
@@ -275,7 +280,8 @@ TEST_CASE("what a BPF object cannot carry is said before it is made") {
     shim_options versioned = at.options();
     versioned.version = "2";
     CHECK(error_of(std::span{&nic, 1}, versioned) == "version 2: a BPF object has none");
-    CHECK_THAT(error_of(std::span{&nic, 1}, {.target = "guest"}), Contains("target guest: there are variant, provider, host, bpf"));
+    CHECK_THAT(error_of(std::span{&nic, 1}, {.target = "guest"}),
+               Contains("target guest: there are variant, provider, host, bpf"));
 }
 
 TEST_CASE("a provider that migrates is made, and it is said that its device will not") {
@@ -285,9 +291,9 @@ TEST_CASE("a provider that migrates is made, and it is said that its device will
     };
     const provider_facts moving = facts_of<vendor::moves_along>();
     CHECK(notes(moving, "bpf") ==
-          std::vector<std::string>{"moves_along: what it states of migration is not in the BPF object: a device under it "
-                                   "does not migrate; under a module of the same provider (--target provider, variant) "
-                                   "it does"});
+          std::vector<std::string>{"moves_along: what it states of migration is not in the BPF object: a device under "
+                                   "it does not migrate; under a module of the same provider (--target provider, "
+                                   "variant) it does"});
     CHECK(notes(moving, "provider").empty());
     CHECK(notes(facts_of<vendor::nic>(), "bpf").empty());
     CHECK_THAT(generate(moving, at.options()).at("README.md"), Contains("## Migration\n\nWhat this provider's policy"));
@@ -303,7 +309,8 @@ TEST_CASE("every mark of the README is filled in") {
             CHECK(readme.find(word) == std::string::npos);
         CHECK_THAT(readme, Contains("mediant-bpf attach acme_nic.bpf.o ") &&
                                Contains("mediant-bpf detach " + std::string{provider.name} + ' ') &&
-                               Contains("driverctl set-override 0000:01:00.0 vfio_pci_mediate\n") && Contains("LICENSES/"));
+                               Contains("driverctl set-override 0000:01:00.0 vfio_pci_mediate\n") &&
+                               Contains("LICENSES/"));
         CHECK(readme.find("\n\n\n") == std::string::npos);
     }
 }

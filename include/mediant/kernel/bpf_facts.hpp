@@ -106,7 +106,8 @@ inline constexpr std::uint64_t bpf_identity = [] {
 /// Which requests it mediates: MEDIANT_DEVICE_INFO and its like.
 template <class P>
 inline constexpr unsigned bpf_mediates =
-    (mediates<P, get_device_info> ? MEDIANT_DEVICE_INFO : 0u) | (mediates<P, get_region_info> ? MEDIANT_REGION_INFO : 0u) |
+    (mediates<P, get_device_info> ? MEDIANT_DEVICE_INFO : 0u) |
+    (mediates<P, get_region_info> ? MEDIANT_REGION_INFO : 0u) |
     (mediates<P, get_irq_info> ? MEDIANT_IRQ_INFO : 0u) | (mediates<P, reset_device> ? MEDIANT_RESET_DEVICE : 0u);
 
 /// Why a BPF object cannot carry a provider that a kernel module can; the first reason.
@@ -145,15 +146,18 @@ template <class P>
     case bpf_obstacle::none: return {};
     case bpf_obstacle::config: return "its map of configuration space: a BPF provider mediates BARs alone";
     case bpf_obstacle::own_accesses:
-        return "its read or write of whole accesses: a BPF provider has hooks of registers, and the host splits accesses";
-    case bpf_obstacle::dynamic: return "its dynamic ranges: what a BPF provider traps stays so while the device is open";
+        return "its read or write of whole accesses: a BPF provider has hooks of registers, and the host splits "
+               "accesses";
+    case bpf_obstacle::dynamic:
+        return "its dynamic ranges: what a BPF provider traps stays so while the device is open";
     case bpf_obstacle::dma_log:
-        return "its log of what the device writes (report_dma_logging): a BPF provider marks that (next.dirty), and keeps no "
-               "log";
-    case bpf_obstacle::virtuals: return "its policy has virtual functions: a program of a BPF provider calls the host alone";
+        return "its log of what the device writes (report_dma_logging): a BPF provider marks that (next.dirty), and "
+               "keeps no log";
+    case bpf_obstacle::virtuals:
+        return "its policy has virtual functions: a program of a BPF provider calls the host alone";
     case bpf_obstacle::moves:
-        return "its policy is not trivially copyable: a BPF provider's state lies in the host's memory and outlives its "
-               "programs";
+        return "its policy is not trivially copyable: a BPF provider's state lies in the host's memory and outlives "
+               "its programs";
     case bpf_obstacle::name: return "its name has more than 31 characters";
     case bpf_obstacle::rules: return "it has more than 32 rules";
     case bpf_obstacle::ranges: return "its maps trap more than 512 stretches that do not touch";

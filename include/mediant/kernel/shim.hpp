@@ -22,15 +22,17 @@
 #include <string_view>
 #include <vector>
 
-/// The shim generator: providers in, the source tree of a kernel module or of a BPF object out. The same providers, headers
-/// and options give the same bytes.
+/// The shim generator: providers in, the source tree of a kernel module or of a BPF object out. The same providers,
+/// headers and options give the same bytes.
 namespace mediant::kernel {
 
 struct shim_options {
     std::string target = "variant"; ///< the kind of tree, as in shim_targets
-    std::string name{};    ///< the module's; `<provider>_vfio_pci` or `<provider>_provider` where there is one provider.
-                           ///< Of a BPF object, without its ending; the provider's
-    std::string version{}; ///< the module's; the providers' own where they agree. The host has no other, a BPF object none
+    /// The module's; `<provider>_vfio_pci` or `<provider>_provider` where there is one provider. Of a BPF object,
+    /// without its ending, and else the provider's.
+    std::string name{};
+    /// The module's; the providers' own where they agree. The host has no other, a BPF object has none.
+    std::string version{};
     std::vector<std::filesystem::path> headers{};    ///< where the providers are defined; what they say where empty
     std::vector<std::filesystem::path> include_dirs{};
     std::filesystem::path own_root{};                ///< where <mediant/...> is, if not where this was compiled from
@@ -115,11 +117,14 @@ private:
                 throw shim_error{who + ": its type has no name outside its file: " + std::string{provider.type}};
         if (!gpl_compatible(provider.details.license))
             throw shim_error{who + ": licence \"" + one_line(provider.details.license) + "\": " +
-                             (is_bpf() ? "a BPF provider, as it calls the host's functions," : "a module on vfio-pci-core") +
-                             " needs one that is compatible with the GPL (GPL, Dual BSD/GPL, Dual MIT/GPL, Dual MPL/GPL)"};
+                             (is_bpf() ? "a BPF provider, as it calls the host's functions,"
+                                       : "a module on vfio-pci-core") +
+                             " needs one that is compatible with the GPL "
+                             "(GPL, Dual BSD/GPL, Dual MIT/GPL, Dual MPL/GPL)"};
         // First what it lacks: a module carries more.
         if (is_bpf() && !provider.bpf.unfit.empty()) throw shim_error{who + ": " + std::string{provider.bpf.unfit}};
-        if (!provider.unfit.empty()) throw shim_error{who + ": " + (is_bpf() ? of_bpf(provider.unfit) : provider.unfit)};
+        if (!provider.unfit.empty())
+            throw shim_error{who + ": " + (is_bpf() ? of_bpf(provider.unfit) : provider.unfit)};
         for (const std::string_view said : {provider.details.author, provider.details.description})
             if (said.find('\0') != said.npos) throw shim_error{who + ": its author or description holds a NUL"};
         for (const pci_id& rule : provider.rules)
@@ -140,7 +145,8 @@ private:
     /// What is said of a module, and holds of a BPF provider as well.
     [[nodiscard]] static std::string of_bpf(std::string text) {
         constexpr std::string_view module = "a kernel module";
-        for (std::size_t at = 0; (at = text.find(module, at)) != text.npos;) text.replace(at, module.size(), "a BPF provider");
+        for (std::size_t at = 0; (at = text.find(module, at)) != text.npos;)
+            text.replace(at, module.size(), "a BPF provider");
         return text;
     }
 

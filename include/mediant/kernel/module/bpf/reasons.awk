@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-3-Clause
 #
-# What clang says of an object for BPF, with the reason and the place in front where it says that BPF has no such thing: it
-# names a program's own line and a function of the compiler's.
+# What clang says of an object for BPF, with the reason and the place in front where it says that BPF has no such thing:
+# it names a program's own line and a function of the compiler's.
 
 function reason(text) {
     if (text ~ /stack limit/) return "more than 512 bytes of variables and of what is kept between calls"
@@ -10,7 +10,8 @@ function reason(text) {
     if (text ~ /'mem(set|cpy|move)'/)
         return "more is cleared or copied at once than BPF can: 1 KiB, and 128 bytes of what is not aligned"
     if (text ~ /'mem(cmp|chr)'|'str[a-z]*'/) return "a function of the C library, which BPF does not have"
-    if (text ~ /'__(u?mul|u?div|u?mod|ashl|ashr|lshr)[a-z0-9]*'/) return "numbers of 128 bits, which BPF cannot calculate with"
+    if (text ~ /'__(u?mul|u?div|u?mod|ashl|ashr|lshr)[a-z0-9]*'/)
+        return "numbers of 128 bits, which BPF cannot calculate with"
     return ""
 }
 
