@@ -151,7 +151,7 @@ private:
         if (!why.reason.empty()) text += ":\n    " + why.reason;
         if (!why.source.empty()) text += "\nat the source line\n    " + why.source;
         if (cut) text += "\n(the log has more than " + std::to_string(most_log >> 20) + " MiB; this is its end)";
-        return refused{text, std::string{log}};
+        return refused{printable(text), printable(log)};
     }
 
     struct closes {
