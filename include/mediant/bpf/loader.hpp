@@ -56,8 +56,8 @@ class loaded_object {
 public:
     /// Throws refused where the verifier refuses a program, error for what else goes wrong.
     [[nodiscard]] static loaded_object load(bytes file, const description& what, std::string_view where) {
-        for (std::size_t room = std::size_t{64} << 10;; room *= 8) {
-            room = std::min(room, most_log);
+        std::string long_one; // the program whose log has more than the last buffer
+        for (std::size_t room = std::size_t{64} << 10;; room = std::min(room * 8, most_log)) {
             loaded_object out;
             const captured_messages said;
             ::bpf_object_open_opts options{};
@@ -74,6 +74,7 @@ public:
             // A log for each, since libbpf does not say otherwise which one is refused. It is written when a program
             // that was refused without one is loaded again.
             while ((program = ::bpf_object__next_program(out.object_.get(), program)) != nullptr) {
+                if (!long_one.empty() && long_one != ::bpf_program__name(program)) continue;
                 logs.push_back({program, std::vector<char>(room)});
                 ::bpf_program__set_log_buf(program, logs.back().text.data(), room);
             }
@@ -88,10 +89,12 @@ public:
             for (const one_log& log : logs) {
                 const std::string_view text{log.text.data(), ::strnlen(log.text.data(), room)};
                 if (text.empty()) continue;
+                long_one = ::bpf_program__name(log.program);
                 if (number == ENOSPC && room < most_log) break;
                 throw refusal(where, ::bpf_program__name(log.program), text, room == most_log && number == ENOSPC);
             }
-            if (number != ENOSPC || room == most_log) throw failure(where, "it cannot be loaded", number);
+            if (number != ENOSPC || long_one.empty() || room == most_log)
+                throw failure(where, "it cannot be loaded", number);
         }
     }
 

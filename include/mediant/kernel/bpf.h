@@ -108,7 +108,7 @@ struct mediant_bpf_ops {
  *			     unsigned int width, unsigned long long *value);
  *	int mediant_bpf_store(call, unsigned int region, unsigned long long offset,
  *			      unsigned int width, unsigned long long value);
- *		mediant_below's, width at most 8.
+ *		mediant_below's, where the widest natural access is 8.
  *	int mediant_bpf_ask(call, unsigned int what, unsigned int index,
  *			    struct mediant_bpf_answer *answer);
  *		What the device below answers; `what` is MEDIANT_DEVICE_INFO and its like.

@@ -14,6 +14,22 @@
 /// What registers are made of: the device, shadows and values that never change, together where a register has fields.
 namespace mediant::detail {
 
+/// A map without its names, which are pointers: no loader gives those in a BPF object's data a value.
+template <const auto& Map>
+inline constexpr auto nameless_map = [] {
+    auto out = Map;
+    for (entry& e : out.entries) e.group = e.name = e.target = {};
+    for (field& f : out.fields) f.name = {};
+    return out;
+}();
+template <const auto& Map>
+[[nodiscard]] [[gnu::always_inline]] constexpr const auto& read_at_run_time() noexcept {
+    if constexpr (verified)
+        return nameless_map<Map>;
+    else
+        return Map;
+}
+
 /// Accesses to a part of one entry as if it had no hooks. Host: see engine.hpp.
 template <const auto& Map, class Host>
 class backing {
@@ -60,7 +76,7 @@ protected:
     }
 
     [[nodiscard]] static constexpr const entry& stated_of(const trapped_entry& e) noexcept {
-        return Map.entries.data()[bounded(e.index, Map.entries.size())];
+        return read_at_run_time<Map>().entries.data()[bounded(e.index, Map.entries.size())];
     }
 
     [[nodiscard]] constexpr std::byte* shadow_of(const trapped_entry& e, std::uint64_t offset) const noexcept {
@@ -179,7 +195,7 @@ protected:
         const entry& stated = stated_of(e);
         const std::size_t count = stated.field_count;
         for (std::size_t i = 0; i < most_fields && i < count; ++i)
-            f(Map.fields.data()[bounded(stated.first_field + i, Map.fields.size())]);
+            f(read_at_run_time<Map>().fields.data()[bounded(stated.first_field + i, Map.fields.size())]);
     }
 
     static constexpr void fill(std::span<std::byte> to, std::byte value) noexcept {
