@@ -27,7 +27,7 @@ function string_at(section, at,    text, c) {
 }
 
 $1 == "section" {
-    name[$2] = $3; type[$2] = $4; size[$2] = hex($6); flags[$2] = $7
+    name[$2] = $3; type[$2] = $4; size[$2] = hex($6); flags[$2] = $7; info[$2] = $8
     sections = $2 > sections ? $2 + 0 : sections
     numbered[$3] = $2
 }
@@ -106,7 +106,7 @@ function line_of(section_name, at,    i, best) {
     return ", at " string_at(numbered[".BTF"], line_file[section_name, best]) ":" line_number[section_name, best]
 }
 
-function check_sections(    s, who, i) {
+function check_sections(    s, who, i, outside) {
     for (s = 1; s <= sections; s++) {
         who = residents(s, "FUNC|OBJECT|NOTYPE")
         if (name[s] ~ /^\.(preinit_array|init_array|fini_array|ctors|dtors)(\.|$)/) {
@@ -118,7 +118,9 @@ function check_sections(    s, who, i) {
             if (residents(s, "FUNC") ~ /,/)
                 finding("section " name[s] " has several functions, of which a loader takes one: " residents(s, "FUNC"))
         } else if (executable(s)) {
-            if (size[s] != 0) code_outside[s] = residents(s, "FUNC")
+            if (size[s] == 0) continue
+            code_outside[s] = residents(s, "FUNC")
+            outside = 1
         } else if (!allocated(s) || size[s] == 0 || name[s] == "license" || name[s] ~ /^\.struct_ops(\.link)?$/) {
             continue
         } else if (flags[s] ~ /W/) {
@@ -127,6 +129,9 @@ function check_sections(    s, who, i) {
             finding("section " name[s] " is not one that a provider's object has" (who == "" ? "" : ": " who))
         }
     }
+    for (s = 1; s <= sections; s++) # those of code are found as that
+        if (type[s] == "GROUP" && !outside)
+            finding("a group of sections (COMDAT), which loaders refuse: " called[info[s]])
     for (i = 1; i <= symbols; i++)
         if (place_of[i] == "COM") finding("data that is written, which all devices would share: " called[i])
     if (!programs) finding("no program: a provider's lie in sections struct_ops.s/NAME")

@@ -170,13 +170,14 @@ TEST_CASE("a BPF provider's tree is whole, and the same each time") {
         CHECK_FALSE(path.starts_with("include/mediant/bpf"));
         CHECK(text.find(at.at.path().string()) == text.npos);
     }
-    CHECK(files.at("object.mk") == "# SPDX-License-Identifier: GPL-2.0-only OR BSD-3-Clause\nMEDIANT_OBJECT := nic\n");
+    CHECK(files.at("object.mk") == "# SPDX-License-Identifier: GPL-2.0-only OR BSD-3-Clause\n"
+                                   "MEDIANT_OBJECT := nic\nMEDIANT_PROVIDER := nic\n");
     CHECK(generate(facts_of<vendor::nic>(), at.options()) == files);
     const folder elsewhere;
     CHECK(generate(facts_of<vendor::nic>(), elsewhere.options()) == files);
 
     const tree_files named = generate(facts_of<vendor::nic>(), at.options("acme_nic"));
-    CHECK_THAT(named.at("object.mk"), Contains("MEDIANT_OBJECT := acme_nic\n"));
+    CHECK_THAT(named.at("object.mk"), Contains("MEDIANT_OBJECT := acme_nic\nMEDIANT_PROVIDER := nic\n"));
     CHECK(named.at("ops.h") == files.at("ops.h")); // the provider keeps its name
 }
 

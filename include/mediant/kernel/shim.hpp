@@ -254,7 +254,8 @@ private:
         const provider_facts& provider = providers_.front();
         out["policy.cpp"] = bpf_policy_source(provider, headers.headers);
         out["ops.h"] = bpf_ops_header(provider);
-        out["object.mk"] = "# SPDX-License-Identifier: GPL-2.0-only OR BSD-3-Clause\nMEDIANT_OBJECT := " + name_ + '\n';
+        out["object.mk"] = "# SPDX-License-Identifier: GPL-2.0-only OR BSD-3-Clause\nMEDIANT_OBJECT := " + name_ +
+                           "\nMEDIANT_PROVIDER := " + std::string{provider.name} + '\n';
         out["README.md"] = readme();
     }
 
