@@ -251,6 +251,15 @@ void mediated(const std::string& address) {
         expect("no load within one", edu.get(REG_WITHIN), EIO);
         expect("SHADOW after it", edu.at.get<std::uint64_t>(bar0, REG_SHADOW), 0);
 
+        bpf_provider no_reset{object, "edu", RESETS_NOT};
+        expect_zero("replacing", attached.replace(no_reset));
+        edu.at.reset();
+        expect("a read when programs did not take notice", edu.read(REG_RESETS), refused);
+        expect("a write then", edu.write(REG_COUNT), refused);
+        expect_zero("replacing", attached.replace(provider));
+        expect("resets, of which these did", edu.get(REG_RESETS), 2);
+        expect("COUNT", edu.get(REG_COUNT), 1);
+
         section("answers that are none");
         const std::pair<unsigned, outcome> odd[]{{ODD_NONE_DONE, refused}, {ODD_TOO_MUCH, refused},
                                                  {ODD_RESTARTS, refused}, {ODD_NO_ERROR, refused},

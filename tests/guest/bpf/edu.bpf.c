@@ -48,7 +48,7 @@ SEC("struct_ops.s/reset")
 int BPF_PROG(edu_reset, struct mediant_bpf_call* call) {
     struct state* const state = (struct state*)mediant_bpf_state(call, sizeof *state);
     unsigned long long value = 0;
-    if (!state) return -EIO;
+    if (!state || generation == RESETS_NOT) return -EIO;
     state->within = (unsigned int)-mediant_bpf_load(call, 0, REG_IDENT, 4, &value);
     state->shadow = 0;
     ++state->resets;
