@@ -27,6 +27,8 @@
 #include <thread>
 #include <utility>
 
+#include <linux/bpf.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -146,6 +148,28 @@ void under_an_open_device(const std::string& address) {
     expect_loader("detach edu", 0, {});
 }
 
+/// Another program's map in the folder, of a type whose number is that of a link's.
+void foreign_pins() {
+    section("what else is pinned");
+    union bpf_attr map {};
+    map.map_type = BPF_MAP_TYPE_LRU_HASH;
+    static_assert(int{BPF_MAP_TYPE_LRU_HASH} == int{BPF_LINK_TYPE_STRUCT_OPS});
+    map.key_size = 8;
+    map.value_size = 8;
+    map.max_entries = 64;
+    const auto fd = static_cast<std::uint32_t>(::syscall(SYS_bpf, BPF_MAP_CREATE, &map, sizeof map));
+    union bpf_attr to {};
+    to.pathname = reinterpret_cast<std::uintptr_t>(pin.c_str());
+    to.bpf_fd = fd;
+    expect("a map is pinned", static_cast<std::uint64_t>(::syscall(SYS_bpf, BPF_OBJ_PIN, &to, sizeof to)), 0);
+    expect_loader("status", 0, {"edu: is no provider's link"});
+    expect_loader("detach edu", 1, {"it is no provider's link; it is left as it is"});
+    expect_loader("replace /objects/edu.bpf.o", 1, {"it is no provider's link"});
+    expect_loader("attach --if-needed /objects/edu.bpf.o", 1, {"is no provider's link; remove it"});
+    expect("it is left", std::filesystem::remove(pin), true);
+    ::close(static_cast<int>(fd));
+}
+
 void killed() {
     section("a loader that is killed");
     // At any moment of what it takes here, and of some time more.
@@ -205,6 +229,7 @@ int main(int argc, char** argv) {
         const auto address = find_pci(0x1234, 0x11e8);
         if (!address || !bind(*address, "vfio_pci_mediate")) fail(ENODEV, "no edu device under the host");
         under_an_open_device(*address);
+        foreign_pins();
         killed();
         on_demand(*address);
     });

@@ -207,8 +207,9 @@ struct attached {
         std::string why = "the host does not attach it";
         if (number == EEXIST) why += ": a BPF provider of that name is attached by another pin or program (see status)";
         if (number == EBUSY)
-            why += ": a provider module has its name or a rule of its, or devices are open that a provider of its name "
-                   "with other registers, ranges or state served before it was withdrawn";
+            why += ": another provider, as BPF or as a module, has its name or one of its rules, or devices are open "
+                   "that "
+                   "one of its name with other registers, ranges or state served before it was withdrawn";
         if (number == EINVAL) why += ": what it says of itself is not what the host takes";
         throw loaded_object::failure(where, why, number, kernel.lines());
     }
@@ -273,7 +274,7 @@ inline void detach(std::string_view name, const places& system) {
         if (!struct_ops_map(link.get(), id))
             throw error{pin.string() + ": it is no provider's link; it is left as it is"};
         // At once, whoever else holds the link. Kernels before 6.11 cannot: there it goes with its last holder.
-        if (::bpf_link_detach(link.get()) != 0 && errno != EOPNOTSUPP && errno != ENOLINK && errno != EINVAL)
+        if (::bpf_link_detach(link.get()) != 0 && errno != EOPNOTSUPP)
             throw system_failure(pin.string(), "cannot be detached", errno);
         if (::unlink(pin.c_str()) != 0) throw system_failure(pin.string(), "cannot be removed", errno);
     }
