@@ -183,8 +183,7 @@ function check_code(    s, at, op, dst, src, off, imm, deepest, copy, symbol) {
             } else if (op == 141) { # callx
                 finding("call by a pointer (a virtual function?), which the kernel refuses" place(s, at))
             }
-            # How far below the frame pointer it reaches: with an access beside it, or with a copy that is moved at
-            # once.
+            # How far below the frame pointer it reaches: with an access beside it, or a copy that is moved at once.
             if ((op % 8 == 1 && src == 10) || ((op % 8 == 2 || op % 8 == 3) && dst == 10))
                 deepest = off < deepest ? off : deepest
             else if (op == 7 && dst == copy)
@@ -226,9 +225,6 @@ function check_types(    b, at, end, strings, id, kind, vlen, n, text) {
         } else if (kind == 14) { # functions are found where their code is
             if (text !~ /^mediant_[A-Za-z0-9_]*$/)
                 finding("variable " text " in BTF, which has those of provider.bpf.c alone")
-        } else if (kind == 15) {
-            if (text !~ /^[.A-Za-z_][.A-Za-z0-9_\/]*$/)
-                finding("section " text " in BTF has no name that the kernel takes")
         } else if (kind == 16)
             finding("floating point in BTF: " text)
         n = 0 # bytes behind the twelve that all kinds have
