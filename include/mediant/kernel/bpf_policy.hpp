@@ -125,7 +125,7 @@ struct bpf_programs {
     [[gnu::always_inline]] static int open(mediant_bpf_call* call) noexcept {
         void* const at = state_of(call);
         if (at == nullptr) return -to_errno(error::io);
-        ::new (at) state;
+        construct(static_cast<std::byte*>(at));
         return within(call, [](layers& all) __attribute__((always_inline)) {
             return -to_errno(all.open().error());
         });
@@ -169,6 +169,25 @@ struct bpf_programs {
 
 private:
     static_assert(alignof(state) <= 8);
+    template <class State>
+    static constexpr State initial{};
+
+    /// In words, from a constant where the compiler knows what it is: BPF has no function that clears or copies much at
+    /// once, which construction in place may come to.
+    [[gnu::always_inline]] static void construct(std::byte* to) noexcept {
+        if constexpr (requires { typename std::bool_constant<(state{}, true)>; } && sizeof(state) % 8 == 0) {
+            const auto* const from = reinterpret_cast<const std::byte*>(&initial<state>);
+            for (std::size_t at = 0; at < sizeof(state); at += 8) {
+                std::uint64_t word = 0;
+                __builtin_memcpy(&word, from + at, 8);
+                asm volatile("" : "+r"(word)); // a word is copied, not all of them by a call
+                __builtin_memcpy(to + at, &word, 8);
+            }
+        } else {
+            ::new (to) state;
+        }
+    }
+
     /// Null where the host has less of it than this object was made for.
     [[gnu::always_inline]] static void* state_of(mediant_bpf_call* call) noexcept {
         return __builtin_assume_aligned(mediant_bpf_state(call, bpf_state_size<P>), 8);
