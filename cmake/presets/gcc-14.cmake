@@ -2,7 +2,7 @@
 #
 # With g++ 14 and newer versions of all that mediant uses (Catch2 3, fmt 10), unpacked beside the system. First
 #
-#   cmake/setup/g++-14 build/gcc-14-newer catch2 libfmt-dev libcli11-dev nlohmann-json3-dev
+#   cmake/setup/g++-14 build/gcc-14-newer catch2 libfmt-dev libcli11-dev nlohmann-json3-dev libelf-dev zlib1g-dev
 #
 # then cmake -C cmake/presets/gcc-14.cmake -S . -B build-gcc-14, or for another folder -DMEDIANT_GXX14_DIR=... before
 # -C. Programs run by the loader and the C library that were unpacked with the compiler.

@@ -86,6 +86,8 @@ void lacking(bool able) {
     }
     expect_loader("status", 0, {"takes BPF providers"});
     expect_loader("attach /objects/edu.bpf.o", 1, {"there is no bpffs", "mount -t bpf bpf /sys/fs/bpf"});
+    expect_loader("attach --mount-bpffs /objects/later_call.bpf.o", 1,
+                  {"mediant_bpf_of_a_later_host", "the host that is loaded has not all that it calls"});
     expect_loader("attach /objects/later_version.bpf.o", 1, {"made for version 9", "for version 1"});
     expect_loader("attach /init", 1, {"no ELF file"});
     const ::pid_t child = ::fork();
@@ -101,8 +103,7 @@ void lacking(bool able) {
 
 void under_an_open_device(const std::string& address) {
     section("attached, replaced and taken away under an open device");
-    expect_loader("attach --mount-bpffs /objects/edu.bpf.o", 0,
-                  {"edu: attached as link ", "pinned at /sys/fs/bpf/mediant/edu"});
+    expect_loader("attach /objects/edu.bpf.o", 0, {"edu: attached as link ", "pinned at /sys/fs/bpf/mediant/edu"});
     expect_loader("attach /objects/edu.bpf.o", 1, {"attached already; replace"});
     expect_loader("attach --if-needed /objects/edu.bpf.o", 0, {"attached already"});
     expect_loader(

@@ -137,7 +137,10 @@ public:
                                        const std::string& kernel = {}) {
         std::string text = system_failure(where, what, number).what();
         if (number == EPERM) text += " (it needs CAP_SYS_ADMIN, and a kernel that is not locked down)";
-        if (const std::string lines = captured_messages::lines(); !lines.empty()) text += "\nlibbpf says:\n" + lines;
+        const std::string lines = captured_messages::lines();
+        if (lines.find("not found in kernel or module BTFs") != lines.npos)
+            text += "; the host that is loaded has not all that it calls: it is older than the object was made for";
+        if (!lines.empty()) text += "\nlibbpf says:\n" + lines;
         if (!kernel.empty()) text += "\nthe kernel's log says:\n" + kernel;
         return error{text};
     }

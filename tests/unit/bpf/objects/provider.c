@@ -2,7 +2,7 @@
 
 /// \file
 /// A provider as BPF, in C, as small as one can be. With a definition it is another, or one with a mistake: NAME,
-/// VERSION, IDENTITY, RULES, VALUE_ADDED, TWICE, NO_LINK, OTHER_TYPE, NO_OPS, OUT_OF_BOUNDS, LONG_LOG.
+/// VERSION, IDENTITY, RULES, VALUE_ADDED, TWICE, NO_LINK, OTHER_TYPE, NO_OPS, OUT_OF_BOUNDS, LONG_LOG, LATER_CALL.
 
 #include <mediant/kernel/bpf.h>
 
@@ -24,6 +24,10 @@
 
 unsigned char *mediant_bpf_state(struct mediant_bpf_call *call, const unsigned long rdwr_buf_size)
     __attribute__((section(".ksyms")));
+
+#ifdef LATER_CALL /* a function that this host does not have */
+int mediant_bpf_of_a_later_host(struct mediant_bpf_call *call) __attribute__((section(".ksyms")));
+#endif
 
 char terms[] __attribute__((section("license"))) = "GPL";
 
@@ -49,6 +53,9 @@ __attribute__((section("struct_ops.s/edu_read"))) int edu_read(unsigned long lon
     unsigned int size = (unsigned int)context[3];
 
     if (!state) return -5;
+#ifdef LATER_CALL
+    mediant_bpf_of_a_later_host(call);
+#endif
 #ifdef LONG_LOG /* more lines than a first buffer takes, then a mistake */
     volatile unsigned long long sum = 0;
 #pragma unroll
