@@ -224,7 +224,9 @@ private:
                               .insertions = {{"@binding@", text("binding.md")},
                                              {"@dkms@", text("dkms.md")},
                                              {"@license@", text("license.md")},
-                                             {"@dynamic@", text("dynamic.md")}, {"@observe@", text("observe.md")}}},
+                                             {"@dynamic@", text("dynamic.md")},
+                                             {"@interrupts@", text("interrupts.md")},
+                                             {"@observe@", text("observe.md")}}},
                              providers_);
     }
 

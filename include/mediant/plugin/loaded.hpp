@@ -51,7 +51,7 @@ public:
     [[nodiscard]] static mediant_below table_of(Lower& device) {
         return {sizeof(mediant_below), MEDIANT_ABI_VERSION, device.max_access(), 0, &device, load, store, region_size,
                 write_log, device_info, region_info, irq_info, reset, revoke, regions_changed, start_log, stop_log,
-                report_log, dirty};
+                report_log, dirty, trigger};
     }
 
 private:
@@ -122,6 +122,12 @@ private:
     static void dirty(void* device, unsigned long long iova, unsigned long long size) {
         if constexpr (requires { of(device).dirty(iova, size); })
             of(device).dirty(iova, size);
+    }
+    static int trigger(void* device, unsigned index, unsigned vector) {
+        if constexpr (requires { of(device).trigger(irq_index{index}, vector); })
+            return number(of(device).trigger(irq_index{index}, vector).error());
+        else
+            return number(error::not_supported);
     }
     static int reset(void* device) { return number(ask(device, reset_device{}).error()); }
     // What a plug-in switches passes by accesses alone: there is nothing to take back, and nothing new to map.
