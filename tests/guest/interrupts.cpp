@@ -16,6 +16,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <fstream>
 #include <functional>
 #include <random>
 #include <string>
@@ -287,28 +288,30 @@ void races(const std::string& address) {
     expect("some exchanges", exchanges > 10, true);
 
     section("raised while MSI is turned off and on");
-    raising = 2;
     raised = came = 0;
     threads.clear();
+    std::atomic<bool> stopped{false};
     for (int i = 0; i < 2; ++i)
         threads.emplace_back([&] {
-            for (int n = 0; n < 2000; ++n) {
+            while (!stopped) {
                 if (it.raise(msi, 0) == whole) ++raised;
             }
-            --raising;
         });
-    for (std::size_t n = 0; raising != 0; ++n) {
+    std::size_t cycles = 0;
+    for (; cycles < 300 || came < 300; ++cycles) {
         edu.disable_irqs(msi);
         for (const event& each : events) came += now(each);
         ::usleep(200);
         for (const event& each : events) expect("signals while MSI is off", now(each), 0);
-        set(n % 2);
+        set(cycles % 2);
         ::usleep(200);
     }
+    stopped = true;
     for (std::thread& each : threads) each.join();
     for (const event& each : events) came += now(each);
-    expect("raised", raised, 4000);
-    expect("signals at most as often", came <= raised && came > 0, true);
+    std::printf("interrupts: MSI turned on %zu times, %llu of %llu signalled\n", cycles,
+                static_cast<unsigned long long>(came), static_cast<unsigned long long>(raised));
+    expect("signals at most as often as raised", came <= raised, true);
 
     section("two threads that set an eventfd each");
     for (int round = 0; round < 200; ++round) {
@@ -332,7 +335,7 @@ void races(const std::string& address) {
     std::array<std::atomic<std::uint32_t>, 9> request{};
     static_assert(sizeof request == sizeof(vfio_irq_set) + 4 * sizeof(int));
     request[0] = sizeof request;
-    std::atomic<bool> stopped{false};
+    stopped = false;
     std::thread writer{[&] {
         std::mt19937 random{11};
         while (!stopped) {
@@ -364,17 +367,29 @@ void races(const std::string& address) {
     expect("signals of the other", now(events[1]), 0);
 }
 
+/// The kernel's number of a new eventfd: the lowest that no other has, be it only a driver that holds it.
+std::string number_of_eventfd() {
+    const event fresh;
+    std::ifstream info{"/proc/self/fdinfo/" + std::to_string(fresh.get())};
+    for (std::string line; std::getline(info, line);)
+        if (line.starts_with("eventfd-id:")) return line;
+    fail(ENOENT, "no number of an eventfd");
+}
+
 void test(const std::string& driver, bool exact) {
+    const std::string lowest = number_of_eventfd();
     const auto edu = find_pci(0x1234, 0x11e8), nic = find_pci(0x8086, 0x10d3);
     if (!edu) fail(ENODEV, "no edu device");
     if (!bind(*edu, driver)) fail(EBUSY, driver + " did not take " + *edu);
     one_vector(*edu);
     races(*edu);
     unbind(*edu);
+    expect("eventfds left", number_of_eventfd(), lowest);
     if (!nic) return;
     if (!bind(*nic, driver)) fail(EBUSY, driver + " did not take " + *nic);
     many_vectors(*nic, exact);
     unbind(*nic);
+    expect("eventfds left", number_of_eventfd(), lowest);
 }
 
 } // namespace

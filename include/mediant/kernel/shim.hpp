@@ -222,11 +222,10 @@ private:
                               .version = version_,
                               .text = own,
                               .insertions = {{"@binding@", text("binding.md")},
+                                             {"@interrupts@", text("interrupts.md")},
                                              {"@dkms@", text("dkms.md")},
                                              {"@license@", text("license.md")},
-                                             {"@dynamic@", text("dynamic.md")},
-                                             {"@interrupts@", text("interrupts.md")},
-                                             {"@observe@", text("observe.md")}}},
+                                             {"@dynamic@", text("dynamic.md")}, {"@observe@", text("observe.md")}}},
                              providers_);
     }
 

@@ -11,10 +11,13 @@ namespace interrupts_test {
 using namespace mediant;
 
 /// RAISE takes an index in its upper half and a vector in its lower one; COUNT is how often it was written.
-template <std::uint64_t Base, std::uint64_t Size>
-inline constexpr auto bells = region_map{bar{0}, Size,
-    reg{"RAISE", Base, wo, {.hook = on::write}},
-    reg{"COUNT", Base + 4, ro, {.backing = from::shadow}}};
+consteval auto bells(std::uint64_t base, std::uint64_t size) {
+    return region_map{bar{0}, size,
+        reg{"RAISE", base, wo, {.hook = on::write}},
+        reg{"COUNT", base + 4, ro, {.backing = from::shadow}}};
+}
+inline constexpr auto edu_bells = bells(0x200, 1_MiB);
+inline constexpr auto nic_bells = bells(0x1f000, 128_KiB);
 
 template <const auto& Map>
 struct raises {
@@ -29,10 +32,10 @@ struct raises {
     }
 };
 
-struct raising_edu : raises<bells<0x200, 1_MiB>> {
+struct raising_edu : raises<edu_bells> {
     static constexpr auto info = provider{"raising_edu", {pci_id{0x1234, 0x11e8}}};
 };
-struct raising_nic : raises<bells<0x1f000, 128_KiB>> {
+struct raising_nic : raises<nic_bells> {
     static constexpr auto info = provider{"raising_nic", {pci_id{0x8086, 0x10d3}}};
 };
 static_assert(valid<raising_edu> && valid<raising_nic>);

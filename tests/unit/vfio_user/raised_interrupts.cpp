@@ -10,7 +10,7 @@
 #include <mediant/device/edu.hpp>
 #include <mediant/device/eventfd.hpp>
 #include <mediant/kernel/policy_object.hpp>
-#include <mediant/plugin/loaded.hpp>
+#include <mediant/plugin/below_functions.hpp>
 #include <mediant/provider/stack.hpp>
 
 #include <catch2/catch.hpp>
