@@ -3,8 +3,8 @@
 # What audit-bpf-object says of one object, from a description that it makes: lines "finding<TAB>TEXT" and
 # "program<TAB>TEXT". For any awk of POSIX: without operators on bits.
 #
-# Sources: the instruction set (RFC 9669), the kernel's BPF documentation (btf.rst, llvm_reloc.rst) and btf.c, which says
-# what names it takes.
+# Sources: the instruction set (RFC 9669), the kernel's BPF documentation (btf.rst, llvm_reloc.rst) and btf.c, which
+# says what names it takes.
 
 function finding(text) { print "finding\t" text }
 
@@ -27,7 +27,7 @@ function string_at(section, at,    text, c) {
 }
 
 $1 == "section" {
-    name[$2] = $3; type[$2] = $4; size[$2] = hex($6); flags[$2] = $7
+    name[$2] = $3; type[$2] = $4; size[$2] = hex($6); flags[$2] = $7; info[$2] = $8
     sections = $2 > sections ? $2 + 0 : sections
     numbered[$3] = $2
 }
@@ -100,12 +100,13 @@ function read_lines(    s, b, at, end, record, strings, section_name, n, i) {
 function line_of(section_name, at,    i, best) {
     best = 0
     for (i = 1; i <= lines[section_name]; i++)
-        if (line_at[section_name, i] <= at && (!best || line_at[section_name, i] >= line_at[section_name, best])) best = i
+        if (line_at[section_name, i] <= at && (!best || line_at[section_name, i] >= line_at[section_name, best]))
+            best = i
     if (!best || line_number[section_name, best] == 0) return ""
     return ", at " string_at(numbered[".BTF"], line_file[section_name, best]) ":" line_number[section_name, best]
 }
 
-function check_sections(    s, who, i) {
+function check_sections(    s, who, i, outside) {
     for (s = 1; s <= sections; s++) {
         who = residents(s, "FUNC|OBJECT|NOTYPE")
         if (name[s] ~ /^\.(preinit_array|init_array|fini_array|ctors|dtors)(\.|$)/) {
@@ -117,7 +118,9 @@ function check_sections(    s, who, i) {
             if (residents(s, "FUNC") ~ /,/)
                 finding("section " name[s] " has several functions, of which a loader takes one: " residents(s, "FUNC"))
         } else if (executable(s)) {
-            if (size[s] != 0) code_outside[s] = residents(s, "FUNC")
+            if (size[s] == 0) continue
+            code_outside[s] = residents(s, "FUNC")
+            outside = 1
         } else if (!allocated(s) || size[s] == 0 || name[s] == "license" || name[s] ~ /^\.struct_ops(\.link)?$/) {
             continue
         } else if (flags[s] ~ /W/) {
@@ -126,6 +129,9 @@ function check_sections(    s, who, i) {
             finding("section " name[s] " is not one that a provider's object has" (who == "" ? "" : ": " who))
         }
     }
+    for (s = 1; s <= sections; s++) # those of code are found as that
+        if (type[s] == "GROUP" && !outside)
+            finding("a group of sections (COMDAT), which loaders refuse: " called[info[s]])
     for (i = 1; i <= symbols; i++)
         if (place_of[i] == "COM") finding("data that is written, which all devices would share: " called[i])
     if (!programs) finding("no program: a provider's lie in sections struct_ops.s/NAME")
@@ -151,7 +157,10 @@ function check_data(    i, part, s, who, seen) {
 }
 
 # ", in PROGRAM, at FILE:LINE".
-function place(s, at) { return ", in " (residents(s, "FUNC") == "" ? name[s] : residents(s, "FUNC")) line_of(name[s], at) }
+function place(s, at,    who) {
+    who = residents(s, "FUNC")
+    return ", in " (who == "" ? name[s] : who) line_of(name[s], at)
+}
 
 # The instructions of all programs.
 function check_code(    s, at, op, dst, src, off, imm, deepest, copy, symbol) {
@@ -169,11 +178,12 @@ function check_code(    s, at, op, dst, src, off, imm, deepest, copy, symbol) {
                 else if (op == 133 && is_program(place_of[symbol]) && residents(place_of[symbol], "FUNC") !~ /,/)
                     finding("call of the program " called[symbol] ", which is the kernel's to call" place(s, at))
             } else if (op == 133 && src == 0) {
-                finding("call of the kernel's helper " imm " by its number, where a provider calls the host alone" place(s, at))
+                finding("call of the kernel's helper " imm " by its number, where a provider calls the host alone" \
+                    place(s, at))
             } else if (op == 141) { # callx
                 finding("call by a pointer (a virtual function?), which the kernel refuses" place(s, at))
             }
-            # How far below the frame pointer it reaches: with an access beside it, or with a copy that is moved at once.
+            # How far below the frame pointer it reaches: with an access beside it, or a copy that is moved at once.
             if ((op % 8 == 1 && src == 10) || ((op % 8 == 2 || op % 8 == 3) && dst == 10))
                 deepest = off < deepest ? off : deepest
             else if (op == 7 && dst == copy)
@@ -194,7 +204,7 @@ function check_symbols(    i) {
 }
 
 # Types: where each begins, so that the ops structure can be looked into.
-function check_types(    b, at, end, strings, id, kind, vlen, n, text, elsewhere) {
+function check_types(    b, at, end, strings, id, kind, vlen, n, text) {
     b = numbered[".BTF"]
     if (b == "" || u16(b, 0) != 60319) {
         finding("no types (section .BTF): compiled without -g?")
@@ -203,8 +213,6 @@ function check_types(    b, at, end, strings, id, kind, vlen, n, text, elsewhere
     at = u32(b, 4) + u32(b, 8)
     end = at + u32(b, 12)
     strings = u32(b, 4) + u32(b, 16)
-    for (id = 1; id <= symbols; id++)
-        if (place_of[id] == "UND" || (executable(place_of[id]) && !is_program(place_of[id]))) elsewhere[called[id]] = 1
     for (id = 1; at < end; id++) {
         type_at[id] = at
         kind = u8(b, at + 7) % 32
@@ -214,16 +222,16 @@ function check_types(    b, at, end, strings, id, kind, vlen, n, text, elsewhere
         if ((kind >= 4 && kind <= 8) || kind == 19) {
             if (text != "" && text !~ /^mediant_[A-Za-z0-9_]*$/)
                 finding("type " text " in BTF, which has those of provider.bpf.c alone")
-        } else if (kind == 12 || kind == 14) { # functions, variables
-            # What is undefined or out of line is found as that.
-            if (!(text in elsewhere) && text !~ /^mediant_[A-Za-z0-9_]*$/)
-                finding("function or variable " text " in BTF, which has those of provider.bpf.c alone")
-        } else if (kind == 15) {
-            if (text !~ /^[.A-Za-z_][.A-Za-z0-9_\/]*$/) finding("section " text " in BTF has no name that the kernel takes")
+        } else if (kind == 14) { # functions are found where their code is
+            if (text !~ /^mediant_[A-Za-z0-9_]*$/)
+                finding("variable " text " in BTF, which has those of provider.bpf.c alone")
         } else if (kind == 16)
             finding("floating point in BTF: " text)
-        n = kind == 1 || kind == 14 || kind == 17 ? 4 : kind == 3 ? 12 : kind == 4 || kind == 5 || kind == 15 || kind == 19 ? 12 * vlen : \
-            kind == 6 || kind == 13 ? 8 * vlen : 0
+        n = 0 # bytes behind the twelve that all kinds have
+        if (kind == 1 || kind == 14 || kind == 17) n = 4
+        else if (kind == 3) n = 12
+        else if (kind == 4 || kind == 5 || kind == 15 || kind == 19) n = 12 * vlen
+        else if (kind == 6 || kind == 13) n = 8 * vlen
         at += 12 + n
     }
     types = id - 1
@@ -252,7 +260,8 @@ function check_ops(    s, b, strings, id, i, at, count, member, offset, missing,
     n = split("open release reset read write", needed, " ")
     missing = ""
     for (i = 1; i <= n; i++)
-        if (!((".struct_ops.link" SUBSEP member[needed[i]]) in relocated)) missing = missing (missing == "" ? "" : ", ") needed[i]
+        if (!((".struct_ops.link" SUBSEP member[needed[i]]) in relocated))
+            missing = missing (missing == "" ? "" : ", ") needed[i]
     if (programs && missing != "") finding("its operations lack " missing)
     known = 1 # MEDIANT_BPF_VERSION
     if (u32(s, member["version"]) != known)

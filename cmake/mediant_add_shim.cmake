@@ -12,8 +12,8 @@
 #     [ALLOW <symbol>...]        undefined symbols that the audit lets pass besides the usual ones
 #     [KERNEL_BUILD <folder>])   kernel headers; the variable MEDIANT_KERNEL_BUILD unless told
 #
-# Where the provider cannot live in a kernel (a function that is not noexcept, state over 64 KiB, set_irqs mediated), the
-# program refuses, and says what it is.
+# Where the provider cannot live in a kernel (a function that is not noexcept, state over 64 KiB, set_irqs mediated),
+# the program refuses, and says what it is.
 #
 # Adds the target NAME to the default build. It has the program write the module tree, compiles the tree's policy
 # object as a kernel would, without needing a kernel's headers, and audits that object (see audit-object). With kernel
@@ -22,10 +22,10 @@
 # with kernel headers MEDIANT_SHIM_KERNEL, the folder where the .ko lies. The global property MEDIANT_SHIMS lists all
 # such targets that have an object for a kernel to link.
 #
-# TARGET bpf has the tree's own Makefile compile the object, by clang 19 (MEDIANT_BPF_CLANG names one), and audits it; no
-# kernel headers are needed. Where there is no such clang the tree alone is written. Properties of that target:
-# MEDIANT_SHIM_TREE, MEDIANT_SHIM_BPF (true) and, with clang, MEDIANT_SHIM_OBJECT, the object to attach. The global property
-# MEDIANT_BPF_SHIMS lists all such targets that have one.
+# TARGET bpf has the tree's own Makefile compile the object, by clang 19 (MEDIANT_BPF_CLANG names one), and audits it;
+# no kernel headers are needed. Where there is no such clang the tree alone is written. Properties of that target:
+# MEDIANT_SHIM_TREE, MEDIANT_SHIM_BPF (true) and, with clang, MEDIANT_SHIM_OBJECT, the object to attach. The global
+# property MEDIANT_BPF_SHIMS lists all such targets that have one.
 
 include_guard(GLOBAL)
 
@@ -47,7 +47,8 @@ function(mediant_kernel_like_flags out)
             list(APPEND flags -mno-80387 -mno-fp-ret-in-387 -mpreferred-stack-boundary=3 -mindirect-branch=thunk-extern
                 -mindirect-branch-register -mfunction-return=thunk-extern)
         else()
-            # No -mno-80387: clang then refuses the standard library's mere mention of long double. The audit finds uses.
+            # No -mno-80387: clang then refuses the standard library's mere mention of long double. The audit finds
+            # uses.
             list(APPEND flags -mstack-alignment=8 -mretpoline-external-thunk)
         endif()
     elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64)$")

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <string>
 
 extern "C" int LLVMFuzzerInitialize(int*, char***) {
     ::libbpf_set_print(nullptr);
@@ -22,6 +23,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         if (!mediant::bpf::is_provider_name(what.name) || what.rules.size() > mediant::bpf::most_elements ||
             what.ranges.size() > mediant::bpf::most_elements)
             std::abort();
+        for (const mediant::bpf::op_program& one : what.programs)
+            if ((one.op + one.program + what.license).find('\x1b') != std::string::npos) std::abort();
     } catch (const mediant::bpf::error&) {}
     return 0;
 }

@@ -6,25 +6,32 @@
 /// withdrawn, that state outlives its programs, and that no access is lost or done twice when they are exchanged.
 ///
 ///   bpf_providers able|unable|typeless
+///   bpf_providers attach
 ///
-/// unable is a kernel on which there are none, typeless a host that was built without types. Needs an edu device with a reset (behind a port) and one without, and /edu.bpf.o, /refused.bpf.o, /edu_provider.ko.
+/// unable is a kernel on which there are none, typeless a host that was built without types; attach is for itself. Needs
+/// an edu device with a reset (behind a port) and one without, and /edu.bpf.o, /refused.bpf.o, /edu_provider.ko.
 /// MEDIANT_GUEST_CYCLES says how often providers are exchanged under load; 1,000 unless told.
 
 #include "bpf/loader.hpp"
 #include "bpf/registers.h"
 #include "expect.hpp"
 
+#include <mediant/registers/areas.hpp>
+
 #include <atomic>
 #include <chrono>
 #include <csignal>
 #include <fstream>
 #include <optional>
+#include <random>
 #include <sstream>
 #include <thread>
 #include <vector>
 
+#include <bpf/btf.h>
 #include <sys/klog.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -105,6 +112,14 @@ void expect_errno(const std::string& what, int got, int wanted) {
 
 // --- what is tested ----------------------------------------------------------------------------------
 
+/// Whether the kernel has this struct.
+bool knows(const char* name) {
+    btf* const types = btf__load_vmlinux_btf();
+    const bool known = types != nullptr && btf__find_by_name_kind(types, name, BTF_KIND_STRUCT) > 0;
+    btf__free(types);
+    return known;
+}
+
 void verifier_refuses() {
     section("what the verifier refuses");
     constexpr std::pair<const char*, const char*> all[]{
@@ -120,6 +135,7 @@ void verifier_refuses() {
         {"foreign", "calling kernel function mediant_bpf_state is not allowed"},
     };
     for (const auto& [ops, why] : all) {
+        if (std::string{ops} == "foreign" && !knows("tcp_congestion_ops")) continue;
         const bpf_provider provider{"/refused.bpf.o", ops};
         expect(std::string{ops} + " is refused", provider.error() != 0, true);
         const bool told = bpf_log.find(why) != bpf_log.npos;
@@ -235,6 +251,15 @@ void mediated(const std::string& address) {
         expect("no load within one", edu.get(REG_WITHIN), EIO);
         expect("SHADOW after it", edu.at.get<std::uint64_t>(bar0, REG_SHADOW), 0);
 
+        bpf_provider no_reset{object, "edu", RESETS_NOT};
+        expect_zero("replacing", attached.replace(no_reset));
+        edu.at.reset();
+        expect("a read when programs did not take notice", edu.read(REG_RESETS), refused);
+        expect("a write then", edu.write(REG_COUNT), refused);
+        expect_zero("replacing", attached.replace(provider));
+        expect("resets, of which these did", edu.get(REG_RESETS), 2);
+        expect("COUNT", edu.get(REG_COUNT), 1);
+
         section("answers that are none");
         const std::pair<unsigned, outcome> odd[]{{ODD_NONE_DONE, refused}, {ODD_TOO_MUCH, refused},
                                                  {ODD_RESTARTS, refused}, {ODD_NO_ERROR, refused},
@@ -246,15 +271,32 @@ void mediated(const std::string& address) {
             if (answer == refused) expect("the log says so", logged("BPF provider edu: its program read answered"), true);
             if (how != ODD_NOT) expect("a read that ends there", edu.read(REG_WITHIN, 8), outcome{4, 0});
         }
+        bpf_provider too_much{object, "edu", ANSWERS_ODDLY};
+        expect_zero("replacing", attached.replace(too_much));
+        logged("");
+        expect_errno("a number of 64 bits", error_of([&] { static_cast<void>(edu.at.info()); }), EIO);
+        expect("the log says so", logged("its program device_info gave 0x100000000 as number 1 of its answer"), true);
+        expect_zero("and back", attached.replace(provider));
+        expect("regions", edu.at.info().num_regions, VFIO_PCI_NUM_REGIONS);
     }
     expect("closing could log", logged("a BPF provider closes 0x1"), true);
     expect("status without devices", status(), "edu identity=0xed0123456789abcd state=56 attached=1 devices=\n");
     expect_errno("rmmod while it is attached", unload(host), EWOULDBLOCK);
 }
 
-void ranks(const std::string& address) {
+void ranks(const std::string& address, const std::string& other_address) {
     section("several providers");
     bpf_provider general{object};
+    bpf_provider classy{object, "edu", 6, [](auto& ops) {
+        std::strcpy(ops.name, "classy");
+        ops.rules[0].class_code = 0x00ff17; // what is not under the mask does not count
+        ops.rules[0].class_mask = 0xffff00;
+    }};
+    bpf_provider other_class{object, "edu", 8, [](auto& ops) {
+        std::strcpy(ops.name, "other_class");
+        ops.rules[0].class_code = 0x020000;
+        ops.rules[0].class_mask = 0xffffff;
+    }};
     bpf_provider special{object, "edu", 7, [](auto& ops) {
         std::strcpy(ops.name, "special");
         ops.rules[0].subvendor = 0x1af4;
@@ -265,9 +307,16 @@ void ranks(const std::string& address) {
     }};
     const bpf_attachment first{general};
     {
+        const bpf_attachment third{classy}, fourth{other_class};
+        expect_zero("one for its class", third.error());
+        expect("which says more", user{address}.get(REG_GENERATION), 6);
         const bpf_attachment second{special};
         expect_zero("a second one", second.error());
-        expect("the more specific one serves", user{address}.get(REG_GENERATION), 7);
+        const user edu{address};
+        expect("the more specific one serves", edu.get(REG_GENERATION), 7);
+        const user other{other_address};
+        expect("both are told of", status().find("special identity=0xed0123456789abcd state=56 attached=1 devices=" +
+                                                 address + "," + other_address + "\n") != std::string::npos, true);
         bpf_provider again{object};
         logged("");
         expect_errno("a second one of the name", bpf_attachment{again}.error(), EEXIST);
@@ -279,6 +328,122 @@ void ranks(const std::string& address) {
         expect("why", logged("a provider of the name edu is registered"), true);
     }
     expect("the other one serves", user{address}.get(REG_GENERATION), 1);
+
+    const std::pair<unsigned, int> opens[]{{DECLINES, 0}, {FAILS, EPERM}, {OPENS_ODDLY, EIO}};
+    for (const auto& [how, error] : opens) {
+        bpf_provider odd{object, "edu", how, [](auto& ops) {
+            std::strcpy(ops.name, "odd");
+            ops.rules[0].subvendor = 0x1af4;
+        }};
+        const bpf_attachment attached{odd};
+        expect_zero("one that does not open", attached.error());
+        expect_errno("an open", open_error(address), error);
+        expect("nothing is left of that", status().find("odd identity=0xed0123456789abcd state=56 attached=1 devices=\n") !=
+                                              std::string::npos, true);
+    }
+}
+
+/// Programs that reach for more state than their ops have asked for get none.
+void small(const std::string& address) {
+    section("less state than programs reach for");
+    bpf_provider provider{object, "edu", 1, [](auto& ops) { ops.state_size -= 8; }};
+    const bpf_attachment attached{provider};
+    const user edu{address};
+    expect("COUNT", edu.read(REG_COUNT), refused);
+    expect("its write", edu.write(REG_COUNT), refused);
+}
+
+/// What is trapped and what can be mapped, against how a policy object has it (registers/areas.hpp).
+void maps(const std::string& address) {
+    section("maps");
+    std::mt19937 random{7};
+    const auto up_to = [&random](std::uint64_t most) { return std::uniform_int_distribution<std::uint64_t>{0, most}(random); };
+    constexpr std::uint64_t size = 0x100000, page = 0x1000;
+    for (int round = 0; round < 25; ++round) {
+        std::vector<mediant_bpf_range> ranges;
+        const std::uint64_t gap = std::array<std::uint64_t, 4>{16, 0x800, 0x3000, 0x20000}[round % 4u];
+        const std::uint64_t length = std::array<std::uint64_t, 3>{8, 0x1800, 0x4000}[round % 3u];
+        std::uint64_t at = up_to(gap);
+        while (at < size + 0x1000 && ranges.size() < MEDIANT_BPF_RANGES) { // also behind the end
+            const std::uint64_t bytes = up_to(2) == 0 ? page * (1 + up_to(2)) : 1 + up_to(length);
+            ranges.push_back({at, bytes, 0, 0});
+            at += bytes + (up_to(3) == 0 ? 0 : up_to(gap));
+            if (up_to(3) == 0) at = (at + page - 1) / page * page;
+        }
+        if (round == 0) ranges.clear();
+        ranges.push_back({0, 4, 1, 0}); // of a BAR that edu has not
+        if (ranges.size() > MEDIANT_BPF_RANGES) ranges.erase(ranges.begin());
+        bpf_provider provider{object, "edu", 1, [&](auto& ops) {
+            ops.range_count = static_cast<unsigned>(ranges.size());
+            std::copy(ranges.begin(), ranges.end(), ops.ranges);
+        }};
+        bpf_attachment attached{provider};
+        expect_zero("attaching", attached.error());
+        ranges.pop_back();
+
+        const auto run = [&](std::uint64_t offset, std::uint64_t count) {
+            for (const mediant_bpf_range& each : ranges) {
+                if (each.offset + each.size <= offset) continue;
+                if (each.offset > offset) return mediant::traps{std::min<std::uint64_t>(count, each.offset - offset), false};
+                return mediant::traps{std::min<std::uint64_t>(count, each.offset + each.size - offset), true};
+            }
+            return mediant::traps{count, false};
+        };
+        const user edu{address};
+        const auto seen = edu.at.region(bar0).sparse.value_or(std::vector<area>{});
+        std::size_t count = 0;
+        for (std::uint64_t from = 0;; ++count) {
+            const mediant::range wanted = mediant::untrapped_pages(run, size, page, from);
+            if (wanted.size == 0 || (round == 0 && count == 1)) break;
+            from = wanted.offset + wanted.size;
+            if (round == 0) continue; // nothing is trapped: no areas are stated
+            expect("where an area begins", count < seen.size() ? seen[count].offset : ~0ull, wanted.offset);
+            expect("its size", count < seen.size() ? seen[count].size : ~0ull, wanted.size);
+        }
+        if (round != 0) expect("areas", seen.size(), count);
+        expect_zero("withdrawing", attached.withdraw());
+        for (int i = 0; i < 40; ++i) {
+            std::uint64_t offset = up_to(size - 4);
+            if (i % 2 == 0 && !ranges.empty()) { // about an edge
+                const mediant_bpf_range& each = ranges[up_to(ranges.size() - 1)];
+                offset = each.offset + (up_to(1) == 0 ? each.size : 0) + up_to(2) - 1;
+                if (offset >= size) continue;
+            }
+            expect("whether it is trapped", edu.read(offset, 1), run(offset, 1).trapped ? refused : outcome{1, 0});
+        }
+    }
+}
+
+/// When a device is opened modprobe is asked, once, which may attach a provider.
+void on_demand(const std::string& address) {
+    section("attached when a device is opened");
+    const std::string script = "/tmp/request";
+    std::ofstream{script} << "#!/bin/sh\necho \"$*\" >>/tmp/requests\nexec /bpf_providers attach\n";
+    ::chmod(script.c_str(), 0755);
+    std::string before;
+    std::getline(std::ifstream{"/proc/sys/kernel/modprobe"}, before);
+    write_attribute("/proc/sys/kernel/modprobe", script);
+    const auto requests = [] {
+        std::ifstream file{"/tmp/requests"};
+        int count = 0;
+        for (std::string line; std::getline(file, line);) count += line.ends_with(" vfio-pci-mediate-1234-11e8") ? 1 : 0;
+        return static_cast<unsigned>(count);
+    };
+    expect("IDENT", user{address}.get(REG_IDENT), ident);
+    expect("requests", requests(), 1);
+    // It is asked each time, since there may be a module that is more specific; what cannot be had delays nobody.
+    expect("IDENT of the second time", user{address}.get(REG_IDENT), ident);
+    expect("requests", requests(), 2);
+    write_attribute("/proc/sys/kernel/modprobe", before);
+    bpf_attachment attached{pin};
+    expect_zero("withdrawing", attached.withdraw());
+    expect_zero("unpinning", attached.unpin());
+}
+
+int attach() {
+    bpf_provider provider{object};
+    bpf_attachment attached{provider};
+    return attached.error() != 0 || attached.pin(pin) != 0 ? 1 : 0;
 }
 
 void module_first() {
@@ -498,7 +663,7 @@ void storm(const std::string& address, const std::string& other_address, int cyc
 }
 
 /// Resets from sysfs, which hold the core's memory lock, against programs that wait for it.
-void resets(const std::string& address, int cycles) {
+void resets(const std::string& address, int seconds) {
     section("exchanged under resets");
     bpf_provider provider{object};
     std::optional<bpf_attachment> attached{provider};
@@ -523,7 +688,7 @@ void resets(const std::string& address, int cycles) {
         }
     }};
     int errors = 0, rounds = 0;
-    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds{cycles};
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds{seconds};
     for (; std::chrono::steady_clock::now() < end; ++rounds) {
         errors += attached->replace(provider) != 0;
         errors += attached->withdraw() != 0;
@@ -579,12 +744,15 @@ void run(const std::string& mode) {
     verifier_refuses();
     ops_refused();
     mediated(edu);
-    ranks(plain);
+    ranks(plain, edu);
+    small(plain);
+    maps(plain);
+    on_demand(plain);
     module_first();
     withdrawn(edu);
     killed(plain);
     storm(edu, plain, cycles);
-    resets(edu, 8);
+    resets(edu, cycles < 1000 ? 2 : 8);
 
     for (const std::string& address : edus) unbind(address);
     expect("nothing is left", status(), "");
@@ -595,5 +763,6 @@ void run(const std::string& mode) {
 } // namespace
 
 int main(int argc, char** argv) {
+    if (argc > 1 && std::string{argv[1]} == "attach") return attach();
     return run_test("BPF providers", [&] { run(argc > 1 ? argv[1] : "able"); });
 }

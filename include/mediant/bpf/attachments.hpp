@@ -15,8 +15,11 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
+
+#include <unistd.h>
 
 /// What is attached to the host, as the kernel tells it.
 namespace mediant::bpf {
@@ -45,8 +48,19 @@ struct other_pin {
     std::string what;
 };
 
+/// Whether a descriptor is a link's. The kernel describes a map or a program to whoever asks it for a link, too, and
+/// some look like one then.
+[[nodiscard]] inline bool is_link(int fd) {
+    char name[64] = {};
+    const std::string path = "/proc/self/fd/" + std::to_string(fd);
+    if (::readlink(path.c_str(), name, sizeof name - 1) < 0) return true; // without /proc there is no telling
+    const std::string_view text = name; // "anon_inode:bpf-link" or "anon_inode:bpf_link", by the kernel's version
+    return text.find("bpf") != text.npos && text.find("link") != text.npos;
+}
+
 /// What a link refers to; nullopt where it is no link of a struct_ops.
 [[nodiscard]] inline std::optional<std::uint32_t> struct_ops_map(int link, std::uint32_t& link_id) {
+    if (!is_link(link)) return std::nullopt;
     ::bpf_link_info info{};
     std::uint32_t size = sizeof info;
     if (::bpf_link_get_info_by_fd(link, &info, &size) != 0 || info.type != BPF_LINK_TYPE_STRUCT_OPS)

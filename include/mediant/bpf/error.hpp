@@ -28,6 +28,15 @@ private:
     std::string log_;
 };
 
+/// A text of an object's or of somebody's who has read it, as a terminal may have it: lines and tabs stay, other
+/// control characters become '?'.
+[[nodiscard]] inline std::string printable(std::string_view text) {
+    std::string out{text};
+    for (char& c : out)
+        if ((static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t') || c == 0x7f) c = '?';
+    return out;
+}
+
 /// "WHERE: WHAT: Permission denied", of a (positive) errno.
 [[nodiscard]] inline error system_failure(std::string_view where, std::string_view what, int number) {
     return error{std::string{where} + ": " + std::string{what} + ": " + std::generic_category().message(number)};

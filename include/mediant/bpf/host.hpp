@@ -144,6 +144,7 @@ struct host_provider {
         host_provider one;
         std::istringstream words{line};
         words >> one.name;
+        one.name = printable(one.name);
         for (std::string word; words >> word;) {
             const std::string value = word.substr(std::min(word.find('=') + 1, word.size()));
             if (word.starts_with("identity=")) one.identity = std::strtoull(value.c_str(), nullptr, 0);

@@ -56,8 +56,8 @@ class loaded_object {
 public:
     /// Throws refused where the verifier refuses a program, error for what else goes wrong.
     [[nodiscard]] static loaded_object load(bytes file, const description& what, std::string_view where) {
-        for (std::size_t room = std::size_t{64} << 10;; room *= 8) {
-            room = std::min(room, most_log);
+        std::string long_one; // the program whose log has more than the last buffer
+        for (std::size_t room = std::size_t{64} << 10;; room = std::min(room * 8, most_log)) {
             loaded_object out;
             const captured_messages said;
             ::bpf_object_open_opts options{};
@@ -74,6 +74,7 @@ public:
             // A log for each, since libbpf does not say otherwise which one is refused. It is written when a program
             // that was refused without one is loaded again.
             while ((program = ::bpf_object__next_program(out.object_.get(), program)) != nullptr) {
+                if (!long_one.empty() && long_one != ::bpf_program__name(program)) continue;
                 logs.push_back({program, std::vector<char>(room)});
                 ::bpf_program__set_log_buf(program, logs.back().text.data(), room);
             }
@@ -88,10 +89,12 @@ public:
             for (const one_log& log : logs) {
                 const std::string_view text{log.text.data(), ::strnlen(log.text.data(), room)};
                 if (text.empty()) continue;
+                long_one = ::bpf_program__name(log.program);
                 if (number == ENOSPC && room < most_log) break;
                 throw refusal(where, ::bpf_program__name(log.program), text, room == most_log && number == ENOSPC);
             }
-            if (number != ENOSPC || room == most_log) throw failure(where, "it cannot be loaded", number);
+            if (number != ENOSPC || long_one.empty() || room == most_log)
+                throw failure(where, "it cannot be loaded", number);
         }
     }
 
@@ -148,7 +151,7 @@ private:
         if (!why.reason.empty()) text += ":\n    " + why.reason;
         if (!why.source.empty()) text += "\nat the source line\n    " + why.source;
         if (cut) text += "\n(the log has more than " + std::to_string(most_log >> 20) + " MiB; this is its end)";
-        return refused{text, std::string{log}};
+        return refused{printable(text), printable(log)};
     }
 
     struct closes {
@@ -204,8 +207,9 @@ struct attached {
         std::string why = "the host does not attach it";
         if (number == EEXIST) why += ": a BPF provider of that name is attached by another pin or program (see status)";
         if (number == EBUSY)
-            why += ": a provider module has its name or a rule of its, or devices are open that a provider of its name "
-                   "with other registers, ranges or state served before it was withdrawn";
+            why += ": another provider, as BPF or as a module, has its name or one of its rules, or devices are open "
+                   "that "
+                   "one of its name with other registers, ranges or state served before it was withdrawn";
         if (number == EINVAL) why += ": what it says of itself is not what the host takes";
         throw loaded_object::failure(where, why, number, kernel.lines());
     }
@@ -270,7 +274,7 @@ inline void detach(std::string_view name, const places& system) {
         if (!struct_ops_map(link.get(), id))
             throw error{pin.string() + ": it is no provider's link; it is left as it is"};
         // At once, whoever else holds the link. Kernels before 6.11 cannot: there it goes with its last holder.
-        if (::bpf_link_detach(link.get()) != 0 && errno != EOPNOTSUPP && errno != ENOLINK && errno != EINVAL)
+        if (::bpf_link_detach(link.get()) != 0 && errno != EOPNOTSUPP)
             throw system_failure(pin.string(), "cannot be detached", errno);
         if (::unlink(pin.c_str()) != 0) throw system_failure(pin.string(), "cannot be removed", errno);
     }

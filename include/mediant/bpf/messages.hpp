@@ -2,6 +2,7 @@
 #pragma once
 
 #include <mediant/bpf/api.hpp>
+#include <mediant/bpf/error.hpp>
 
 #include <cstdarg>
 #include <cstddef>
@@ -26,7 +27,7 @@ public:
             std::string_view line = rest.substr(0, rest.find('\n'));
             rest.remove_prefix(line.size() < rest.size() ? line.size() + 1 : line.size());
             if (line.starts_with("libbpf: ")) line.remove_prefix(8);
-            out += (out.empty() ? "" : "\n") + std::string{line};
+            out += (out.empty() ? "" : "\n") + printable(line);
         }
         return out;
     }

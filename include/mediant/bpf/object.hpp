@@ -79,9 +79,6 @@ inline constexpr std::string_view ops_section = ".struct_ops.link";
         fail("its mediant_bpf_ops has no name");
     const std::string_view text{reinterpret_cast<const char*>(value.data()) + name->offset, name->size};
     out.name = text.substr(0, text.find('\0'));
-    if (!is_provider_name(out.name))
-        fail("its provider's name is not one of 1 to " + std::to_string(MEDIANT_BPF_NAME - 1) +
-             " lower-case letters, digits and '_'");
 
     // The element's layout, and each one's offset; nothing for none.
     const auto each = [&](const char* array, const char* count, auto&& element) {
@@ -138,7 +135,7 @@ inline constexpr std::string_view ops_section = ".struct_ops.link";
     const layout ops{*types, ops_id < 0 ? 0u : static_cast<std::uint32_t>(ops_id)};
     if (variable_name == nullptr || !ops) fail("what it has in .struct_ops.link is no struct");
     if (ops.name() != ops_type)
-        fail("its struct_ops is a struct " + std::string{ops.name()} + ", not a struct mediant_bpf_ops");
+        fail("its struct_ops is a struct " + printable(ops.name()) + ", not a struct mediant_bpf_ops");
 
     std::optional<elf::symbol> place;
     for (std::size_t index = 0; index < object.symbol_count() && !place; ++index)
@@ -152,8 +149,11 @@ inline constexpr std::string_view ops_section = ".struct_ops.link";
         read_description(ops, data->contents.subspan(place->value, ops.size()), where), variable_name, {}, {}};
     if (const elf::section* const license = object.find("license")) {
         const std::string_view text{reinterpret_cast<const char*>(license->contents.data()), license->contents.size()};
-        out.license = text.substr(0, text.find('\0'));
+        out.license = printable(text.substr(0, text.find('\0')));
     }
+    if (!is_provider_name(out.name))
+        fail("its provider's name is not one of 1 to " + std::to_string(MEDIANT_BPF_NAME - 1) +
+             " lower-case letters, digits and '_'");
     // By where they are, once: there may be millions.
     std::map<std::uint64_t, elf::symbol> set;
     for (const elf::relocation& one : object.relocations(*data)) set.emplace(one.offset, one.of);
@@ -167,10 +167,10 @@ inline constexpr std::string_view ops_section = ".struct_ops.link";
         const auto target = set.find(place->value + member->offset);
         if (target == set.end() || target->second.section >= object.sections().size()) continue;
         const elf::section& code = object.sections()[target->second.section];
-        op_program program{member->name, {}, code.name.starts_with("struct_ops.s"), 0};
+        op_program program{printable(member->name), {}, code.name.starts_with("struct_ops.s"), 0};
         const auto found = functions.find({target->second.section, target->second.value});
         if (found != functions.end()) {
-            program.program = found->second.name;
+            program.program = printable(found->second.name);
             program.instructions = found->second.size / 8;
         }
         out.programs.push_back(program);

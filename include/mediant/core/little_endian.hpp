@@ -11,9 +11,6 @@
 #include <type_traits>
 
 /// Values in the device's byte order, which is little-endian. Widths that hardware knows compile to one move.
-///
-/// Where the verifier reads along, a width that is known at run time alone is no branch: the 8 bytes from there on are
-/// read, and those beyond it written as they were. Who keeps bytes there has room for that (kernel/bpf_facts.hpp).
 namespace mediant {
 
 namespace detail {
@@ -46,7 +43,6 @@ constexpr void store_bytes(std::byte* to, T value) noexcept {
 
 /// The value of the first 1 to 8 bytes.
 [[nodiscard]] constexpr std::uint64_t load_little(std::span<const std::byte> from) noexcept {
-    if (detail::varies(from.size())) return detail::load_bytes<std::uint64_t>(from.data()) & low_bytes(from.size());
     if (from.size() == 4) return detail::load_bytes<std::uint32_t>(from.data()); // first: the width of most registers
     switch (from.size()) {
     case 1: return detail::load_bytes<std::uint8_t>(from.data());
@@ -61,10 +57,6 @@ constexpr void store_bytes(std::byte* to, T value) noexcept {
 
 /// Puts the low bytes of `value` into 1 to 8 bytes.
 constexpr void store_little(std::span<std::byte> to, std::uint64_t value) noexcept {
-    if (detail::varies(to.size())) {
-        const std::uint64_t mask = low_bytes(to.size());
-        return detail::store_bytes(to.data(), (detail::load_bytes<std::uint64_t>(to.data()) & ~mask) | (value & mask));
-    }
     if (to.size() == 4) return detail::store_bytes(to.data(), static_cast<std::uint32_t>(value));
     switch (to.size()) {
     case 1: return detail::store_bytes(to.data(), static_cast<std::uint8_t>(value));
@@ -74,5 +66,26 @@ constexpr void store_little(std::span<std::byte> to, std::uint64_t value) noexce
     }
     for (std::size_t i = 0; i < to.size() && i < 8; ++i) to[i] = static_cast<std::byte>(value >> (8 * i));
 }
+
+namespace detail {
+
+/// The same of bytes that lie in at least 8 which the caller may touch. Where the verifier reads along, how many are meant
+/// is no branch then, of which it would follow each: 8 are read, and those that are not meant written as they were.
+[[nodiscard]] [[gnu::always_inline]] constexpr std::uint64_t load_part(std::span<const std::byte> from) noexcept {
+    if constexpr (verified)
+        if (!std::is_constant_evaluated()) return load_bytes<std::uint64_t>(from.data()) & low_bytes(from.size());
+    return load_little(from);
+}
+[[gnu::always_inline]] constexpr void store_part(std::span<std::byte> to, std::uint64_t value) noexcept {
+    if constexpr (verified) {
+        if (!std::is_constant_evaluated()) {
+            const std::uint64_t mask = low_bytes(to.size());
+            return store_bytes(to.data(), (load_bytes<std::uint64_t>(to.data()) & ~mask) | (value & mask));
+        }
+    }
+    store_little(to, value);
+}
+
+} // namespace detail
 
 } // namespace mediant

@@ -63,7 +63,6 @@ public:
     [[nodiscard]] constexpr Lower& device() const noexcept { return *device_; }
 
     [[gnu::always_inline]] constexpr answer read(const read_access& a) const {
-        if (detail::varies(a.bytes.size())) return read_first(a);
         if (!natural(a.offset, a.bytes.size())) return read_split(a.region, a.offset, a.bytes.data(), a.bytes.size());
         const result<std::uint64_t> value = device_->load(a.region, a.offset, static_cast<unsigned>(a.bytes.size()));
         if (!value) return {0, value.error()};
@@ -72,11 +71,42 @@ public:
     }
 
     [[gnu::always_inline]] constexpr answer write(const write_access& a) const {
-        if (detail::varies(a.bytes.size())) return write_first(a);
         if (!natural(a.offset, a.bytes.size())) return write_split(a.region, a.offset, a.bytes.data(), a.bytes.size());
         const result<void> stored =
             device_->store(a.region, a.offset, static_cast<unsigned>(a.bytes.size()), load_little(a.bytes));
         return stored ? answer{a.bytes.size()} : answer{0, stored.error()};
+    }
+
+    /// The same of 1 to 8 bytes, which lie in 8 of the caller's, where the verifier reads along: what it would follow for
+    /// each length and place is a number here, and no pointer.
+    [[nodiscard]] constexpr answer read_part(const read_access& a) const {
+        std::uint64_t value = 0;
+        std::size_t done = 0;
+        error stopped = error::none;
+        for (unsigned i = 0; i < most_parts && done < a.bytes.size(); ++i) {
+            const unsigned width = natural_width(a.offset + done, a.bytes.size() - done, device_->max_access());
+            const result<std::uint64_t> loaded = device_->load(a.region, a.offset + done, width);
+            if (!loaded) {
+                stopped = loaded.error();
+                break;
+            }
+            value |= *loaded << (8 * done & 63);
+            done += width;
+        }
+        detail::store_part(a.bytes, value);
+        return {done, stopped};
+    }
+    [[nodiscard]] constexpr answer write_part(const write_access& a) const {
+        const std::uint64_t value = detail::load_part(a.bytes);
+        std::size_t done = 0;
+        for (unsigned i = 0; i < most_parts && done < a.bytes.size(); ++i) {
+            const unsigned width = natural_width(a.offset + done, a.bytes.size() - done, device_->max_access());
+            const std::uint64_t part = value >> (8 * done & 63) & low_bytes(width);
+            const result<void> stored = device_->store(a.region, a.offset + done, width, part);
+            if (!stored) return {done, stored.error()};
+            done += width;
+        }
+        return {done};
     }
 
     template <request R>
@@ -98,24 +128,12 @@ public:
     }
 
 private:
+    /// The most natural accesses that up to 8 bytes come to, as 8 from an odd place on do.
+    static constexpr unsigned most_parts = 4;
+
     /// Whether an access is one that the lower takes as it is: the usual case.
     [[nodiscard]] constexpr bool natural(std::uint64_t offset, std::size_t size) const noexcept {
         return size - 1 < device_->max_access() && (size & (size - 1)) == 0 && (offset & (size - 1)) == 0;
-    }
-
-    /// The first natural access of an access of up to 8 bytes, for who goes on with what is left: no loop, which the
-    /// verifier would follow for each length.
-    [[nodiscard]] constexpr answer read_first(const read_access& a) const {
-        const unsigned width = natural_width(a.offset, a.bytes.size(), device_->max_access());
-        const result<std::uint64_t> value = device_->load(a.region, a.offset, width);
-        if (!value) return {0, value.error()};
-        store_little(a.bytes, *value);
-        return {width};
-    }
-    [[nodiscard]] constexpr answer write_first(const write_access& a) const {
-        const unsigned width = natural_width(a.offset, a.bytes.size(), device_->max_access());
-        const result<void> stored = device_->store(a.region, a.offset, width, load_little(a.bytes));
-        return stored ? answer{width} : answer{0, stored.error()};
     }
 
     [[gnu::noinline]] constexpr answer read_split(region_index region, std::uint64_t offset, std::byte* bytes,

@@ -67,8 +67,8 @@ struct mediant_bpf_ops {
 	int (*reset)(struct mediant_bpf_call *call); /* 0 */
 
 	/*
-	 * The first part of an access of `size` bytes, 1 to MEDIANT_BPF_BYTES, that begins in a
-	 * range that is trapped: bytes done, at least 1 and at most `size`, or -errno. The host
+	 * The first part of an access of `size` bytes, 1 to MEDIANT_BPF_BYTES and within as many
+	 * that are aligned, that begins in a range that is trapped: bytes done, at least 1 and at most `size`, or -errno. The host
 	 * goes on with what is left.
 	 */
 	int (*read)(struct mediant_bpf_call *call, unsigned int region, unsigned long long offset,
@@ -108,7 +108,7 @@ struct mediant_bpf_ops {
  *			     unsigned int width, unsigned long long *value);
  *	int mediant_bpf_store(call, unsigned int region, unsigned long long offset,
  *			      unsigned int width, unsigned long long value);
- *		mediant_below's, width at most 8.
+ *		mediant_below's, where the widest natural access is 8.
  *	int mediant_bpf_ask(call, unsigned int what, unsigned int index,
  *			    struct mediant_bpf_answer *answer);
  *		What the device below answers; `what` is MEDIANT_DEVICE_INFO and its like.

@@ -106,7 +106,8 @@ inline constexpr std::uint64_t bpf_identity = [] {
 /// Which requests it mediates: MEDIANT_DEVICE_INFO and its like.
 template <class P>
 inline constexpr unsigned bpf_mediates =
-    (mediates<P, get_device_info> ? MEDIANT_DEVICE_INFO : 0u) | (mediates<P, get_region_info> ? MEDIANT_REGION_INFO : 0u) |
+    (mediates<P, get_device_info> ? MEDIANT_DEVICE_INFO : 0u) |
+    (mediates<P, get_region_info> ? MEDIANT_REGION_INFO : 0u) |
     (mediates<P, get_irq_info> ? MEDIANT_IRQ_INFO : 0u) | (mediates<P, reset_device> ? MEDIANT_RESET_DEVICE : 0u);
 
 /// Why a BPF object cannot carry a provider that a kernel module can; the first reason.
@@ -116,6 +117,7 @@ enum class bpf_obstacle {
     own_accesses, ///< read and write ops above the map
     dynamic,      ///< ranges that are switched while the device is open
     dma_log,      ///< reports of what the device has written
+    virtuals,     ///< virtual functions
     moves,        ///< a policy that is not trivially copyable
     name,         ///< a name that has no room
     rules,        ///< more rules than have room
@@ -129,7 +131,8 @@ template <class P>
     if constexpr (mediant::detail::has_read<P, through> || mediant::detail::has_write<P, through>)
         return bpf_obstacle::own_accesses;
     if constexpr (mediant::detail::have_dynamic_ranges<layer_type>()) return bpf_obstacle::dynamic;
-    if constexpr (mediates<P, report_dma_logging>) return bpf_obstacle::dma_log;
+    if constexpr (mediates<P, report_dma_logging> || mediates_half_a_log<P>) return bpf_obstacle::dma_log;
+    if constexpr (std::is_polymorphic_v<P>) return bpf_obstacle::virtuals;
     if constexpr (!std::is_trivially_copyable_v<P> || !std::is_trivially_destructible_v<P>) return bpf_obstacle::moves;
     if (std::string_view{P::info.name}.size() >= MEDIANT_BPF_NAME) return bpf_obstacle::name;
     if (std::size(P::info.rules) > MEDIANT_BPF_RULES) return bpf_obstacle::rules;
@@ -143,13 +146,18 @@ template <class P>
     case bpf_obstacle::none: return {};
     case bpf_obstacle::config: return "its map of configuration space: a BPF provider mediates BARs alone";
     case bpf_obstacle::own_accesses:
-        return "its read or write of whole accesses: a BPF provider has hooks of registers, and the host splits accesses";
-    case bpf_obstacle::dynamic: return "its dynamic ranges: what a BPF provider traps stays so while the device is open";
+        return "its read or write of whole accesses: a BPF provider has hooks of registers, and the host splits "
+               "accesses";
+    case bpf_obstacle::dynamic:
+        return "its dynamic ranges: what a BPF provider traps stays so while the device is open";
     case bpf_obstacle::dma_log:
-        return "its report_dma_logging: a BPF provider marks what the device writes (next.dirty), and keeps no log";
+        return "its log of what the device writes (report_dma_logging): a BPF provider marks that (next.dirty), and "
+               "keeps no log";
+    case bpf_obstacle::virtuals:
+        return "its policy has virtual functions: a program of a BPF provider calls the host alone";
     case bpf_obstacle::moves:
-        return "its policy is not trivially copyable: a BPF provider's state lies in the host's memory and outlives its "
-               "programs";
+        return "its policy is not trivially copyable: a BPF provider's state lies in the host's memory and outlives "
+               "its programs";
     case bpf_obstacle::name: return "its name has more than 31 characters";
     case bpf_obstacle::rules: return "it has more than 32 rules";
     case bpf_obstacle::ranges: return "its maps trap more than 512 stretches that do not touch";
@@ -170,6 +178,8 @@ template <class P>
                   "mediant: a BPF provider has no dynamic ranges: what it traps stays so while the device is open");
     static_assert(what != bpf_obstacle::dma_log,
                   "mediant: a BPF provider marks what the device writes (next.dirty), and keeps no log of it");
+    static_assert(what != bpf_obstacle::virtuals,
+                  "mediant: a BPF provider's policy has no virtual functions: a program calls the host alone");
     static_assert(what != bpf_obstacle::moves,
                   "mediant: a BPF provider's policy is trivially copyable: its state lies in the host's memory and "
                   "outlives its programs");

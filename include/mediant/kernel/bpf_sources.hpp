@@ -64,7 +64,8 @@ namespace detail {
     out += "\n#include <mediant/kernel/bpf_policy.hpp>\n\n#include \"ops.h\"\n\n"
            "static_assert(mediant::kernel::check_bpf_ops<" + type + ">(MEDIANT_OPS_STATE_SIZE, MEDIANT_OPS_IDENTITY,\n"
            "                                             MEDIANT_OPS_MEDIATES, {MEDIANT_OPS_RANGES}),\n"
-           "              \"mediant: ops.h was written for other headers; write the tree anew (shim --target bpf)\");\n\n"
+           "              \"mediant: ops.h was written for other headers; write the tree anew \"\n"
+           "              \"(shim --target bpf)\");\n\n"
            "extern \"C\" {\n";
     struct function {
         const char* name;

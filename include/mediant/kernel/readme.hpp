@@ -33,17 +33,18 @@ namespace mediant::kernel {
     return out;
 }
 
-/// What the README.md of a module tree is made of.
+/// What the README.md of a tree is made of; `module` is the module's name, or the object's.
 struct readme_parts {
     std::string_view module;
     std::string_view driver; ///< what a device is bound to
     std::string_view version;
+    std::string_view provider{}; ///< of a tree that has one alone
     std::string_view text;                                           ///< of the kind of module, with marks
     std::map<std::string_view, std::string> insertions{};            ///< for a line "@word@"
 };
 
 /// The README.md of a module tree: what this module serves, and then what holds for every module of its kind, with
-/// the module's own name for NAME, and so for DRIVER and VERSION.
+/// the module's own name for NAME, and so for DRIVER, VERSION and PROVIDER.
 [[nodiscard]] inline std::string module_readme(const readme_parts& parts, std::span<const provider_facts> providers) {
     std::string
         out = "<!-- SPDX-License-Identifier: GPL-2.0-only OR BSD-3-Clause -->\n# " + std::string{parts.module} +
@@ -72,7 +73,7 @@ struct readme_parts {
         return i < common.size() && (common[i] == '_' || (common[i] >= 'A' && common[i] <= 'Z'));
     };
     const std::pair<std::string_view, std::string_view> names[]{
-        {"NAME", parts.module}, {"DRIVER", parts.driver}, {"VERSION", parts.version}};
+        {"NAME", parts.module}, {"DRIVER", parts.driver}, {"VERSION", parts.version}, {"PROVIDER", parts.provider}};
     for (std::size_t at = 0; at < common.size();) {
         const auto* const word = std::find_if(std::begin(names), std::end(names), [&](const auto& name) {
             return std::string_view{common}.substr(at).starts_with(name.first) &&

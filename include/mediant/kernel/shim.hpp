@@ -22,14 +22,17 @@
 #include <string_view>
 #include <vector>
 
-/// The shim generator: providers in, the source tree of a kernel module out. The same providers, headers and options
-/// give the same bytes.
+/// The shim generator: providers in, the source tree of a kernel module or of a BPF object out. The same providers,
+/// headers and options give the same bytes.
 namespace mediant::kernel {
 
 struct shim_options {
-    std::string target = "variant"; ///< the kind of module, as in shim_targets
-    std::string name{};    ///< the module's; `<provider>_vfio_pci` or `<provider>_provider` where there is one provider
-    std::string version{}; ///< the module's; the providers' own where they agree. The host has no other
+    std::string target = "variant"; ///< the kind of tree, as in shim_targets
+    /// The module's; `<provider>_vfio_pci` or `<provider>_provider` where there is one provider. Of a BPF object,
+    /// without its ending, and else the provider's.
+    std::string name{};
+    /// The module's; the providers' own where they agree. The host has no other, a BPF object has none.
+    std::string version{};
     std::vector<std::filesystem::path> headers{};    ///< where the providers are defined; what they say where empty
     std::vector<std::filesystem::path> include_dirs{};
     std::filesystem::path own_root{};                ///< where <mediant/...> is, if not where this was compiled from
@@ -37,6 +40,19 @@ struct shim_options {
 
 /// Longest name of a kernel module: MODULE_NAME_LEN of a 64-bit kernel, without the NUL.
 inline constexpr std::size_t most_module_name = 55;
+
+/// What a tree's user should know of its providers, though it can be made; a line each.
+[[nodiscard]] inline std::vector<std::string> shim_notes(std::span<const provider_facts> providers,
+                                                         const shim_options& options) {
+    std::vector<std::string> out;
+    if (options.target != "bpf") return out;
+    for (const provider_facts& provider : providers)
+        if (provider.bpf.migrates)
+            out.push_back(std::string{provider.name} +
+                          ": what it states of migration is not in the BPF object: a device under it does not migrate; "
+                          "under a module of the same provider (--target provider, variant) it does");
+    return out;
+}
 
 /// Makes the files of a module tree. shim_error: what cannot be made, and why.
 class shim_generator {
@@ -52,13 +68,23 @@ private:
             check_host(providers);
             return;
         }
-        if (providers.empty()) throw shim_error{"a module needs a provider"};
-        if (is_bpf() && providers.size() > 1) throw shim_error{"a BPF object holds one provider, by which it is attached"};
+        if (providers.empty()) throw shim_error{"a " + made() + " needs a provider"};
+        if (is_bpf() && providers.size() > 1) {
+            std::string names;
+            for (const provider_facts& provider : providers) (names += names.empty() ? "" : ", ") += provider.name;
+            throw shim_error{"a BPF object holds one provider, by which it is attached; here are " + names};
+        }
         for (const provider_facts& provider : providers)
             insert_by(providers_, provider, [](const provider_facts& p) { return p.best_rank(); });
         for (const provider_facts& provider : providers_) check(provider);
         name_ = options_.name.empty() ? default_name() : options_.name;
         check_name();
+        if (is_bpf()) {
+            if (!options_.version.empty())
+                throw shim_error{"version " + one_line(options_.version) + ": a BPF object has none"};
+            license_ = providers_.front().details.license;
+            return;
+        }
         version_ = options_.version.empty() ? agreed("version", &provider_details::version) : options_.version;
         check_version();
         license_ = agreed("licence", &provider_details::license);
@@ -90,23 +116,38 @@ private:
             if (provider.type.find(local) != provider.type.npos)
                 throw shim_error{who + ": its type has no name outside its file: " + std::string{provider.type}};
         if (!gpl_compatible(provider.details.license))
-            throw shim_error{who + ": licence \"" + one_line(provider.details.license) +
-                             "\": a module on vfio-pci-core needs one that is compatible with the GPL "
+            throw shim_error{who + ": licence \"" + one_line(provider.details.license) + "\": " +
+                             (is_bpf() ? "a BPF provider, as it calls the host's functions,"
+                                       : "a module on vfio-pci-core") +
+                             " needs one that is compatible with the GPL "
                              "(GPL, Dual BSD/GPL, Dual MIT/GPL, Dual MPL/GPL)"};
-        if (!provider.unfit.empty()) throw shim_error{who + ": " + provider.unfit};
+        // First what it lacks: a module carries more.
+        if (is_bpf() && !provider.bpf.unfit.empty()) throw shim_error{who + ": " + std::string{provider.bpf.unfit}};
+        if (!provider.unfit.empty())
+            throw shim_error{who + ": " + (is_bpf() ? of_bpf(provider.unfit) : provider.unfit)};
         for (const std::string_view said : {provider.details.author, provider.details.description})
             if (said.find('\0') != said.npos) throw shim_error{who + ": its author or description holds a NUL"};
         for (const pci_id& rule : provider.rules)
             if (!has_module_alias(rule))
                 throw shim_error{who + ": rule " + rule_text(rule) +
-                                 ": a module's rule compares each byte of the class whole or not at all"};
-        if (is_bpf() && !provider.bpf.unfit.empty()) throw shim_error{who + ": " + std::string{provider.bpf.unfit}};
+                                 ": a " + made() + "'s rule compares each byte of the class whole or not at all"};
         if (target_.name != "provider") return;
         for (const pci_id& rule : provider.rules)
             if (rule.vendor > 0xffff || rule.device > 0xffff)
                 throw shim_error{who + ": rule " + rule_text(rule) +
                                  ": a provider module needs vendor and device, by which the host asks for it; "
                                  "a variant (--target variant) needs neither"};
+    }
+
+    /// What is made, in a message.
+    [[nodiscard]] std::string made() const { return is_bpf() ? "BPF object" : "module"; }
+
+    /// What is said of a module, and holds of a BPF provider as well.
+    [[nodiscard]] static std::string of_bpf(std::string text) {
+        constexpr std::string_view module = "a kernel module";
+        for (std::size_t at = 0; (at = text.find(module, at)) != text.npos;)
+            text.replace(at, module.size(), "a BPF provider");
+        return text;
     }
 
     [[nodiscard]] std::string default_name() const {
@@ -117,18 +158,21 @@ private:
         const bool good = std::all_of(name_.begin(), name_.end(), [](char c) {
             return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
         });
+        const std::string kind = is_bpf() ? "object name " : "module name ";
         if (name_.empty() || !good)
-            throw shim_error{"module name \"" + one_line(name_) + "\": has lower-case letters, digits and '_'"};
+            throw shim_error{kind + '"' + one_line(name_) + "\": has lower-case letters, digits and '_'"};
+        const std::string what = kind + name_;
         if (name_.size() > most_module_name)
-            throw shim_error{"module name " + name_ + ": longer than " + std::to_string(most_module_name) +
+            throw shim_error{what + ": longer than " + std::to_string(most_module_name) +
                              " characters (--name gives another)"};
+        if (is_bpf()) return; // it shares no folder and no list with others
         for (const std::string_view taken : {"vfio", "vfio_pci", "vfio_pci_core"})
-            if (name_ == taken) throw shim_error{"module name " + name_ + ": the kernel has a module of this name"};
+            if (name_ == taken) throw shim_error{what + ": the kernel has a module of this name"};
         for (const std::string_view taken : {host_module, registry_module})
-            if (name_ == taken) throw shim_error{"module name " + name_ + ": the host has a module of this name"};
+            if (name_ == taken) throw shim_error{what + ": the host has a module of this name"};
         for (const auto& [path, text] : module_sources())
             if (std::filesystem::path{path}.stem() == name_ || name_ == "policy")
-                throw shim_error{"module name " + name_ + ": one of the module's own objects has this name"};
+                throw shim_error{what + ": one of the module's own objects has this name"};
     }
     void check_version() const {
         const std::string_view allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._+~-";
@@ -210,22 +254,27 @@ private:
         const provider_facts& provider = providers_.front();
         out["policy.cpp"] = bpf_policy_source(provider, headers.headers);
         out["ops.h"] = bpf_ops_header(provider);
-        out["object.mk"] = "# SPDX-License-Identifier: GPL-2.0-only OR BSD-3-Clause\nMEDIANT_OBJECT := " + name_ + '\n';
+        out["object.mk"] = "# SPDX-License-Identifier: GPL-2.0-only OR BSD-3-Clause\nMEDIANT_OBJECT := " + name_ +
+                           "\nMEDIANT_PROVIDER := " + std::string{provider.name} + '\n';
         out["README.md"] = readme();
     }
 
     [[nodiscard]] std::string readme() const {
         const auto text = [this](std::string_view file) { return read_file(module_folder() / file); };
         const std::string own = text(std::string{target_.folder} + "/README.md");
+        const bool migrates = is_bpf() && providers_.front().bpf.migrates;
         return module_readme({.module = name_,
                               .driver = target_.name == "provider" || is_bpf() ? host_module : std::string_view{name_},
                               .version = version_,
+                              .provider = is_bpf() ? providers_.front().name : std::string_view{},
                               .text = own,
                               .insertions = {{"@binding@", text("binding.md")},
                                              {"@interrupts@", text("interrupts.md")},
                                              {"@dkms@", text("dkms.md")},
                                              {"@license@", text("license.md")},
-                                             {"@dynamic@", text("dynamic.md")}, {"@observe@", text("observe.md")}}},
+                                             {"@dynamic@", text("dynamic.md")},
+                                             {"@observe@", text("observe.md")},
+                                             {"@migration@", migrates ? text("migration.md") : std::string{}}}},
                              providers_);
     }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <mediant/core/verified.hpp>
 #include <mediant/provider/fit.hpp>
 #include <mediant/provider/next.hpp>
 #include <mediant/provider/traits.hpp>
@@ -23,11 +24,17 @@ struct map_host {
     using tag = entry_tag<Map, Index>;
 
     constexpr outcome below_read(region_index region, std::uint64_t offset, std::byte* bytes, std::size_t size) const {
-        return Layer::read_below(self, region, offset, bytes, size);
+        if constexpr (verified && requires { self.below().read_part({region, offset, {bytes, size}}); })
+            return packed(self.below().read_part({region, offset, {bytes, size}}));
+        else
+            return Layer::read_below(self, region, offset, bytes, size);
     }
     constexpr outcome below_write(region_index region, std::uint64_t offset, const std::byte* bytes,
                                   std::size_t size) const {
-        return Layer::write_below(self, region, offset, bytes, size);
+        if constexpr (verified && requires { self.below().write_part({region, offset, {bytes, size}}); })
+            return packed(self.below().write_part({region, offset, {bytes, size}}));
+        else
+            return Layer::write_below(self, region, offset, bytes, size);
     }
     constexpr std::byte* shadow() const noexcept { return self.template shadow_of<Map>(); }
     constexpr std::uint8_t trapped_dynamics() const noexcept { return self.template dynamics<Map>(); }

@@ -245,7 +245,8 @@ public:
         using value_type = typename entry_tag<Map, Index>::value_type;
         check_named<Map, Index>();
         if (element >= Map.entries[Index].count) return result<value_type>{error::invalid};
-        std::byte bytes[sizeof(value_type)]{};
+        alignas(8) std::byte room[8]{};
+        const std::span<std::byte> bytes{room, sizeof(value_type)};
         answer done;
         if constexpr (is_config<Map>) {
             const std::uint16_t at = kept_.config.where[Index];
@@ -257,8 +258,8 @@ public:
             const detail::trapped_entry& e = backing_of<Map, Index>(element);
             done = engine_of<Map>().read_backing(e, {Map.region, e.offset, bytes});
         }
-        if (done.count != sizeof bytes) return result<value_type>{shortfall(done)};
-        return result<value_type>{detail::load_bytes<value_type>(bytes)};
+        if (done.count != bytes.size()) return result<value_type>{shortfall(done)};
+        return result<value_type>{detail::load_bytes<value_type>(room)};
     }
 
     template <const auto& Map, std::size_t Index>
@@ -268,8 +269,9 @@ public:
                       "mediant: what a config map names is assigned, if it is a shadow, and not written");
         check_named<Map, Index>();
         if (element >= Map.entries[Index].count) return error::invalid;
-        std::byte bytes[sizeof value]{};
-        detail::store_bytes(bytes, value);
+        alignas(8) std::byte room[8]{};
+        const std::span<const std::byte> bytes{room, sizeof value};
+        detail::store_bytes(room, value);
         answer done;
         if constexpr (detail::simply_written<Map, Index>) {
             done = pass(write_access{Map.region, Map.entries[Index].where(element).offset, bytes});
@@ -277,7 +279,7 @@ public:
             const detail::trapped_entry& e = backing_of<Map, Index>(element);
             done = engine_of<Map>().write_backing(e, {Map.region, e.offset, bytes});
         }
-        if (done.count != sizeof bytes) return shortfall(done);
+        if (done.count != bytes.size()) return shortfall(done);
         return {};
     }
 

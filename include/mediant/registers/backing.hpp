@@ -14,6 +14,22 @@
 /// What registers are made of: the device, shadows and values that never change, together where a register has fields.
 namespace mediant::detail {
 
+/// A map without its names, which are pointers: no loader gives those in a BPF object's data a value.
+template <const auto& Map>
+inline constexpr auto nameless_map = [] {
+    auto out = Map;
+    for (entry& e : out.entries) e.group = e.name = e.target = {};
+    for (field& f : out.fields) f.name = {};
+    return out;
+}();
+template <const auto& Map>
+[[nodiscard]] [[gnu::always_inline]] constexpr const auto& read_at_run_time() noexcept {
+    if constexpr (verified)
+        return nameless_map<Map>;
+    else
+        return Map;
+}
+
 /// Accesses to a part of one entry as if it had no hooks. Host: see engine.hpp.
 template <const auto& Map, class Host>
 class backing {
@@ -60,7 +76,7 @@ protected:
     }
 
     [[nodiscard]] static constexpr const entry& stated_of(const trapped_entry& e) noexcept {
-        return Map.entries.data()[bounded(e.index, Map.entries.size())];
+        return read_at_run_time<Map>().entries.data()[bounded(e.index, Map.entries.size())];
     }
 
     [[nodiscard]] constexpr std::byte* shadow_of(const trapped_entry& e, std::uint64_t offset) const noexcept {
@@ -74,7 +90,7 @@ protected:
             if constexpr (has_shadows) copy(shadow_of(e, part.offset), part.bytes.data(), part.bytes.size());
             break;
         case treatment::fill: fill(part.bytes, static_cast<std::byte>(e.value)); break;
-        default: store_little(part.bytes, e.value >> (8 * (part.offset - e.offset))); break;
+        default: store_part(part.bytes, e.value >> (8 * (part.offset - e.offset))); break;
         }
         return {part.bytes.size()};
     }
@@ -97,11 +113,11 @@ protected:
             const std::span<std::byte> bytes{buffer, part.bytes.size()};
             const answer below = below_read({part.region, part.offset, bytes});
             if (below.count != bytes.size()) return {0, shortfall(below)};
-            value |= (load_little(bytes) << shift) & plan.read_device;
+            value |= (load_part(bytes) << shift) & plan.read_device;
         }
         if constexpr (has_shadows)
             if (plan.shadows != 0) value |= read_shadow_fields(e, lanes) & plan.read_shadow;
-        store_little(part.bytes, value >> shift);
+        store_part(part.bytes, value >> shift);
         return {part.bytes.size()};
     }
 
@@ -111,7 +127,7 @@ protected:
         const field_plan& plan = plan_at(e);
         const unsigned shift = static_cast<unsigned>(8 * (part.offset - e.offset));
         const std::uint64_t lanes = low_bytes(part.bytes.size()) << shift;
-        const std::uint64_t value = load_little(part.bytes) << shift;
+        const std::uint64_t value = load_part(part.bytes) << shift;
         if ((plan.write_device & lanes) != 0) {
             alignas(8) std::byte buffer[8]{};
             const std::span<std::byte> bytes{buffer, part.bytes.size()};
@@ -119,9 +135,9 @@ protected:
             if ((plan.preserved & lanes) != 0) {
                 const answer known = below_read({part.region, part.offset, bytes});
                 if (known.count != bytes.size()) return {0, shortfall(known)};
-                toward_device |= (load_little(bytes) << shift) & plan.preserved;
+                toward_device |= (load_part(bytes) << shift) & plan.preserved;
             }
-            store_little(bytes, toward_device >> shift);
+            store_part(bytes, toward_device >> shift);
             const answer done = below_write({part.region, part.offset, bytes});
             if (done.count != bytes.size()) return {0, shortfall(done)};
         }
@@ -133,34 +149,34 @@ protected:
     /// The shadow of a register with fields as it was, and what reading it leaves in it.
     constexpr std::uint64_t read_shadow_fields(const trapped_entry& e, std::uint64_t lanes) const {
         const std::span<std::byte> held{shadow_of(e, e.offset), in_part(static_cast<std::size_t>(e.size()))};
-        const std::uint64_t before = load_little(held);
+        const std::uint64_t before = load_part(held);
         std::uint64_t after = before;
         each_field(e, [&](const field& f) {
             if (f.backing != from::shadow) return;
             const std::uint64_t bits = f.mask() & lanes;
             after = (after & ~bits) | (after_read(effect_of_read(f.kind), before) & bits);
         });
-        if (after != before) store_little(held, after);
+        if (after != before) store_part(held, after);
         return before;
     }
 
     constexpr void write_shadow_fields(const trapped_entry& e, std::uint64_t value, std::uint64_t lanes) const {
         const std::size_t size = in_part(static_cast<std::size_t>(e.size()));
         const std::span<std::byte> held{shadow_of(e, e.offset), size};
-        const std::uint64_t before = load_little(held);
+        const std::uint64_t before = load_part(held);
         std::uint64_t after = before;
         each_field(e, [&](const field& f) {
             if (f.backing != from::shadow) return;
             std::uint64_t bits = f.mask() & lanes;
             if (effect_of_write(f.kind) == write_effect::first_replaces) {
                 const std::span<std::byte> written{held.data() + size, size};
-                const std::uint64_t taken = load_little(written);
-                store_little(written, taken | bits);
+                const std::uint64_t taken = load_part(written);
+                store_part(written, taken | bits);
                 bits &= ~taken;
             }
             after = (after & ~bits) | (after_write(effect_of_write(f.kind), before, value) & bits);
         });
-        store_little(held, after);
+        store_part(held, after);
     }
 
     [[nodiscard]] static constexpr const field_plan& plan_at(const trapped_entry& e) noexcept {
@@ -179,7 +195,7 @@ protected:
         const entry& stated = stated_of(e);
         const std::size_t count = stated.field_count;
         for (std::size_t i = 0; i < most_fields && i < count; ++i)
-            f(Map.fields.data()[bounded(stated.first_field + i, Map.fields.size())]);
+            f(read_at_run_time<Map>().fields.data()[bounded(stated.first_field + i, Map.fields.size())]);
     }
 
     static constexpr void fill(std::span<std::byte> to, std::byte value) noexcept {
@@ -208,25 +224,26 @@ protected:
     [[gnu::always_inline]] static constexpr void by_width(std::size_t size, std::byte* held, const F& f) {
         if constexpr (verified) {
             const std::span<std::byte> all{held, in_part(size)};
-            return store_little(all, f(load_little(all), std::size_t{0}));
+            store_part(all, f(load_part(all), std::size_t{0}));
+        } else {
+            const auto step = [&]<class T>(std::size_t i) __attribute__((always_inline)) {
+                store_bytes(held + i, f(load_bytes<T>(held + i), i));
+            };
+            switch (size) {
+            case 4: return step.template operator()<std::uint32_t>(0);
+            case 8: return step.template operator()<std::uint64_t>(0);
+            case 2: return step.template operator()<std::uint16_t>(0);
+            default: break;
+            }
+            for (std::size_t i = 0; i < size; ++i) step.template operator()<std::uint8_t>(i);
         }
-        const auto step = [&]<class T>(std::size_t i) __attribute__((always_inline)) {
-            store_bytes(held + i, f(load_bytes<T>(held + i), i));
-        };
-        switch (size) {
-        case 4: return step.template operator()<std::uint32_t>(0);
-        case 8: return step.template operator()<std::uint64_t>(0);
-        case 2: return step.template operator()<std::uint16_t>(0);
-        default: break;
-        }
-        for (std::size_t i = 0; i < size; ++i) step.template operator()<std::uint8_t>(i);
     }
     /// The T at i of `size` bytes.
     template <class T>
     [[nodiscard]] [[gnu::always_inline]] static constexpr T part_of(const std::byte* from, std::size_t i,
                                                                     std::size_t size) noexcept {
         if constexpr (verified)
-            return load_little({from, in_part(size)});
+            return static_cast<T>(load_part({from, in_part(size)}));
         else
             return load_bytes<T>(from + i);
     }

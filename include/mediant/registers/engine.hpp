@@ -363,7 +363,7 @@ private:
                 alignas(8) std::byte whole[8]{};
                 const answer done = unpacked(calls::call_read(host, e, whole));
                 if (done.error != error::none) return packed(0, done.error);
-                store_little(part.bytes, load_bytes<std::uint64_t>(whole) >> (8 * (offset - e.offset)));
+                store_part(part.bytes, load_bytes<std::uint64_t>(whole) >> (8 * (offset - e.offset)));
                 return packed(size);
             }
         }
@@ -394,7 +394,7 @@ private:
                 const unsigned shift = static_cast<unsigned>(8 * (offset - e.offset));
                 const result<void> hooked = calls::template visit_hook<on::written>(
                     e, result<void>{error::io}, [&]<std::size_t Index>() __attribute__((always_inline)) {
-                        return Host::template written_hook<Index>(host, e.element, load_little(part.bytes) << shift,
+                        return Host::template written_hook<Index>(host, e.element, load_part(part.bytes) << shift,
                                                                   low_bytes(size) << shift);
                     });
                 if (!hooked) return packed(0, hooked.error());

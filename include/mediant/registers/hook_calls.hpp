@@ -76,7 +76,7 @@ struct hooks {
         if constexpr (!verified)
             if (whole) return call_write(host, e, from.data());
         const unsigned shift = static_cast<unsigned>(8 * (offset - e.offset));
-        std::uint64_t value = load_little(from) << shift;
+        std::uint64_t value = load_part(from) << shift;
         const std::uint64_t mask = low_bytes(from.size()) << shift;
         if (!whole && !takes_lanes(e)) {
             const result<std::uint64_t> filled = fill_up(host, e, value, mask);
@@ -141,7 +141,7 @@ struct hooks {
             const std::span<std::byte> held{bytes, bounded(static_cast<std::size_t>(e.size()), sizeof bytes + 1)};
             const answer known = backing<Map, Host>{host}.read_backing(e, {Map.region, e.offset, held});
             if (known.count != held.size()) return shortfall(known);
-            value |= load_little(held) & filling.held & ~mask;
+            value |= load_part(held) & filling.held & ~mask;
         }
         return value;
     }

@@ -20,7 +20,6 @@
 #include <cstddef>
 #include <filesystem>
 #include <fstream>
-#include <iostream>
 #include <optional>
 #include <ostream>
 #include <string>
@@ -97,14 +96,15 @@ inline void print_description(std::ostream& out, const bpf::description& what) {
     return out;
 }
 
-/// Shows a verifier's log in full, before the error that sums it up.
+/// What the verifier refuses is told with its whole log, below what that comes to.
 template <class Action>
 auto with_log(Action&& action) {
     try {
         return action();
     } catch (const bpf::refused& wrong) {
-        fmt::print(std::cerr, "{}{}", wrong.log(), wrong.log().ends_with('\n') ? "" : "\n");
-        throw;
+        const bool ends = wrong.log().ends_with('\n');
+        throw command_error{fmt::format("{}\nall that it says:\n{}{}(that was all; what it comes to is on top)",
+                                        wrong.what(), wrong.log(), ends ? "" : "\n")};
     }
 }
 

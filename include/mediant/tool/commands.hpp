@@ -27,7 +27,7 @@ class commands : public app {
 public:
     commands(const program& what, std::ostream& out, std::ostream& err)
         : app{"Mediation providers for PCI devices, as kernel modules and vfio-user servers.", out, err}, what_{what},
-          out_{out} {
+          out_{out}, err_{err} {
         add_list();
         add_lookup();
         add_map();
@@ -69,10 +69,10 @@ private:
     }
 
     void add_shim() {
-        CLI::App& command = add("shim", "writes the source tree of a kernel module");
+        CLI::App& command = add("shim", "writes the source tree of a kernel module, or of a BPF provider");
         command.add_option("PROVIDER", shim_.providers, "names, or VID:DID that they serve; none: all")
             ->option_text("...");
-        command.add_option("--target", shim_.options.target, "variant, provider or host, see below")
+        command.add_option("--target", shim_.options.target, "variant, provider, host or bpf, see below")
             ->required()->option_text("KIND");
         command.add_option("--out", shim_.out, "the tree: a new folder, or one that shim made")->option_text("DIR");
         command.add_option("--check", check_, "writes nothing; exits with 0 if DIR is up to date")->option_text("DIR");
@@ -82,20 +82,21 @@ private:
             ->option_text("DIR")->expected(1)->take_all();
         command.add_option("--name", shim_.options.name, "the module's; needed if it has several providers")
             ->option_text("NAME");
-        command.add_option("--module-version", shim_.options.version, "the module's; else the providers' own")
+        command.add_option("--module-version", shim_.options.version, "the module's; else the providers' own; bpf: none")
             ->option_text("TEXT");
         command.add_option("--mediant", shim_.options.own_root, "where <mediant/...> is, if it has moved")
             ->option_text("DIR");
         command.footer("A variant is a driver of its own on vfio-pci; the host is one for any device,\n"
-                       "has no PROVIDER, and loads a provider when its device is opened. The tree is\n"
-                       "made of the providers' headers and all that they include. The same input gives\n"
-                       "the same tree; files that would not change are not touched.");
+                       "has no PROVIDER, and loads a provider when its device is opened; bpf is one\n"
+                       "PROVIDER as an object that the kernel's verifier checks, for any kernel. The\n"
+                       "tree is made of the providers' headers and all that they include. The same\n"
+                       "input gives the same tree; files that would not change are not touched.");
         does(command, [this] {
             if (shim_.out.empty() == check_.empty())
                 throw usage_error{"shim: one of --out DIR and --check DIR is needed"};
             shim_.check = shim_.out.empty();
             if (shim_.check) shim_.out = check_;
-            return run_shim(what_, shim_, out_);
+            return run_shim(what_, shim_, out_, err_);
         });
     }
 
@@ -215,6 +216,7 @@ private:
 
     const program& what_;
     std::ostream& out_;
+    std::ostream& err_;
 
     std::string id_;
     std::string class_;

@@ -41,7 +41,8 @@ struct shim_request {
 }
 
 /// Writes a module tree, or says how one differs from what would be written; then failure where it does.
-inline exit_code run_shim(const program& what, const shim_request& request, std::ostream& out) {
+/// Notes go to `err`.
+inline exit_code run_shim(const program& what, const shim_request& request, std::ostream& out, std::ostream& err) {
     std::vector<std::size_t> chosen;
     for (const std::string& word : request.providers) {
         const std::size_t index = find_provider(what, word);
@@ -56,6 +57,7 @@ inline exit_code run_shim(const program& what, const shim_request& request, std:
     std::vector<kernel::provider_facts> facts;
     for (const std::size_t index : chosen) facts.push_back(what.providers[index].facts);
 
+    for (const std::string& note : kernel::shim_notes(facts, options)) fmt::print(err, "note: {}\n", note);
     const kernel::tree_files files = kernel::shim_generator::generate(facts, options);
     const kernel::module_tree tree{request.out};
     if (request.check) {

@@ -30,8 +30,8 @@ template <class Registry, class... Models>
 } // namespace command_line
 
 /// A vendor's program: `int main(int argc, char** argv) { return mediant::tool<acme::devices>(argc, argv); }`.
-/// Commands: list, lookup, map, shim, serve, client, trace; see --help. Returns 0 where it is done, 1 where it failed or the
-/// answer is no, 2 for wrong usage.
+/// Commands: list, lookup, map, shim, serve, client, trace, and those of BPF providers; see --help. Returns 0 where it
+/// is done, 1 where it failed or the answer is no, 2 for wrong usage.
 ///
 /// A model is what `serve` offers instead of hardware: a lower that can be default-constructed, with the identity of
 /// its device as `static constexpr device_id id`. Without one a provider is served on plain memory.

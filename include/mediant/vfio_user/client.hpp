@@ -31,8 +31,9 @@
 namespace mediant::vfio_user {
 
 /// A blocking client, for tests and tools. Errors are the server's errno as a result, or the socket's own:
-/// error{ECONNRESET} at the connection's end, error{EPROTO} for a reply that makes no sense, error::again where time is
-/// up; after these it is disconnected. One call at a time.
+/// error{ECONNRESET} at the connection's end, error::again where time is up, error{EPROTO} for a reply that makes no sense.
+/// It is disconnected where nobody could tell the next reply from a late one: after the first two, and after a reply to
+/// something else. One call at a time.
 ///
 /// While it waits for a reply, and in serve_dma(), it answers the server's own commands, from memory() and on either
 /// socket.

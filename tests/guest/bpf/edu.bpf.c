@@ -28,6 +28,9 @@ int BPF_PROG(edu_open, struct mediant_bpf_call* call) {
     unsigned long long ident = 0;
     const int failed = mediant_bpf_load(call, 0, REG_IDENT, 4, &ident);
     if (failed) return failed;
+    if (generation == DECLINES) return -ENODEV;
+    if (generation == FAILS) return -EPERM;
+    if (generation == OPENS_ODDLY) return 5;
     numbers.values[0] = ident;
     numbers.values[1] = generation;
     mediant_bpf_log(call, "a BPF provider opens", &numbers);
@@ -45,7 +48,7 @@ SEC("struct_ops.s/reset")
 int BPF_PROG(edu_reset, struct mediant_bpf_call* call) {
     struct state* const state = (struct state*)mediant_bpf_state(call, sizeof *state);
     unsigned long long value = 0;
-    if (!state) return -EIO;
+    if (!state || generation == RESETS_NOT) return -EIO;
     state->within = (unsigned int)-mediant_bpf_load(call, 0, REG_IDENT, 4, &value);
     state->shadow = 0;
     ++state->resets;
@@ -121,6 +124,7 @@ int BPF_PROG(edu_device_info, struct mediant_bpf_call* call) {
     call->answers[0] = answer.values[0];
     call->answers[1] = answer.values[1];
     call->answers[2] = answer.values[2];
+    if (generation == ANSWERS_ODDLY) call->answers[1] = 1ull << 32; // more than there is room for
     return failed;
 }
 

@@ -43,6 +43,34 @@ function(mediant_guest_bpf_test name host registry provider mode)
         RUN "modprobe vfio_pci_mediate && /bpf_providers ${mode}")
 endfunction()
 
+# The loader as a program. modprobe is kmod's, with all that it is linked against: busybox's knows no commands.
+find_program(MEDIANT_KMOD NAMES kmod PATHS /usr/bin /bin)
+mark_as_advanced(MEDIANT_KMOD)
+set(loader)
+if(TARGET mediant-bpf-static AND TARGET mediant_bpf_objects AND MEDIANT_KMOD)
+    set(loader --add $<TARGET_FILE:mediant-bpf-static>:/mediant-bpf --add ${MEDIANT_KMOD}:/kmod/modprobe)
+    execute_process(COMMAND ldd ${MEDIANT_KMOD} OUTPUT_VARIABLE libraries)
+    string(REGEX MATCHALL "/[^ \n]+" libraries "${libraries}")
+    foreach(library IN LISTS libraries)
+        list(APPEND loader --add ${library}:${library})
+    endforeach()
+    foreach(object IN ITEMS edu edu_again other_identity out_of_bounds long_log later_version)
+        list(APPEND loader --add ${PROJECT_BINARY_DIR}/tests/bpf/${object}.bpf.o:/objects/${object}.bpf.o)
+    endforeach()
+    mediant_guest_program(bpf_loader)
+    # All that the guest gets.
+    add_custom_target(guest-bpf-loader-files ALL DEPENDS mediant-bpf-static mediant_bpf_objects)
+    list(APPEND loader --add $<TARGET_FILE:guest-bpf_loader>:/bpf_loader)
+endif()
+# mediant_guest_loader_test(NAME HOST REGISTRY MODE [KERNEL FOLDER])
+function(mediant_guest_loader_test name host registry mode)
+    if(loader)
+        mediant_guest_test(${name} ${ARGN}
+            BOOT --on-demand ${registry} --on-demand ${host} ${loader}
+            RUN "/bpf_loader ${mode}")
+    endif()
+endfunction()
+
 # What this kernel can the host says itself, and is held to it.
 file(STRINGS ${kernel}/env release REGEX "^KERNEL_RELEASE=")
 string(REGEX REPLACE "^KERNEL_RELEASE=([0-9]+\\.[0-9]+).*" "\\1" release "${release}")
@@ -55,6 +83,7 @@ get_target_property(host vfio_pci_mediate MEDIANT_SHIM_KERNEL)
 get_target_property(folder edu_provider MEDIANT_SHIM_KERNEL)
 mediant_guest_bpf_test(bpf_providers ${host}/vfio_pci_mediate.ko ${host}/registry/vfio_pci_mediate_core.ko
     ${folder}/edu_provider.ko ${mode})
+mediant_guest_loader_test(bpf_loader ${host}/vfio_pci_mediate.ko ${host}/registry/vfio_pci_mediate_core.ko ${mode})
 
 if(EXISTS "${MEDIANT_NEWEST_KERNEL}/env")
     set(newest ${CMAKE_CURRENT_BINARY_DIR}/newest)
@@ -86,6 +115,11 @@ if(EXISTS "${MEDIANT_NEWEST_KERNEL}/env")
         KERNEL ${MEDIANT_NEWEST_KERNEL})
     mediant_guest_bpf_test(newest.bpf_without_types ${newest}/without_types/vfio_pci_mediate.ko ${others} typeless
         KERNEL ${MEDIANT_NEWEST_KERNEL})
+    mediant_guest_loader_test(newest.bpf_loader ${newest}/vfio_pci_mediate.ko ${newest}/vfio_pci_mediate_core.ko able
+        KERNEL ${MEDIANT_NEWEST_KERNEL})
+    if(TEST guest.newest.bpf_loader)
+        set_tests_properties(guest.newest.bpf_loader PROPERTIES FIXTURES_REQUIRED newest_host)
+    endif()
     set_tests_properties(guest.newest.bpf_providers PROPERTIES FIXTURES_REQUIRED "newest_host;newest_provider")
     set_tests_properties(guest.newest.bpf_without_types PROPERTIES
         FIXTURES_REQUIRED "newest_host;newest_provider;newest_host_without_types")

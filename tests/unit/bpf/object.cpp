@@ -95,6 +95,18 @@ TEST_CASE("a name without an end is refused") {
     CHECK_THAT(refusal(file), Catch::Matchers::Contains("name is not one of"));
 }
 
+TEST_CASE("what is shown of an object cannot drive a terminal") {
+    std::vector<std::byte> file = bpf::read_object(object("edu"));
+    const std::string_view all{reinterpret_cast<const char*>(file.data()), file.size()};
+    for (std::size_t at = 0; (at = all.find("edu_open", at)) != all.npos; ++at) file[at] = std::byte{0x1b};
+    file[place(file, std::string_view{"GPL\0", 4})] = std::byte{0x9};
+    const bpf::object_description what = bpf::describe(file, "it");
+    CHECK(what.license == "\tPL");
+    REQUIRE(what.programs.size() == 5);
+    CHECK(what.programs[0].program == "?du_open");
+    CHECK(bpf::printable("a\x1b[2J\nb\t\x7f\r") == "a?[2J\nb\t??");
+}
+
 TEST_CASE("every object that is cut short is refused, or says what the whole one says") {
     const std::vector<std::byte> file = bpf::read_object(object("edu"));
     std::size_t refused = 0;

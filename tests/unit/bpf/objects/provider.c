@@ -2,7 +2,7 @@
 
 /// \file
 /// A provider as BPF, in C, as small as one can be. With a definition it is another, or one with a mistake: NAME,
-/// VERSION, IDENTITY, RULES, VALUE_ADDED, TWICE, NO_LINK, OTHER_TYPE, NO_OPS, OUT_OF_BOUNDS.
+/// VERSION, IDENTITY, RULES, VALUE_ADDED, TWICE, NO_LINK, OTHER_TYPE, NO_OPS, OUT_OF_BOUNDS, LONG_LOG.
 
 #include <mediant/kernel/bpf.h>
 
@@ -49,6 +49,11 @@ __attribute__((section("struct_ops.s/edu_read"))) int edu_read(unsigned long lon
     unsigned int size = (unsigned int)context[3];
 
     if (!state) return -5;
+#ifdef LONG_LOG /* more lines than a first buffer takes, then a mistake */
+    volatile unsigned long long sum = 0;
+#pragma unroll
+    for (unsigned int i = 0; i < 2000; ++i) sum += i;
+#endif
 #ifdef OUT_OF_BOUNDS
     call->value = state[context[2]];
 #else

@@ -42,15 +42,16 @@ int mediant_policy_region_info(struct mediant_bpf_call *call, unsigned int regio
 int mediant_policy_irq_info(struct mediant_bpf_call *call, unsigned int index);
 int mediant_policy_reset_device(struct mediant_bpf_call *call);
 
-/* A program has its arguments in words. */
+/* A program has its arguments in words; of narrower ones a word's upper half says nothing. */
 #define MEDIANT_PROGRAM(name) \
 	MEDIANT_SECTION("struct_ops.s/" #name) int mediant_##name(unsigned long long *words)
 #define MEDIANT_CALL ((struct mediant_bpf_call *)words[0])
+#define MEDIANT_NARROW(n) ((unsigned int)words[n])
 
 /* The policy alone calls the host; that it is known here as what, clang keeps of calls. */
 static void mediant_name_host(struct mediant_bpf_call *call)
 {
-	struct mediant_bpf_numbers numbers = {};
+	struct mediant_bpf_numbers numbers = { 0 };
 	struct mediant_bpf_answer answer;
 	unsigned long long value;
 
@@ -85,12 +86,13 @@ MEDIANT_PROGRAM(reset)
 
 MEDIANT_PROGRAM(read)
 {
-	return mediant_policy_read(MEDIANT_CALL, words[1], words[2], words[3]);
+	return mediant_policy_read(MEDIANT_CALL, MEDIANT_NARROW(1), words[2], MEDIANT_NARROW(3));
 }
 
 MEDIANT_PROGRAM(write)
 {
-	return mediant_policy_write(MEDIANT_CALL, words[1], words[2], words[3], words[4]);
+	return mediant_policy_write(MEDIANT_CALL, MEDIANT_NARROW(1), words[2], MEDIANT_NARROW(3),
+				    words[4]);
 }
 
 #if MEDIANT_OPS_MEDIATES & MEDIANT_DEVICE_INFO
@@ -103,14 +105,14 @@ MEDIANT_PROGRAM(device_info)
 #if MEDIANT_OPS_MEDIATES & MEDIANT_REGION_INFO
 MEDIANT_PROGRAM(region_info)
 {
-	return mediant_policy_region_info(MEDIANT_CALL, words[1]);
+	return mediant_policy_region_info(MEDIANT_CALL, MEDIANT_NARROW(1));
 }
 #endif
 
 #if MEDIANT_OPS_MEDIATES & MEDIANT_IRQ_INFO
 MEDIANT_PROGRAM(irq_info)
 {
-	return mediant_policy_irq_info(MEDIANT_CALL, words[1]);
+	return mediant_policy_irq_info(MEDIANT_CALL, MEDIANT_NARROW(1));
 }
 #endif
 
@@ -121,8 +123,9 @@ MEDIANT_PROGRAM(reset_device)
 }
 #endif
 
-/* libbpf takes a program's place for a pointer to a function. */
-#define MEDIANT_OP(name) .name = (void *)mediant_##name
+/* libbpf takes a program's place for a pointer to a function, whatever its type. */
+#define MEDIANT_OP(name) \
+	.name = (__typeof__(((struct mediant_bpf_ops *)0)->name))(void (*)(void))mediant_##name
 
 MEDIANT_SECTION(".struct_ops.link") struct mediant_bpf_ops mediant_ops = {
 	MEDIANT_OP(open),

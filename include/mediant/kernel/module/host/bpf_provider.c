@@ -103,6 +103,12 @@ static void mediant_bpf_reset(void *data)
 	srcu_read_unlock(&mediant_bpf_srcu, index);
 }
 
+/* A part ends where a register may begin, and so where an access of the device's own may. */
+static unsigned int mediant_bpf_part(u64 offset, unsigned int count)
+{
+	return min(count, MEDIANT_BPF_BYTES - (unsigned int)(offset % MEDIANT_BPF_BYTES));
+}
+
 static long long mediant_bpf_read(void *data, unsigned int region, unsigned long long offset,
 				  unsigned char *bytes, unsigned int count)
 {
@@ -116,7 +122,7 @@ static long long mediant_bpf_read(void *data, unsigned int region, unsigned long
 	index = srcu_read_lock(&mediant_bpf_srcu);
 	ops = mediant_bpf_programs(state);
 	while (ops && done < count) {
-		unsigned int size = min(count - done, MEDIANT_BPF_BYTES);
+		unsigned int size = mediant_bpf_part(offset + done, count - done);
 		__le64 value;
 
 		call->value = 0;
@@ -144,7 +150,7 @@ static long long mediant_bpf_write(void *data, unsigned int region, unsigned lon
 	index = srcu_read_lock(&mediant_bpf_srcu);
 	ops = mediant_bpf_programs(state);
 	while (ops && done < count) {
-		unsigned int size = min(count - done, MEDIANT_BPF_BYTES);
+		unsigned int size = mediant_bpf_part(offset + done, count - done);
 		__le64 value = 0;
 
 		memcpy(&value, bytes + done, size);

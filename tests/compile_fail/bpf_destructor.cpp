@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// expect: mediant: a BPF provider's policy is trivially copyable: its state lies in the host's memory and outlives its programs
+#include <mediant/kernel/bpf_policy.hpp>
+#include <mediant/mediant.hpp>
+
+namespace acme {
+using namespace mediant;
+struct nic {
+    static constexpr auto info = provider{"nic", {pci_id{0x1234, 0x11e8}}};
+    static constexpr auto bar0 = region_map{bar{0}, 4_KiB, reg{"MARK", 0x00, rw, {.backing = from::shadow}}};
+    static constexpr auto regions = mediant::regions<bar0>{};
+#ifndef MEDIANT_CORRECT
+    constexpr ~nic() {}
+#endif
+};
+} // namespace acme
+
+template struct mediant::kernel::bpf_programs<acme::nic>;
