@@ -314,16 +314,19 @@ void races(const std::string& address) {
     expect("signals at most as often as raised", came <= raised, true);
 
     section("two threads that set an eventfd each");
-    for (int round = 0; round < 200; ++round) {
-        std::atomic<int> ready{0};
-        std::array<std::thread, 2> setters;
+    for (int round = 0; round < 1000; ++round) {
+        std::atomic<int> ready{0}, left{2};
+        std::vector<std::thread> setters;
         for (std::size_t i = 0; i < 2; ++i)
-            setters[i] = std::thread{[&, i] {
-                for (++ready; ready != 2;) std::this_thread::yield();
+            setters.emplace_back([&, i] {
+                for (++ready; ready != 2;) {}
                 const int error = error_of([&] { set(i); });
                 expect("set by one of two", static_cast<std::uint64_t>(error), 0);
-            }};
+                --left;
+            });
+        while (left != 0) static_cast<void>(it.raise(msi, 0)); // so that they wait for the policy
         for (std::thread& each : setters) each.join();
+        for (const event& each : events) static_cast<void>(now(each));
         edu.trigger_irq(msi, 0);
         const std::array<std::uint64_t, 2> core{now(events[0]), now(events[1])};
         expect("raised", it.raise(msi, 0), whole);
