@@ -83,7 +83,7 @@ int run(const std::string& driver, const std::string& address) {
         edu.reset();
         const std::string used = text_of(file);
         holds(used, "reads: 2\nwrites: 2\n");
-        holds(used, "stores: 1\nresets: 1\n");
+        holds(used, "stores: 1\ninterrupts: 0\nresets: 1\n");
     }
     expect("nobody mediates it after close", text_of(file) == "provider: none\n", text_of(file));
     unbind(address);

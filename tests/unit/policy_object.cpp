@@ -7,6 +7,7 @@
 #include <mediant/mediant.hpp>
 #include <mediant/provider/stack.hpp>
 
+#include <guest/interrupts/providers.hpp>
 #include <guest/migration/moving_edu.hpp>
 
 #include <catch2/catch.hpp>
@@ -125,8 +126,8 @@ struct hardware {
     int resets = 0;
     mediant_below below{sizeof(mediant_below), MEDIANT_ABI_VERSION, 4, 0, this, load, store, region_size, write_log,
                         device_info, region_info, irq_info, reset_device, revoke, regions_changed, start_log,
-                        stop_log, report_log, dirty};
-    int refuses = 0; ///< what revoke answers
+                        stop_log, report_log, dirty, trigger};
+    int refuses = 0; ///< what revoke and trigger answer
 
     std::vector<std::pair<unsigned long long, unsigned long long>> ranges; ///< that are logged
     std::vector<std::pair<unsigned long long, unsigned long long>> marks;
@@ -152,6 +153,10 @@ struct hardware {
     }
     static void dirty(void* device, unsigned long long iova, unsigned long long size) {
         of(device).marks.emplace_back(iova, size);
+    }
+    static int trigger(void* device, unsigned index, unsigned vector) {
+        of(device).log.push_back("trigger " + std::to_string(index) + ' ' + std::to_string(vector));
+        return of(device).refuses;
     }
 
     static hardware& of(void* device) { return *static_cast<hardware*>(device); }
@@ -719,6 +724,23 @@ TEST_CASE("a log of what the device writes is the policy's to tell, and the C ha
     CHECK(provider.report_dma_logging(open.state(), 0, 8192, 8192, bits, 33, 1) == -EINVAL);
     CHECK(provider.stop_dma_logging(open.state()) == 0);
     CHECK(device.ranges.empty());
+}
+
+TEST_CASE("interrupts are the C half's to raise, or to refuse") {
+    constexpr const mediant_provider& provider = kernel::provider_table<interrupts_test::raising_edu>;
+    hardware device;
+    device.bar0.resize(device.sizes[0] = 1 << 20);
+    opened open{provider, device};
+    REQUIRE(provider.open(open.state()) == 0);
+    CHECK(open.write(0x200, 2 << 16 | 5) == 4);
+    CHECK(device.log == std::vector<std::string>{"trigger 1 0", "trigger 2 5"});
+    CHECK(open.write(0x202, 2, 2) == -EINVAL); // a part of the register
+    CHECK(device.log.size() == 2);
+    device.refuses = -EOPNOTSUPP;
+    CHECK(open.write(0x200, 0) == -EOPNOTSUPP);
+    provider.release(open.state());
+    opened refused{provider, device};
+    CHECK(provider.open(refused.state()) == -EOPNOTSUPP);
 }
 
 TEST_CASE("in process a policy marks the log of what it stands on") {

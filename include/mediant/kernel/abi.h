@@ -108,6 +108,13 @@ struct mediant_below {
 				  unsigned long long page, unsigned long long *bits,
 				  unsigned int words, unsigned int forgets);
 	void (*dirty)(void *device, unsigned long long iova, unsigned long long size);
+
+	/*
+	 * Raises an interrupt towards the user: a vector of an index with the number of
+	 * VFIO_PCI_*_IRQ_INDEX. 0 also where the user has set none up; -EINVAL where the device has
+	 * no such vector, -EOPNOTSUPP where those of the index are not the policy's to raise.
+	 */
+	int (*trigger)(void *device, unsigned int index, unsigned int vector);
 };
 
 /* What a provider mediates beside accesses to BARs: bits of mediant_provider.mediates. */

@@ -23,8 +23,7 @@ namespace mediant::kernel {
     return error::io;
 }
 
-/// The device below a policy in the kernel: a lower over what the C half offers. Its services: log, dirty. Interrupts
-/// are not among them: the VFIO core alone holds the user's eventfds, and a driver above it has no way to signal one.
+/// The device below a policy in the kernel: a lower over what the C half offers. Its services: log, dirty, trigger.
 class below_device {
 public:
     /// `below` must outlive it.
@@ -101,12 +100,10 @@ public:
         below_->log(below_->device, literal, sizeof...(Numbers), all[0], all[1], all[2]);
     }
 
-    template <class Index>
-    result<void> trigger(Index, std::uint32_t) const noexcept {
-        static_assert(!std::same_as<Index, irq_index>,
-                      "mediant: a kernel module cannot raise interrupts for its policy: the VFIO core keeps the user's "
-                      "eventfds to itself");
-        return {};
+    /// Signals the user's eventfd, if there is one. error::invalid where the device has no such vector. In a kernel
+    /// error::not_supported but for MSI and MSI-X: the VFIO core alone knows how INTx is masked.
+    result<void> trigger(irq_index index, std::uint32_t vector) const noexcept {
+        return from_errno(below_->trigger(below_->device, static_cast<unsigned>(index), vector));
     }
 
 private:

@@ -118,6 +118,8 @@ struct mediant_bpf_ops {
  *		To the device's log, rate-limited: a literal, which the verifier wants in a section
  *		of read-only data, ended by a 0; and its numbers, which it wants on the stack.
  *	void mediant_bpf_dirty(call, unsigned long long iova, unsigned long long size);
+ *	int mediant_bpf_trigger(call, unsigned int index, unsigned int vector);
+ *		mediant_below's.
  */
 struct mediant_bpf_answer {
 	unsigned long long values[MEDIANT_BPF_ANSWERS];

@@ -31,6 +31,7 @@ int mediant_bpf_ask(mediant_bpf_call* call, unsigned int what, unsigned int inde
 int mediant_bpf_reset_device(mediant_bpf_call* call) noexcept;
 void mediant_bpf_log(mediant_bpf_call* call, const char* text__str, const mediant_bpf_numbers* numbers) noexcept;
 void mediant_bpf_dirty(mediant_bpf_call* call, unsigned long long iova, unsigned long long size) noexcept;
+int mediant_bpf_trigger(mediant_bpf_call* call, unsigned int index, unsigned int vector) noexcept;
 }
 
 /// The device below a BPF provider: a lower over the host's functions.
@@ -81,12 +82,9 @@ public:
         mediant_bpf_log(call_, literal, &all);
     }
 
-    template <class Index>
-    result<void> trigger(Index, std::uint32_t) const noexcept {
-        static_assert(!std::same_as<Index, irq_index>,
-                      "mediant: a BPF provider cannot raise interrupts for its policy: the VFIO core keeps the user's "
-                      "eventfds to itself");
-        return {};
+    /// As below_device's.
+    result<void> trigger(irq_index index, std::uint32_t vector) const noexcept {
+        return failed(mediant_bpf_trigger(call_, static_cast<unsigned>(index), vector));
     }
 
 private:

@@ -269,6 +269,7 @@ private:
                               .provider = is_bpf() ? providers_.front().name : std::string_view{},
                               .text = own,
                               .insertions = {{"@binding@", text("binding.md")},
+                                             {"@interrupts@", text("interrupts.md")},
                                              {"@dkms@", text("dkms.md")},
                                              {"@license@", text("license.md")},
                                              {"@dynamic@", text("dynamic.md")},

@@ -26,6 +26,8 @@ extern void mediant_bpf_log(struct mediant_bpf_call *call, const char *text__str
 			    const struct mediant_bpf_numbers *numbers) MEDIANT_HOST;
 extern void mediant_bpf_dirty(struct mediant_bpf_call *call, unsigned long long iova,
 			      unsigned long long size) MEDIANT_HOST;
+extern int mediant_bpf_trigger(struct mediant_bpf_call *call, unsigned int index,
+			       unsigned int vector) MEDIANT_HOST;
 
 /* The policy. */
 int mediant_policy_open(struct mediant_bpf_call *call);
@@ -60,6 +62,7 @@ static void mediant_name_host(struct mediant_bpf_call *call)
 	mediant_bpf_reset_device(call);
 	mediant_bpf_log(call, "", &numbers);
 	mediant_bpf_dirty(call, 0, 0);
+	mediant_bpf_trigger(call, 0, 0);
 }
 
 MEDIANT_PROGRAM(open)

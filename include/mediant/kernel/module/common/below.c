@@ -270,6 +270,7 @@ void mediant_init_below(struct mediant_device *mdev)
 		.stop_dma_logging = mediant_below_stop_log,
 		.report_dma_logging = mediant_below_report_log,
 		.dirty = mediant_below_dirty,
+		.trigger = mediant_below_trigger,
 	};
 }
 

@@ -13,14 +13,17 @@
  *	regions.c	region info, mmap, dma-buf, ioeventfd
  *	dynamic.c	mappings of what is trapped and passed while the device is open
  *	requests.c	the other requests: device info, interrupts, reset
+ *	irqs.c		interrupts that a policy raises
  *	migration.c	the states of a device that migrates, and the stream of its state
  *	log.c		the log of what the device writes to memory
  *	observe.c	events and debugfs
  *	reset.c		the policy lock, and resets that arrive while it is held
  *
- * Lock order: observe_lock, policy lock, mmap_lock, map_lock, memory_lock. No path of mmap, fault
- * or reset waits for the first two. User memory is only touched outside the policy lock; it may be
- * under observe_lock, for which others therefore wait so that they can be killed.
+ * Lock order: observe_lock or irqs_lock, policy lock, mmap_lock, map_lock, memory_lock; the core's
+ * igate lies between the policy lock and memory_lock, and the core holds it without the others. No
+ * path of mmap, fault or reset waits for the first three. User memory is only touched outside the
+ * policy lock; it may be under observe_lock or irqs_lock, for which others therefore wait so that
+ * they can be killed.
  *
  * A policy object is kernel code and is trusted to do what mediant/kernel/abi.h says.
  */
@@ -46,6 +49,7 @@ struct mediant_counters {
 	u64 writes;
 	u64 loads;
 	u64 stores;
+	u64 interrupts;
 	u64 resets;
 };
 
@@ -79,6 +83,7 @@ struct mediant_region {
 /* Of these, those that have an outline where they are mediated: the BARs and the ROM. */
 #define MEDIANT_OUTLINED (VFIO_PCI_ROM_REGION_INDEX + 1)
 
+struct mediant_irqs;
 struct mediant_stream;
 struct mediant_log;
 
@@ -90,14 +95,18 @@ struct mediant_device {
 	const struct mediant_provider *provider;
 	struct module *owner; /* the provider's, held meanwhile; NULL if it is this module */
 	u8 msi_cap, msix_cap; /* the device's, where the user may see none */
+	u16 msi_count, msix_count; /* vectors that these have */
 	struct mediant_region regions[MEDIANT_REGIONS];
 	bool map_trapped; /* whether a BAR's pages can be mapped that hold no trap beside others */
 
 	struct mutex observe_lock; /* one observed write of configuration space at a time */
+	struct mutex irqs_lock; /* one change of the interrupts' eventfds at a time */
 	struct mutex lock; /* the policy lock: one call into state at a time */
 	void *state; /* NULL while there is no policy; under lock */
 	void __iomem *io[PCI_STD_NUM_BARS]; /* what the policy has reached; under lock */
 	struct mediant_counters counters;
+	/* MSI's or MSI-X's, or NULL; changed under irqs_lock and lock */
+	struct mediant_irqs *irqs;
 	struct mediant_log *log; /* or NULL; under lock */
 	u64 log_page; /* that the policy says it reports, 0 while it is not asked to; under lock */
 	const struct mediant_stream *stream; /* whose file is good now, or NULL; under lock */
@@ -270,12 +279,19 @@ long mediant_set_changed(struct mediant_device *mdev, struct vfio_irq_set __user
 /* requests.c */
 void mediant_hide_irqs(struct mediant_device *mdev);
 void mediant_show_irqs(struct mediant_device *mdev);
+unsigned int mediant_irq_count(struct mediant_device *mdev, unsigned int index);
 int mediant_below_device_info(void *device, unsigned int *regions, unsigned int *irqs,
 			      unsigned int *can_reset);
 int mediant_below_irq_info(void *device, unsigned int index, unsigned int *flags,
 			   unsigned int *count);
 int mediant_below_reset(void *device);
 long mediant_ioctl(struct vfio_device *core_vdev, unsigned int cmd, unsigned long arg);
+
+/* irqs.c */
+void mediant_signal(struct eventfd_ctx *to);
+void mediant_forget_irqs(struct mediant_device *mdev);
+long mediant_ioctl_set_irqs(struct mediant_device *mdev, struct vfio_irq_set __user *arg);
+int mediant_below_trigger(void *device, unsigned int index, unsigned int vector);
 
 /* migration.c */
 void mediant_offer_migration(struct mediant_device *mdev);

@@ -31,6 +31,7 @@ static int mediant_init_dev(struct vfio_device *core_vdev)
 	struct mediant_device *mdev = mediant_of_vdev(core_vdev);
 
 	mutex_init(&mdev->observe_lock);
+	mutex_init(&mdev->irqs_lock);
 	mutex_init(&mdev->lock);
 	spin_lock_init(&mdev->reset_lock);
 	mediant_init_below(mdev);

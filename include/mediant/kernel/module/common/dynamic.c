@@ -333,17 +333,6 @@ int mediant_below_revoke(void *device, unsigned int region, unsigned long long o
 	return 0;
 }
 
-static void mediant_signal(struct eventfd_ctx *changed)
-{
-	if (!changed)
-		return;
-#ifdef HAVE_EVENTFD_SIGNAL_ONE
-	eventfd_signal(changed);
-#else
-	eventfd_signal(changed, 1);
-#endif
-}
-
 /* Likewise. */
 void mediant_below_regions_changed(void *device)
 {

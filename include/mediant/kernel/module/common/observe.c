@@ -104,9 +104,9 @@ static int mediant_mediation_show(struct seq_file *file, void *unused)
 			mediant_show_config(file, mdev, false);
 			mediant_show_config(file, mdev, true);
 		}
-		seq_printf(file, "reads: %llu\nwrites: %llu\nloads: %llu\nstores: %llu\nresets: %llu\n",
+		seq_printf(file, "reads: %llu\nwrites: %llu\nloads: %llu\nstores: %llu\ninterrupts: %llu\nresets: %llu\n",
 			   counters->reads, counters->writes, counters->loads, counters->stores,
-			   counters->resets);
+			   counters->interrupts, counters->resets);
 	}
 	mediant_unlock(mdev);
 	return 0;

@@ -26,6 +26,7 @@ struct mediant_device_id mediant_id_of(struct pci_dev *pdev)
 static void mediant_drop(struct mediant_device *mdev)
 {
 	mediant_forget_changed(mdev);
+	mediant_forget_irqs(mdev);
 	mediant_forget_bars(mdev);
 	mediant_show_irqs(mdev);
 	mediant_forget_log(mdev);

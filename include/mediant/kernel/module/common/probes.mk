@@ -20,6 +20,7 @@ ccflags-y += $(call mediant-probe,vfio_pci_core.h,VFIO_IOREAD_DECLAR?ATION.64,VF
 ccflags-y += $(call mediant-probe,vfio_pci_core.h,\*get_dmabuf_phys,GET_DMABUF_PHYS)
 ccflags-y += $(call mediant-probe,vfio_pci_core.h,struct dma_buf_phys_vec,DMA_BUF_PHYS_VEC)
 ccflags-y += $(call mediant-probe,vfio_pci_core.h,has_dyn_msix,DYN_MSIX)
+ccflags-y += $(call mediant-probe,vfio_pci_core.h,struct xarray[[:space:]]+ctx,VFIO_PCI_CTX_XARRAY)
 ccflags-y += $(call mediant-probe,vfio_pci_core.h,struct list_head[[:space:]]+vma_list,VFIO_PCI_VMA_LIST)
 ccflags-y += $(call mediant-probe,mm.h,int follow_pfnmap_start,FOLLOW_PFNMAP)
 ccflags-y += $(call mediant-probe,eventfd.h,void eventfd_signal\(struct eventfd_ctx \*ctx\),EVENTFD_SIGNAL_ONE)

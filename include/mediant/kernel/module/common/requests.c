@@ -8,6 +8,26 @@
 
 #include "device.h"
 
+static unsigned int mediant_msi_count(struct pci_dev *pdev)
+{
+	u16 flags = 0;
+
+	if (!pdev->msi_cap)
+		return 0;
+	pci_read_config_word(pdev, pdev->msi_cap + PCI_MSI_FLAGS, &flags);
+	return 1 << ((flags & PCI_MSI_FLAGS_QMASK) >> 1);
+}
+
+static unsigned int mediant_msix_count(struct pci_dev *pdev)
+{
+	u16 flags = 0;
+
+	if (!pdev->msix_cap)
+		return 0;
+	pci_read_config_word(pdev, pdev->msix_cap + PCI_MSIX_FLAGS, &flags);
+	return (flags & PCI_MSIX_FLAGS_QSIZE) + 1;
+}
+
 /*
  * Interrupts of a capability that the user does not see are none of the device's, either, while it
  * is open: the core, which reads the user's argument again, asks the PCI device where the
@@ -23,6 +43,8 @@ void mediant_hide_irqs(struct mediant_device *mdev)
 
 	mdev->msi_cap = pdev->msi_cap;
 	mdev->msix_cap = pdev->msix_cap;
+	mdev->msi_count = mediant_msi_count(pdev);
+	mdev->msix_count = mediant_msix_count(pdev);
 	if (hidden & BIT(VFIO_PCI_MSI_IRQ_INDEX))
 		pdev->msi_cap = 0;
 	if (hidden & BIT(VFIO_PCI_MSIX_IRQ_INDEX))
@@ -49,25 +71,16 @@ int mediant_below_device_info(void *device, unsigned int *regions, unsigned int 
 	return 0;
 }
 
-static unsigned int mediant_irq_count(struct mediant_device *mdev, unsigned int index)
+/* Vectors below the policy, whatever of them the user sees. */
+unsigned int mediant_irq_count(struct mediant_device *mdev, unsigned int index)
 {
-	struct vfio_pci_core_device *core = &mdev->core;
-	struct pci_dev *pdev = core->pdev;
-	u16 flags = 0;
-
 	switch (index) {
 	case VFIO_PCI_INTX_IRQ_INDEX:
-		return core->vconfig[PCI_INTERRUPT_PIN] ? 1 : 0;
+		return mdev->core.vconfig[PCI_INTERRUPT_PIN] ? 1 : 0;
 	case VFIO_PCI_MSI_IRQ_INDEX:
-		if (!mdev->msi_cap)
-			return 0;
-		pci_read_config_word(pdev, mdev->msi_cap + PCI_MSI_FLAGS, &flags);
-		return 1 << ((flags & PCI_MSI_FLAGS_QMASK) >> 1);
+		return mdev->msi_count;
 	case VFIO_PCI_MSIX_IRQ_INDEX:
-		if (!mdev->msix_cap)
-			return 0;
-		pci_read_config_word(pdev, mdev->msix_cap + PCI_MSIX_FLAGS, &flags);
-		return (flags & PCI_MSIX_FLAGS_QSIZE) + 1;
+		return mdev->msix_count;
 	default:
 		return 1;
 	}
@@ -220,6 +233,8 @@ long mediant_ioctl(struct vfio_device *core_vdev, unsigned int cmd, unsigned lon
 			ret = mediant_set_changed(mdev, (void __user *)arg);
 		if (ret <= 0)
 			return ret;
+		if (mdev->provider)
+			return mediant_ioctl_set_irqs(mdev, (void __user *)arg);
 		break;
 	case VFIO_DEVICE_RESET:
 		if (mediant_asks(mdev, MEDIANT_RESET_DEVICE))

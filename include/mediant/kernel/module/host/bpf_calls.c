@@ -115,6 +115,16 @@ __bpf_kfunc void mediant_bpf_dirty(struct mediant_bpf_call *call, unsigned long 
 		below->dirty(below->device, iova, size);
 }
 
+__bpf_kfunc int mediant_bpf_trigger(struct mediant_bpf_call *call, unsigned int index,
+				    unsigned int vector)
+{
+	struct mediant_bpf_state *state = mediant_bpf_state_of(call);
+
+	if (state->resetting)
+		return -EIO;
+	return state->below->trigger(state->below->device, index, vector);
+}
+
 __bpf_kfunc_end_defs();
 
 BTF_KFUNCS_START(mediant_bpf_call_ids)
@@ -125,6 +135,7 @@ BTF_ID_FLAGS(func, mediant_bpf_ask, KF_TRUSTED_ARGS | KF_SLEEPABLE)
 BTF_ID_FLAGS(func, mediant_bpf_reset_device, KF_TRUSTED_ARGS | KF_SLEEPABLE)
 BTF_ID_FLAGS(func, mediant_bpf_log, KF_TRUSTED_ARGS | KF_SLEEPABLE)
 BTF_ID_FLAGS(func, mediant_bpf_dirty, KF_TRUSTED_ARGS | KF_SLEEPABLE)
+BTF_ID_FLAGS(func, mediant_bpf_trigger, KF_TRUSTED_ARGS | KF_SLEEPABLE)
 BTF_KFUNCS_END(mediant_bpf_call_ids)
 
 /*

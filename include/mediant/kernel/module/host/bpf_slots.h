@@ -91,6 +91,7 @@ void mediant_bpf_log(struct mediant_bpf_call *call, const char *text__str,
 		     const struct mediant_bpf_numbers *numbers);
 void mediant_bpf_dirty(struct mediant_bpf_call *call, unsigned long long iova,
 		       unsigned long long size);
+int mediant_bpf_trigger(struct mediant_bpf_call *call, unsigned int index, unsigned int vector);
 
 /* bpf.c */
 struct bpf_prog;
