@@ -135,7 +135,7 @@ void verifier_refuses() {
         {"foreign", "calling kernel function mediant_bpf_state is not allowed"},
     };
     for (const auto& [ops, why] : all) {
-        if (std::string{ops} == "foreign" && !knows("tcp_congestion_ops")) continue;
+        if (std::string{ops} == "foreign" && !knows("bpf_struct_ops_tcp_congestion_ops")) continue;
         const bpf_provider provider{"/refused.bpf.o", ops};
         expect(std::string{ops} + " is refused", provider.error() != 0, true);
         const bool told = bpf_log.find(why) != bpf_log.npos;
