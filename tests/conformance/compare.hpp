@@ -2,6 +2,7 @@
 #pragma once
 
 #include "accesses.hpp"
+#include "every_kind.hpp"
 #include "shaped_edu.hpp"
 #include "worlds.hpp"
 
@@ -26,6 +27,7 @@
 namespace mediant::conformance {
 
 using config_test::shaped_edu;
+using conformance_test::every_kind;
 
 using transcript = std::vector<outcome>;
 
@@ -131,6 +133,15 @@ inline void describe(const territory& where, std::span<const operation> all) {
     return where;
 }
 
+/// Around each of every_kind's registers and elements.
+[[nodiscard]] inline territory every_kind_territory() {
+    territory where = edu_territory();
+    for (const mediant::detail::trapped_entry& e : mediant::detail::trapped_entries<every_kind::bar0>)
+        where.edges.insert(where.edges.end(), {e.offset, e.end});
+    where.around<every_kind::bar0>();
+    return where;
+}
+
 /// The same for the registers of BARs, which a kernel gives addresses.
 template <world W>
 void settle_bars(W& where) {
@@ -150,6 +161,13 @@ void settle_edu(W& where) {
                                  write_of(edu::irq_ack, 4, 0xffff'ffff), write_of(edu::dma_source, 4, 0),
                                  write_of(edu::dma_target, 4, 0), write_of(edu::dma_count, 4, 0)})
         where.perform(one);
+}
+
+/// The same for what a provider may keep from being written: on a device without one.
+template <world W>
+void settle_dma(W& where) {
+    using edu = device::edu;
+    for (const std::uint64_t which : {edu::dma_source, edu::dma_target, edu::dma_count}) where.perform(write_of(which, 8, 0));
 }
 
 /// What random accesses leave out: factorials, which are waited for, and interrupts raised and acknowledged.
@@ -200,12 +218,14 @@ struct options {
     std::size_t count = 20'000;
     bool plain = false;        ///< no provider: the device itself is compared
     bool user_space = false;   ///< the provider stands on a device that vfio-pci holds
+    bool settle = false;       ///< the device is brought to a known state, and nothing is compared
     unsigned max_access = 4;   ///< of the kernel at hand
+    std::string provider;      ///< which one holds the device; empty: that of the module
     std::string device;        ///< PCI address; empty: the first that there is
 };
 
-/// `[--seed N|random] [--count N] [--plain|--user-space] [--max-access 4|8] [ADDRESS]`; MEDIANT_SEED stands for --seed. Throws
-/// std::invalid_argument.
+/// `[--seed N|random] [--count N] [--plain|--user-space|--settle] [--provider NAME] [--max-access 4|8] [ADDRESS]`;
+/// MEDIANT_SEED stands for --seed. Throws std::invalid_argument.
 [[nodiscard]] inline options parse(int argc, char** argv) {
     options out;
     const auto number = [](const char* text) {
@@ -227,10 +247,13 @@ struct options {
             out.plain = true;
         } else if (name == "--user-space") {
             out.user_space = true;
+        } else if (name == "--settle") {
+            out.settle = true;
         } else if (name.starts_with("--")) {
             if (++i == argc) throw std::invalid_argument{std::string{name} + " needs a value"};
             if (name == "--seed") out.seed = seed(argv[i]);
             else if (name == "--count") out.count = number(argv[i]);
+            else if (name == "--provider") out.provider = argv[i];
             else if (name == "--max-access") out.max_access = static_cast<unsigned>(number(argv[i]));
             else throw std::invalid_argument{"unknown option " + std::string{name}};
         } else {

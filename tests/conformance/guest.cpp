@@ -6,10 +6,12 @@
 /// that the module made from that provider holds; with --plain on one that vfio-pci holds, without a provider; with
 /// --user-space on one that vfio-pci holds, with the provider in a vfio-user server of this process.
 ///
-///   guest [--plain|--user-space] [--seed N|random] [--count N] [--max-access 4|8] [ADDRESS]
+///   guest [--plain|--user-space] [--provider NAME] [--seed N|random] [--count N] [--max-access 4|8] [ADDRESS]
 ///   guest --show-max-access       prints how wide the kernel's accesses to a plain edu device are, 4 or 8
+///   guest --settle                brings a plain edu device to a known state, also what a provider would keep
 ///
-/// Where shaped_edu_vfio_pci holds the device, that provider is compared.
+/// NAME is edu, shaped_edu or every_kind; unless told, it is shaped_edu where shaped_edu_vfio_pci holds the device, else
+/// edu.
 
 #include "compare.hpp"
 #include "over_vfio_user.hpp"
@@ -153,9 +155,19 @@ int main(int argc, char** argv) {
         }
         std::printf("%s, held by %s\n", address.c_str(), guest::driver_of(address).c_str());
         if (how.plain) return compare_kernel<>("no provider", edu_territory(), how, address) ? 0 : 1;
+        if (how.settle) {
+            kernel plain{address};
+            settle_edu(plain);
+            settle_dma(plain);
+            return 0;
+        }
 
-        if (guest::driver_of(address) == "shaped_edu_vfio_pci")
+        if (how.provider == "every_kind")
+            return compare_kernel<every_kind>("every_kind", every_kind_territory(), how, address) ? 0 : 1;
+        if (how.provider == "shaped_edu" ||
+            (how.provider.empty() && guest::driver_of(address) == "shaped_edu_vfio_pci"))
             return compare_kernel<shaped_edu>("shaped_edu", shaped_edu_territory(), how, address) ? 0 : 1;
+        if (!how.provider.empty() && how.provider != "edu") throw std::invalid_argument{"no provider " + how.provider};
         territory mediated = edu_territory();
         mediated.around<acme::edu::bar0>();
         mediated.untouched = {{device::edu::factorial, 4}}; // the DMA block is virtual

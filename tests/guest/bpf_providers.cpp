@@ -6,10 +6,13 @@
 /// withdrawn, that state outlives its programs, and that no access is lost or done twice when they are exchanged.
 ///
 ///   bpf_providers able|unable|typeless
+///   bpf_providers exchanged OBJECT
 ///   bpf_providers attach
 ///
-/// unable is a kernel on which there are none, typeless a host that was built without types; attach is for itself. Needs
-/// an edu device with a reset (behind a port) and one without, and /edu.bpf.o, /refused.bpf.o, /edu_provider.ko.
+/// unable is a kernel on which there are none, typeless a host that was built without types; attach is for itself.
+/// exchanged does what exchanges providers under load, and no more, with an object that mediant has written
+/// (bpf/policies.hpp, counted). Needs an edu device with a reset (behind a port) and one without, and /edu.bpf.o,
+/// /refused.bpf.o, /edu_provider.ko.
 /// MEDIANT_GUEST_CYCLES says how often providers are exchanged under load; 1,000 unless told.
 
 #include "bpf/loader.hpp"
@@ -41,7 +44,9 @@ using namespace mediant::guest;
 
 constexpr std::uint32_t bar0 = VFIO_PCI_BAR0_REGION_INDEX;
 const std::string host = "vfio_pci_mediate";
-const std::string object = "/edu.bpf.o";
+std::string object = "/edu.bpf.o";
+const char* ops_name = "edu";
+bool has_generations = true; // as objects have that are made by hand
 const char* const pin = "/sys/fs/bpf/edu";
 constexpr std::uint32_t ident = 0x01bf00ed;
 
@@ -588,10 +593,15 @@ void killed(const std::string& address) {
     }
 }
 
+/// The object that is exchanged under load, of a generation if it has them.
+bpf_provider exchanged_provider(unsigned generation) {
+    return bpf_provider{object, ops_name, has_generations ? generation : 0};
+}
+
 /// Providers are replaced, withdrawn and attached while threads access a device, open another and reset it.
 void storm(const std::string& address, const std::string& other_address, int cycles) {
     section("exchanged under load");
-    std::array<bpf_provider, 2> providers{bpf_provider{object, "edu", 1}, bpf_provider{object, "edu", 2}};
+    std::array<bpf_provider, 2> providers{exchanged_provider(1), exchanged_provider(2)};
     std::optional<bpf_attachment> attached{providers[0]};
     const user edu{address};
     std::atomic<bool> stopped{false};
@@ -665,7 +675,7 @@ void storm(const std::string& address, const std::string& other_address, int cyc
 /// Resets from sysfs, which hold the core's memory lock, against programs that wait for it.
 void resets(const std::string& address, int seconds) {
     section("exchanged under resets");
-    bpf_provider provider{object};
+    bpf_provider provider = exchanged_provider(1);
     std::optional<bpf_attachment> attached{provider};
     const user edu{address};
     std::atomic<bool> stopped{false};
@@ -721,7 +731,12 @@ void none(const std::string& edu, const std::string& why) {
     expect("which serves", user{edu}.get(0), 0x01ac00ed);
 }
 
-void run(const std::string& mode) {
+void run(const std::string& mode, const char* given) {
+    if (mode == "exchanged") {
+        object = given;
+        ops_name = "mediant_ops";
+        has_generations = false;
+    }
     libbpf_set_print(keep_log);
     if (::mount("bpf", "/sys/fs/bpf", "bpf", 0, nullptr) != 0 && errno != EBUSY) fail(errno, "mount of bpffs");
     const std::vector<std::string> edus = find_all_pci(0x1234, 0x11e8);
@@ -734,23 +749,26 @@ void run(const std::string& mode) {
 
     int able = -1;
     std::ifstream{"/sys/bus/pci/drivers/" + host + "/bpf"} >> able;
-    expect("whether the host takes BPF providers", static_cast<unsigned>(able), mode == "able" ? 1 : 0);
-    expect("whether its types are there", std::filesystem::exists("/sys/kernel/btf/" + host), mode == "able");
+    expect("whether the host takes BPF providers", static_cast<unsigned>(able), mode == "able" || given != nullptr ? 1 : 0);
+    expect("whether its types are there", std::filesystem::exists("/sys/kernel/btf/" + host),
+           mode == "able" || given != nullptr);
     for (const std::string& address : edus)
         if (!bind(address, host)) fail(EBUSY, host + " did not take " + address);
 
     if (mode == "unable") return none(edu, "this kernel has no struct_ops of modules");
     if (mode == "typeless") return none(edu, "this module has no BTF");
-    verifier_refuses();
-    ops_refused();
-    mediated(edu);
-    ranks(plain, edu);
-    small(plain);
-    maps(plain);
-    on_demand(plain);
-    module_first();
-    withdrawn(edu);
-    killed(plain);
+    if (mode == "able") {
+        verifier_refuses();
+        ops_refused();
+        mediated(edu);
+        ranks(plain, edu);
+        small(plain);
+        maps(plain);
+        on_demand(plain);
+        module_first();
+        withdrawn(edu);
+        killed(plain);
+    }
     storm(edu, plain, cycles);
     resets(edu, cycles < 1000 ? 2 : 8);
 
@@ -764,5 +782,5 @@ void run(const std::string& mode) {
 
 int main(int argc, char** argv) {
     if (argc > 1 && std::string{argv[1]} == "attach") return attach();
-    return run_test("BPF providers", [&] { run(argc > 1 ? argv[1] : "able"); });
+    return run_test("BPF providers", [&] { run(argc > 1 ? argv[1] : "able", argc > 2 ? argv[2] : nullptr); });
 }

@@ -59,6 +59,9 @@ consteval region_map<sizeof...(I), Fields> blank(std::uint64_t size, std::index_
 
 inline constexpr std::size_t fields_each = 6; ///< at most
 
+/// Called by nothing that compiles. (There are no exceptions where a provider may go.)
+void the_entries_do_not_fit_the_region();
+
 /// Divides a register into fields.
 template <class Map>
 consteval void divide(Map& map, entry& e, std::size_t first, random_numbers& random) {
@@ -154,7 +157,7 @@ consteval region_map<N, Fields> generate(map_shape how) {
         }
         map.entries[i] = e;
     }
-    if (at > how.size) throw "the entries do not fit the region";
+    if (at > how.size) detail_of_maps::the_entries_do_not_fit_the_region();
     for (std::size_t i = N; i-- > 1;) { // entries may stand in any order
         const std::size_t j = static_cast<std::size_t>(random.below(i + 1));
         const entry moved = map.entries[i];

@@ -37,7 +37,8 @@ inline int keep_log(libbpf_print_level level, const char* format, va_list argume
 /// One ops object of a file, loaded; where it is refused, `error` says so.
 class bpf_provider {
 public:
-    /// `change` may write to the ops before they are loaded.
+    /// `change` may write to the ops before they are loaded; `generation` is what such objects as edu.bpf.c get, 0 for
+    /// others.
     explicit bpf_provider(const std::string& file, const char* ops = "edu", unsigned generation = 1,
                           const std::function<void(mediant_bpf_ops&)>& change = {}) {
         bpf_log.clear();
@@ -55,7 +56,7 @@ public:
                 if (name != ops) continue;
                 map_ = map;
                 if (change) change(*static_cast<mediant_bpf_ops*>(bpf_map__initial_value(map, &size)));
-            } else if (name.ends_with(".rodata")) {
+            } else if (generation != 0 && name.ends_with(".rodata")) {
                 if (void* const value = bpf_map__initial_value(map, &size); size >= sizeof generation)
                     std::memcpy(value, &generation, sizeof generation);
             }

@@ -11,15 +11,9 @@
 
 #include "bpf_slots.h"
 
-/*
- * What a program may answer: `least` to `most`, or an error of those that users know. Errors from
- * ERESTARTSYS on are the kernel's own, and would have it do an access again.
- */
-static int mediant_bpf_answer(struct mediant_bpf_state *state, const char *program, int answer,
-			      int least, int most)
+static noinline int mediant_bpf_odd_answer(struct mediant_bpf_state *state, const char *program,
+					   int answer, int least, int most)
 {
-	if ((answer >= least && answer <= most) || (answer < 0 && answer > -ERESTARTSYS))
-		return answer;
 	dev_err_ratelimited(&state->mdev->core.pdev->dev,
 			    "BPF provider %s: its program %s answered %d, which is no error and not %d to %d\n",
 			    state->slot->name, program, answer, least, most);
@@ -27,19 +21,40 @@ static int mediant_bpf_answer(struct mediant_bpf_state *state, const char *progr
 }
 
 /*
- * The programs that are attached now, up to date on resets; NULL where there are none, or they fail
- * to take notice. To be called within mediant_bpf_srcu, as what is returned is to be used.
+ * What a program may answer: `least` to `most`, or an error of those that users know. Errors from
+ * ERESTARTSYS on are the kernel's own, and would have it do an access again.
  */
-static const struct mediant_bpf_ops *mediant_bpf_programs(struct mediant_bpf_state *state)
+static __always_inline int mediant_bpf_answer(struct mediant_bpf_state *state, const char *program,
+					      int answer, int least, int most)
 {
-	const struct mediant_bpf_ops *ops = srcu_dereference(state->slot->ops, &mediant_bpf_srcu);
+	if (likely(answer >= least && answer <= most))
+		return answer;
+	if (answer < 0 && answer > -ERESTARTSYS)
+		return answer;
+	return mediant_bpf_odd_answer(state, program, answer, least, most);
+}
 
-	if (!ops || !state->stale)
-		return ops;
+static noinline bool mediant_bpf_catch_up(struct mediant_bpf_state *state,
+					  const struct mediant_bpf_ops *ops)
+{
 	state->resetting = true;
 	state->stale = mediant_bpf_answer(state, "reset", ops->reset(&state->call), 0, 0);
 	state->resetting = false;
-	return state->stale ? NULL : ops;
+	return !state->stale;
+}
+
+/*
+ * The programs that are attached now, up to date on resets; NULL where there are none, or they fail
+ * to take notice. To be called within mediant_bpf_srcu, as what is returned is to be used.
+ */
+static __always_inline const struct mediant_bpf_ops *
+mediant_bpf_programs(struct mediant_bpf_state *state)
+{
+	const struct mediant_bpf_ops *ops = srcu_dereference(state->slot->ops, &mediant_bpf_srcu);
+
+	if (likely(!state->stale) || !ops)
+		return ops;
+	return mediant_bpf_catch_up(state, ops) ? ops : NULL;
 }
 
 static void mediant_bpf_construct(void *data, const struct mediant_below *below)
@@ -109,6 +124,15 @@ static unsigned int mediant_bpf_part(u64 offset, unsigned int count)
 	return min(count, MEDIANT_BPF_BYTES - (unsigned int)(offset % MEDIANT_BPF_BYTES));
 }
 
+/* Most registers have 4 bytes: a copy of as many is one move, of any other number a call. */
+static __always_inline void mediant_bpf_copy(void *to, const void *from, unsigned int size)
+{
+	if (likely(size == 4))
+		memcpy(to, from, 4);
+	else
+		memcpy(to, from, size);
+}
+
 static long long mediant_bpf_read(void *data, unsigned int region, unsigned long long offset,
 				  unsigned char *bytes, unsigned int count)
 {
@@ -131,7 +155,7 @@ static long long mediant_bpf_read(void *data, unsigned int region, unsigned long
 		if (ret < 0)
 			break;
 		value = cpu_to_le64(call->value);
-		memcpy(bytes + done, &value, ret);
+		mediant_bpf_copy(bytes + done, &value, ret);
 		done += ret;
 	}
 	srcu_read_unlock(&mediant_bpf_srcu, index);
@@ -153,7 +177,7 @@ static long long mediant_bpf_write(void *data, unsigned int region, unsigned lon
 		unsigned int size = mediant_bpf_part(offset + done, count - done);
 		__le64 value = 0;
 
-		memcpy(&value, bytes + done, size);
+		mediant_bpf_copy(&value, bytes + done, size);
 		ret = ops->write(&state->call, region, offset + done, size, le64_to_cpu(value));
 		ret = mediant_bpf_answer(state, "write", ret, 1, size);
 		if (ret < 0)
