@@ -200,7 +200,7 @@ protected:
 
     static constexpr void fill(std::span<std::byte> to, std::byte value) noexcept {
         by_width(to.size(), to.data(), [value](auto held, std::size_t) {
-            return static_cast<decltype(held)>(0x0101'0101'0101'0101 * static_cast<std::uint8_t>(value));
+            return static_cast<decltype(held)>(std::uint64_t{0x0101'0101'0101'0101} * static_cast<std::uint8_t>(value));
         });
     }
 
