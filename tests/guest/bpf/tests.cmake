@@ -160,7 +160,7 @@ endif()
 mediant_guest_loader_test(bpf_loader ${host}/vfio_pci_mediate.ko ${host}/registry/vfio_pci_mediate_core.ko ${mode})
 
 # mediant_guest_bpf_modules(PREFIX FOLDER): the host and its providers as a customer would build them for another kernel,
-# in PREFIX/, and fixtures of them: PREFIX_host, PREFIX_provider, PREFIX_every_kind.
+# in PREFIX/, fixtures of them: PREFIX_host, PREFIX_provider, PREFIX_every_kind, and all tests on it.
 function(mediant_guest_bpf_modules prefix folder)
     set(built ${CMAKE_CURRENT_BINARY_DIR}/${prefix})
     file(STRINGS ${folder}/env headers REGEX "^KERNEL_BUILD=")
@@ -188,6 +188,13 @@ function(mediant_guest_bpf_modules prefix folder)
     mediant_guest_bpf_written(${prefix}. ${folder} ${built}/vfio_pci_mediate.ko ${built}/vfio_pci_mediate_core.ko
         ${built}/edu_provider.ko ${built}/every_kind_provider.ko
         ${prefix}_host ${prefix}_provider ${prefix}_every_kind)
+    set(modules ${built}/vfio_pci_mediate.ko ${built}/vfio_pci_mediate_core.ko)
+    mediant_guest_bpf_test(${prefix}.bpf_providers ${modules} ${built}/edu_provider.ko able KERNEL ${folder})
+    set_tests_properties(guest.${prefix}.bpf_providers PROPERTIES FIXTURES_REQUIRED "${prefix}_host;${prefix}_provider")
+    mediant_guest_loader_test(${prefix}.bpf_loader ${modules} able KERNEL ${folder})
+    if(TEST guest.${prefix}.bpf_loader)
+        set_tests_properties(guest.${prefix}.bpf_loader PROPERTIES FIXTURES_REQUIRED ${prefix}_host)
+    endif()
 endfunction()
 
 if(EXISTS "${MEDIANT_BPF_KERNEL}/env")
@@ -203,17 +210,8 @@ if(EXISTS "${MEDIANT_NEWEST_KERNEL}/env")
     file(MAKE_DIRECTORY ${newest}/without_types)
     set_tests_properties(module.newest.host_without_types PROPERTIES
         LABELS module TIMEOUT 60 FIXTURES_REQUIRED newest_host FIXTURES_SETUP newest_host_without_types)
-    set(others ${newest}/vfio_pci_mediate_core.ko ${newest}/edu_provider.ko)
-    mediant_guest_bpf_test(newest.bpf_providers ${newest}/vfio_pci_mediate.ko ${others} able
-        KERNEL ${MEDIANT_NEWEST_KERNEL})
-    mediant_guest_bpf_test(newest.bpf_without_types ${newest}/without_types/vfio_pci_mediate.ko ${others} typeless
-        KERNEL ${MEDIANT_NEWEST_KERNEL})
-    mediant_guest_loader_test(newest.bpf_loader ${newest}/vfio_pci_mediate.ko ${newest}/vfio_pci_mediate_core.ko able
-        KERNEL ${MEDIANT_NEWEST_KERNEL})
-    if(TEST guest.newest.bpf_loader)
-        set_tests_properties(guest.newest.bpf_loader PROPERTIES FIXTURES_REQUIRED newest_host)
-    endif()
-    set_tests_properties(guest.newest.bpf_providers PROPERTIES FIXTURES_REQUIRED "newest_host;newest_provider")
+    mediant_guest_bpf_test(newest.bpf_without_types ${newest}/without_types/vfio_pci_mediate.ko
+        ${newest}/vfio_pci_mediate_core.ko ${newest}/edu_provider.ko typeless KERNEL ${MEDIANT_NEWEST_KERNEL})
     set_tests_properties(guest.newest.bpf_without_types PROPERTIES
         FIXTURES_REQUIRED "newest_host;newest_provider;newest_host_without_types")
 endif()
