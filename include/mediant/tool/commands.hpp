@@ -69,7 +69,7 @@ private:
     }
 
     void add_shim() {
-        CLI::App& command = add("shim", "writes the source tree of a kernel module, or of a BPF provider");
+        CLI::App& command = add("shim", "the sources of a kernel module or a BPF provider");
         command.add_option("PROVIDER", shim_.providers, "names, or VID:DID that they serve; none: all")
             ->option_text("...");
         command.add_option("--target", shim_.options.target, "variant, provider, host or bpf, see below")
