@@ -26,7 +26,7 @@ edu=${edu%/device}
 
 echo "no host"
 ! /mediant-bpf attach --mount-bpffs /edu.bpf.o >/tmp/said 2>&1 || fail "attached without a host"
-says /tmp/said "vfio_pci_mediate is not loaded"
+says /tmp/said "the host is not loaded"
 modprobe vfio_pci_mediate
 /mediant-bpf status >/tmp/said
 says /tmp/said "takes BPF providers"
