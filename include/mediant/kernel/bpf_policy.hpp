@@ -166,18 +166,21 @@ struct bpf_programs {
     }
 
 private:
-    static_assert(alignof(state) <= 8);
+    static_assert(alignof(state) == 8);
     template <class State>
     static constexpr State initial{};
 
     /// In words, from a constant where the compiler knows what it is: BPF has no function that clears or copies much at
-    /// once, which construction in place may come to.
+    /// once, which construction in place may come to. Words of the constant are read as the object has them, where the
+    /// bytes that no member lies in are zeros; to the compiler they are undefined, and so would be the register that
+    /// they come to, which the verifier refuses.
     [[gnu::always_inline]] static void construct(std::byte* to) noexcept {
         if constexpr (requires { typename std::bool_constant<(state{}, true)>; } && sizeof(state) % 8 == 0) {
-            const auto* const from = reinterpret_cast<const std::byte*>(&initial<state>);
+            const auto* from = reinterpret_cast<const std::byte*>(&initial<state>);
+            asm volatile("" : "+r"(from)); // what lies there is forgotten
             for (std::size_t at = 0; at < sizeof(state); at += 8) {
                 std::uint64_t word = 0;
-                __builtin_memcpy(&word, from + at, 8);
+                __builtin_memcpy(&word, __builtin_assume_aligned(from + at, 8), 8);
                 asm volatile("" : "+r"(word)); // a word is copied, not all of them by a call
                 __builtin_memcpy(to + at, &word, 8);
             }
