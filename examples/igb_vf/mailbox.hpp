@@ -65,10 +65,10 @@ struct igb_requests {
         case kind::address:
             if (info == 0) address = {asked[1], asked[2] & 0xffff};
             else if (info == clear_filters) filter_count = 0;
-            else if (info == add_filter && filter_count < most_filters) {
-                filters[2 * filter_count] = asked[1];
-                filters[2 * filter_count + 1] = asked[2] & 0xffff;
-                ++filter_count;
+            else if (const std::uint32_t n = filter_count; info == add_filter && n < most_filters) {
+                filters[2 * n] = asked[1]; // n: that it is within must be seen of the very value, as BPF
+                filters[2 * n + 1] = asked[2] & 0xffff;
+                filter_count = n + 1;
             } else foreign = true;
             break;
         case kind::multicast: groups = asked; break;

@@ -291,7 +291,7 @@ public:
         if constexpr (is_config<Map>)
             detail::store_bytes(kept_.config.shadow_of(Index), value);
         else
-            detail::store_bytes(shadow_of<Map>() + backing_of<Map, Index>(element).shadow_at, value);
+            detail::store_bytes(named_shadow<Map, Index>(element), value);
     }
 
     template <const auto& Map, std::size_t Index>
@@ -299,7 +299,7 @@ public:
         using value_type = typename entry_tag<Map, Index>::value_type;
         check_named<Map, Index>();
         if (element >= Map.entries[Index].count) return value_type{0};
-        return detail::load_bytes<value_type>(shadow_of<Map>() + backing_of<Map, Index>(element).shadow_at);
+        return detail::load_bytes<value_type>(named_shadow<Map, Index>(element));
     }
 
     // What a migration takes of a layer's own state, and gives back.
@@ -503,7 +503,15 @@ private:
     /// The run-time form of an entry, also of one that is only named.
     template <const auto& Map, std::size_t Index>
     static constexpr const detail::trapped_entry& backing_of(std::size_t element) noexcept {
+        if constexpr (entry_tag<Map, Index>::is_array)
+            element = detail::bounded(element, Map.entries[Index].count);
         return detail::elements_of<Map, Index>[element];
+    }
+    template <const auto& Map, std::size_t Index>
+    constexpr std::byte* named_shadow(std::size_t element) noexcept {
+        std::size_t at = backing_of<Map, Index>(element).shadow_at;
+        if constexpr (entry_tag<Map, Index>::is_array) at = detail::bounded(at, detail::shadow_bytes<Map>);
+        return shadow_of<Map>() + at;
     }
 
     template <const auto& Map>

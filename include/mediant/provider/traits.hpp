@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <mediant/core/verified.hpp>
 #include <mediant/provider/next.hpp>
 #include <mediant/registers/config_map.hpp>
 #include <mediant/registers/trap_table.hpp>
@@ -186,11 +187,12 @@ concept has_written_hook = requires(P& p, Next& next, std::size_t element, lanes
     };
 };
 
-/// Calls a hook with the element's index before the rest, if it is of an array.
+/// Calls a hook with the element's index before the rest, if it is of an array. A policy may have an array of its own of
+/// as many, where the verifier must see that the index is within.
 template <class Tag, class F>
 constexpr decltype(auto) with_element(std::size_t element, const F& f) {
     if constexpr (Tag::is_array)
-        return f(element);
+        return f(bounded(element, Tag::facts().count));
     else
         return f();
 }
