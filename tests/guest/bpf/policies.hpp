@@ -10,8 +10,8 @@
 #include <cstdint>
 #include <string_view>
 
-/// Providers that become BPF objects: one of edu to be exchanged under load, one that the verifier must refuse, and maps
-/// of many registers, which are loaded and no more.
+/// Providers that become BPF objects: one of edu to be exchanged under load, one that the verifier must refuse, and some
+/// that are loaded and no more: one without state, one of arrays, and maps of many registers.
 namespace bpf_test {
 using namespace mediant;
 
@@ -68,6 +68,51 @@ private:
     std::uint32_t table[16]{};
 };
 static_assert(valid<unchecked>);
+
+/// Nothing but a map: no byte of the policy has a value.
+struct stateless {
+    static constexpr auto info = provider{"stateless", {pci_id{0x1234, 0x0005}}, {.author = "Acme"}};
+
+    static constexpr auto bar0 = region_map{bar{0}, 64_KiB, reg{"BLOWS", 0x10, rw, {.backing = from::shadow}}};
+    static constexpr auto regions = mediant::regions<bar0>{};
+};
+static_assert(valid<stateless>);
+
+/// Hooks of arrays' elements, which use their index as it comes, and name elements of other arrays by it and by what
+/// the policy has kept.
+struct elements {
+    static constexpr auto info = provider{"elements", {pci_id{0x1234, 0x0006}}, {.author = "Acme"}};
+
+    static constexpr auto bar0 = region_map{bar{0}, 64_KiB,
+        reg{"SUM", 0x00, rw, {.backing = from::shadow, .hook = on::read | on::write, .count = 7}},
+        reg{"LAST", 0x40, rw, {.backing = from::shadow, .count = 7}},
+        repeat{"QUEUE", 5, 0x20, reg{"HEAD", 0x100, ro, {.backing = from::shadow}},
+               reg{"TAIL", 0x104, rw, {.backing = from::shadow, .hook = on::written}}}};
+    static constexpr auto regions = mediant::regions<bar0>{};
+
+    result<std::uint32_t> read(at<bar0, "SUM"> r, std::size_t index, auto& next) noexcept {
+        const auto own = next.read(r, index);
+        if (!own) return own;
+        return *own + sums[index] + next.held(at<bar0, "LAST">{}, cursor);
+    }
+    result<void> write(at<bar0, "SUM"> r, std::size_t index, std::uint32_t value, auto& next) noexcept {
+        sums[index] += value;
+        next.assign(at<bar0, "LAST">{}, index, value);
+        cursor = value;
+        return next.write(r, index, sums[index]);
+    }
+    result<void> written(at<bar0, "QUEUE.TAIL">, std::size_t queue, lanes<std::uint32_t> tail, auto& next) noexcept {
+        tails[queue] = tail.value;
+        next.assign(at<bar0, "QUEUE.HEAD">{}, queue, tail.value);
+        return next.write(at<bar0, "LAST">{}, cursor, tail.value);
+    }
+
+private:
+    std::uint32_t sums[7]{};
+    std::uint32_t tails[5]{};
+    std::uint32_t cursor = 0; ///< may be none of an element's
+};
+static_assert(valid<elements>);
 
 /// "R0000R0001…": names that live as long as the program.
 inline constexpr auto names = [] {

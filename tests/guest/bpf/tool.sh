@@ -40,8 +40,8 @@ says /tmp/said "mediant_write"
 [ ! -e /sys/fs/bpf/mediant/unchecked ] || fail "it is pinned"
 nothing || fail "the host has it"
 
-echo "maps of many registers"
-for name in many_256 many_4096 many_hooks every_kind; do
+echo "maps of many registers, all kinds of them, and the examples"
+for name in many_256 many_4096 many_hooks stateless elements every_kind nvme nvme_bounded gpio_idio_16 igb_vf; do
     /mediant-bpf attach "/$name.bpf.o"
     # Each program's instructions, of which the verifier takes a million.
     /mediant-bpf status --json >/tmp/said
