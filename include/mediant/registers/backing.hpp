@@ -116,7 +116,7 @@ protected:
             value |= (load_part(bytes) << shift) & plan.read_device;
         }
         if constexpr (has_shadows)
-            if (plan.shadows != 0) value |= read_shadow_fields(e, lanes) & plan.read_shadow;
+            if (plan.shadows != 0) value |= read_shadow_fields(e, plan, lanes) & plan.read_shadow;
         store_part(part.bytes, value >> shift);
         return {part.bytes.size()};
     }
@@ -142,60 +142,46 @@ protected:
             if (done.count != bytes.size()) return {0, shortfall(done)};
         }
         if constexpr (has_shadows)
-            if (plan.shadows != 0) write_shadow_fields(e, value, lanes);
+            if (plan.shadows != 0) write_shadow_fields(e, plan, value, lanes);
         return {part.bytes.size()};
     }
 
-    /// The shadow of a register with fields as it was, and what reading it leaves in it.
-    constexpr std::uint64_t read_shadow_fields(const trapped_entry& e, std::uint64_t lanes) const {
+    /// The shadow of a register with fields as it was; what reading it leaves is in it then.
+    constexpr std::uint64_t read_shadow_fields(const trapped_entry& e, const field_plan& plan,
+                                               std::uint64_t lanes) const {
         const std::span<std::byte> held{shadow_of(e, e.offset), in_part(static_cast<std::size_t>(e.size()))};
         const std::uint64_t before = load_part(held);
-        std::uint64_t after = before;
-        each_field(e, [&](const field& f) {
-            if (f.backing != from::shadow) return;
-            const std::uint64_t bits = f.mask() & lanes;
-            after = (after & ~bits) | (after_read(effect_of_read(f.kind), before) & bits);
-        });
+        const std::uint64_t bits = plan.shadows & lanes;
+        const std::uint64_t after = (before & ~bits) | (plan.after_read(before) & bits);
         if (after != before) store_part(held, after);
         return before;
     }
 
-    constexpr void write_shadow_fields(const trapped_entry& e, std::uint64_t value, std::uint64_t lanes) const {
+    constexpr void write_shadow_fields(const trapped_entry& e, const field_plan& plan, std::uint64_t value,
+                                       std::uint64_t lanes) const {
         const std::size_t size = in_part(static_cast<std::size_t>(e.size()));
         const std::span<std::byte> held{shadow_of(e, e.offset), size};
         const std::uint64_t before = load_part(held);
-        std::uint64_t after = before;
-        each_field(e, [&](const field& f) {
-            if (f.backing != from::shadow) return;
-            std::uint64_t bits = f.mask() & lanes;
-            if (effect_of_write(f.kind) == write_effect::first_replaces) {
-                const std::span<std::byte> written{held.data() + size, size};
+        std::uint64_t bits = plan.shadows & lanes;
+        if constexpr (has_fields_once) {
+            const std::span<std::byte> written{held.data() + size, size};
+            if ((bits & plan.once) != 0) {
                 const std::uint64_t taken = load_part(written);
-                store_part(written, taken | bits);
-                bits &= ~taken;
+                store_part(written, taken | (bits & plan.once));
+                bits &= ~(taken & plan.once);
             }
-            after = (after & ~bits) | (after_write(effect_of_write(f.kind), before, value) & bits);
-        });
-        store_part(held, after);
+        }
+        store_part(held, (before & ~bits) | (plan.after_write(before, value) & bits));
     }
+    static constexpr bool has_fields_once = [] {
+        for (const field_plan& plan : field_plans<Map>)
+            if (plan.once != 0) return true;
+        return false;
+    }();
 
     [[nodiscard]] static constexpr const field_plan& plan_at(const trapped_entry& e) noexcept {
         const std::size_t place = field_plan_place<Map>(bounded(e.index, Map.entries.size()));
         return field_plans<Map>.data()[bounded(place, field_plans<Map>.size())];
-    }
-
-    /// The most fields that a register has.
-    static constexpr std::size_t most_fields = [] {
-        std::size_t most = 0;
-        for (const entry& e : Map.entries) most = e.field_count > most ? e.field_count : most;
-        return most;
-    }();
-    template <class F>
-    [[gnu::always_inline]] static constexpr void each_field(const trapped_entry& e, const F& f) {
-        const entry& stated = stated_of(e);
-        const std::size_t count = stated.field_count;
-        for (std::size_t i = 0; i < most_fields && i < count; ++i)
-            f(read_at_run_time<Map>().fields.data()[bounded(stated.first_field + i, Map.fields.size())]);
     }
 
     static constexpr void fill(std::span<std::byte> to, std::byte value) noexcept {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <mediant/core/little_endian.hpp>
+#include <mediant/registers/kinds.hpp>
 #include <mediant/registers/map.hpp>
 
 #include <array>
@@ -19,6 +20,20 @@ struct field_plan {
     std::uint64_t write_device = 0; ///< bits that a write gives the device
     std::uint64_t preserved = 0;    ///< bits that a write of the device leaves as they are there
     std::uint64_t ones = 0;         ///< bits that a write of the device sets
+
+    // Of shadows: bits that are 1 afterwards, by what they were and what was written; by what they were when read.
+    std::uint64_t zero_by_zero = 0, zero_by_one = 0, one_by_zero = 0, one_by_one = 0;
+    std::uint64_t zero_read = 0, one_read = 0;
+    std::uint64_t once = 0; ///< bits that a write changes once
+
+    /// A shadow after a write, and after a read. No step for each field: a verifier would follow each in every kind.
+    [[nodiscard]] constexpr std::uint64_t after_write(std::uint64_t old, std::uint64_t value) const noexcept {
+        return (~old & ((~value & zero_by_zero) | (value & zero_by_one))) |
+               (old & ((~value & one_by_zero) | (value & one_by_one)));
+    }
+    [[nodiscard]] constexpr std::uint64_t after_read(std::uint64_t old) const noexcept {
+        return (~old & zero_read) | (old & one_read);
+    }
 };
 
 /// The plan of an entry with fields.
@@ -31,7 +46,18 @@ template <const auto& Map>
         const bool zero = reads_as_zero(f.kind);
         if (f.backing == from::constant && !zero) out.constants |= (f.value << f.low) & mask;
         if (f.backing == from::device && !zero) out.read_device |= mask;
-        if (f.backing == from::shadow) out.shadows |= mask;
+        if (f.backing == from::shadow) {
+            constexpr std::uint64_t zeros = 0;
+            const write_effect how = effect_of_write(f.kind);
+            out.shadows |= mask;
+            out.zero_by_zero |= after_write(how, zeros, zeros) & mask;
+            out.zero_by_one |= after_write(how, zeros, ~zeros) & mask;
+            out.one_by_zero |= after_write(how, ~zeros, zeros) & mask;
+            out.one_by_one |= after_write(how, ~zeros, ~zeros) & mask;
+            out.zero_read |= after_read(effect_of_read(f.kind), zeros) & mask;
+            out.one_read |= after_read(effect_of_read(f.kind), ~zeros) & mask;
+            if (how == write_effect::first_replaces) out.once |= mask;
+        }
         if (f.backing == from::shadow && !zero) out.read_shadow |= mask;
         if (f.backing == from::device && effect_of_write(f.kind) != write_effect::none)
             out.write_device |= mask;
