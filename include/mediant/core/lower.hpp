@@ -84,7 +84,7 @@ public:
         std::size_t done = 0;
         error stopped = error::none;
         for (unsigned i = 0; i < most_parts && done < a.bytes.size(); ++i) {
-            const unsigned width = natural_width(a.offset + done, a.bytes.size() - done, device_->max_access());
+            const unsigned width = part_width(a.offset + done, a.bytes.size() - done);
             const result<std::uint64_t> loaded = device_->load(a.region, a.offset + done, width);
             if (!loaded) {
                 stopped = loaded.error();
@@ -100,7 +100,7 @@ public:
         const std::uint64_t value = detail::load_part(a.bytes);
         std::size_t done = 0;
         for (unsigned i = 0; i < most_parts && done < a.bytes.size(); ++i) {
-            const unsigned width = natural_width(a.offset + done, a.bytes.size() - done, device_->max_access());
+            const unsigned width = part_width(a.offset + done, a.bytes.size() - done);
             const std::uint64_t part = value >> (8 * done & 63) & low_bytes(width);
             const result<void> stored = device_->store(a.region, a.offset + done, width, part);
             if (!stored) return {done, stored.error()};
@@ -130,6 +130,14 @@ public:
 private:
     /// The most natural accesses that up to 8 bytes come to, as 8 from an odd place on do.
     static constexpr unsigned most_parts = 4;
+
+    /// natural_width() for 1 to 8 bytes, without a branch: the verifier would follow each width of each part.
+    [[nodiscard]] constexpr unsigned part_width(std::uint64_t offset, std::uint64_t count) const noexcept {
+        count |= count >> 1;
+        count |= count >> 2; // 8, as 15, or as 3 bits: the half of what is above is the highest bit
+        const std::uint64_t limits = offset | device_->max_access() | (count - (count >> 1));
+        return static_cast<unsigned>(limits & (~limits + 1)); // the least of three powers of two
+    }
 
     /// Whether an access is one that the lower takes as it is: the usual case.
     [[nodiscard]] constexpr bool natural(std::uint64_t offset, std::size_t size) const noexcept {
