@@ -11,7 +11,7 @@
 #include <string_view>
 
 /// Providers that become BPF objects: one of edu to be exchanged under load, one that the verifier must refuse, and some
-/// that are loaded and no more: one without state, one of arrays, and maps of many registers.
+/// that are loaded and no more: one without state, one of arrays, one of fields, and maps of many registers.
 namespace bpf_test {
 using namespace mediant;
 
@@ -113,6 +113,29 @@ private:
     std::uint32_t cursor = 0; ///< may be none of an element's
 };
 static_assert(valid<elements>);
+
+/// Registers of which some bits are the device's and some are shadows, in several kinds.
+struct many_fields {
+    static constexpr auto info = provider{"many_fields", {pci_id{0x1234, 0x0007}}, {.author = "Acme"}};
+
+    static constexpr auto mixed = fields{field{"A", 0, 4, rw, {.backing = from::shadow}}, field{"B", 4, 4},
+                                         field{"C", 8, 8, w1c, {.backing = from::shadow}}, field{"D", 16, 4, ro},
+                                         field{"E", 20, 4, w1, {.backing = from::shadow}}, reserved{24, 8}};
+    static constexpr auto bar0 = region_map{bar{0}, 64_KiB,
+        reg{"CTRL", 0x00, mixed}, reg{"SETUP", 0x04, mixed}, reg{"MASK", 0x08, mixed},
+        reg{"STATE", 0x10, fields{field{"DONE", 0, 16, rc, {.backing = from::shadow}}, field{"BUSY", 16, 16, ro}}},
+        reg{"BASE", 0x18, rw, {.backing = from::shadow, .bits = 64}},
+        block{"DMA", 0x80, 0x20, {.backing = from::shadow}},
+        repeat{"PORT", 4, 0x20, reg{"MODE", 0x100, mixed}, reg{"BELL", 0x104, rw, {.hook = on::write}}}};
+    static constexpr auto regions = mediant::regions<bar0>{};
+
+    result<void> write(at<bar0, "PORT.BELL"> r, std::size_t port, std::uint32_t value, auto& next) noexcept {
+        const auto mode = next.read(at<bar0, "PORT.MODE">{}, port);
+        if (!mode) return mode.error();
+        return next.write(r, port, value & *mode);
+    }
+};
+static_assert(valid<many_fields>);
 
 /// "R0000R0001…": names that live as long as the program.
 inline constexpr auto names = [] {
