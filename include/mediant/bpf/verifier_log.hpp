@@ -25,6 +25,8 @@ struct verdict {
         if (line.starts_with("processed ") || line.starts_with("verification time ") ||
             line.starts_with("stack depth ") || line.starts_with("insns processed "))
             continue;
+        // Behind a loop without an end.
+        if (line.starts_with("cur state: ") || line.starts_with("old state: ")) continue;
         if (line.find_first_not_of(" \t\r") == line.npos || line.find('\0') == 0) continue;
         if (line.starts_with("; ")) {
             source = line.substr(2);

@@ -159,6 +159,15 @@ TEST_CASE("a verifier's log comes to its last words and the source before them")
         "processed 10 insns (limit 1000000)\n");
     CHECK(newer.reason == "math between mem pointer and register is not allowed");
     CHECK(newer.source == "call->value = state[context[2]]; @ provider.c:53");
+    const bpf::verdict endless = bpf::verdict_of(
+        "; while (busy(next)) {} @ edu.hpp:20\n"
+        "1377: (15) if r1 == 0x0 goto pc-9\n"
+        "infinite loop detected at insn 1377\n"
+        "cur state: R0=scalar() R10=fp0\n"
+        "old state: R0_r=Pscalar() R10=fp0\n"
+        "processed 416 insns (limit 1000000)\n");
+    CHECK(endless.reason == "infinite loop detected at insn 1377");
+    CHECK(endless.source == "while (busy(next)) {} @ edu.hpp:20");
     CHECK(bpf::verdict_of("").reason.empty());
     CHECK(bpf::verdict_of("; only source @ a:1\n\n").source.empty());
     CHECK(bpf::verdict_of("one line").reason == "one line");
