@@ -6,6 +6,7 @@
 #include <mediant/core/access.hpp>
 #include <mediant/core/requests.hpp>
 #include <mediant/core/result.hpp>
+#include <mediant/core/verified.hpp>
 #include <mediant/migration/saved_state.hpp>
 #include <mediant/pci/id.hpp>
 #include <mediant/provider/info.hpp>

@@ -13,10 +13,15 @@ inline constexpr bool verified = true;
 inline constexpr bool verified = false;
 #endif
 
-/// An index that is below `count`, which the verifier does not see: it knows nothing of what a table holds. Where it
-/// reads along, the index is compared where it is used, so that no other one is found there.
+} // namespace mediant::detail
+
+namespace mediant {
+
+/// For policies, too: an index that is below `count`, which the verifier does not see, as it knows nothing of what a
+/// table or a state holds, or what a remainder is. Where it reads along, the index is compared where it is used, and one
+/// that is not below is 0; elsewhere nothing is done.
 [[nodiscard]] [[gnu::always_inline]] constexpr std::size_t bounded(std::size_t index, std::size_t count) noexcept {
-    if constexpr (verified) {
+    if constexpr (detail::verified) {
         if (!std::is_constant_evaluated()) {
             asm volatile("" : "+r"(index)); // what was known of it is forgotten, so that the comparison stays
             return index < count ? index : 0;
@@ -25,4 +30,4 @@ inline constexpr bool verified = false;
     return index;
 }
 
-} // namespace mediant::detail
+} // namespace mediant

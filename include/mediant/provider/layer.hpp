@@ -504,13 +504,13 @@ private:
     template <const auto& Map, std::size_t Index>
     static constexpr const detail::trapped_entry& backing_of(std::size_t element) noexcept {
         if constexpr (entry_tag<Map, Index>::is_array)
-            element = detail::bounded(element, Map.entries[Index].count);
+            element = bounded(element, Map.entries[Index].count);
         return detail::elements_of<Map, Index>[element];
     }
     template <const auto& Map, std::size_t Index>
     constexpr std::byte* named_shadow(std::size_t element) noexcept {
         std::size_t at = backing_of<Map, Index>(element).shadow_at;
-        if constexpr (entry_tag<Map, Index>::is_array) at = detail::bounded(at, detail::shadow_bytes<Map>);
+        if constexpr (entry_tag<Map, Index>::is_array) at = bounded(at, detail::shadow_bytes<Map>);
         return shadow_of<Map>() + at;
     }
 

@@ -480,7 +480,7 @@ private:
             for (unsigned i = 0; i < directory.probes; ++i, slot = (slot + 1) & (directory.slots - 1)) {
                 const std::uint64_t key = directory.keys[slot];
                 if (key >> 16 == chunk) {
-                    const std::size_t table = detail::bounded(key & 0xffff, tables.dwords.size());
+                    const std::size_t table = bounded(key & 0xffff, tables.dwords.size());
                     return within(tables.dwords[table][(offset % detail::chunk_bytes) / 4], offset);
                 }
             }
@@ -492,10 +492,10 @@ private:
     [[nodiscard]] [[gnu::always_inline]] static constexpr const entry_type* within(std::size_t place,
                                                                                    std::uint64_t offset) noexcept {
         if (place == 0) return nullptr;
-        if constexpr (whole_dwords) return entries.data() + detail::bounded(place - 1, entries.size());
+        if constexpr (whole_dwords) return entries.data() + bounded(place - 1, entries.size());
         // Narrow registers, and blocks, share a dword: at most four, in the order of offsets.
         for (unsigned i = 0; i < 4 && place <= entries.size(); ++i, ++place) {
-            const entry_type* const e = entries.data() + detail::bounded(place - 1, entries.size());
+            const entry_type* const e = entries.data() + bounded(place - 1, entries.size());
             if (e->offset > offset) break;
             if (offset < e->end) return e;
         }

@@ -10,8 +10,8 @@
 #include <cstdint>
 #include <string_view>
 
-/// Providers that become BPF objects: one of edu to be exchanged under load, one that the verifier must refuse, and some
-/// that are loaded and no more: one without state, one of arrays, one of fields, and maps of many registers.
+/// Providers that become BPF objects: one of edu to be exchanged under load, one that the verifier must refuse, and
+/// some that are loaded and no more: one without state, one of arrays, one of fields, and maps of many registers.
 namespace bpf_test {
 using namespace mediant;
 
@@ -93,7 +93,7 @@ struct elements {
     result<std::uint32_t> read(at<bar0, "SUM"> r, std::size_t index, auto& next) noexcept {
         const auto own = next.read(r, index);
         if (!own) return own;
-        return *own + sums[index] + next.held(at<bar0, "LAST">{}, cursor);
+        return *own + sums[index] + tails[bounded(cursor % 5, 5)] + next.held(at<bar0, "LAST">{}, cursor);
     }
     result<void> write(at<bar0, "SUM"> r, std::size_t index, std::uint32_t value, auto& next) noexcept {
         sums[index] += value;
