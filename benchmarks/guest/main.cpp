@@ -7,18 +7,15 @@
 /// device::vfio_device alone, and acme::edu over it. Where the guest's clock counts its instructions,
 /// MEDIANT_GUEST_INSTRUCTIONS in the environment says so.
 
-#include "vfio_client.hpp"
+#include "rows.hpp"
 
 #include "edu/edu.hpp"
 
 #include <mediant/device/vfio_device.hpp>
 #include <mediant/provider/stack.hpp>
 
-#include <algorithm>
 #include <array>
-#include <chrono>
 #include <cstdio>
-#include <cstdlib>
 #include <fstream>
 #include <functional>
 #include <string>
@@ -27,45 +24,11 @@
 namespace {
 
 using namespace mediant::guest;
-
-constexpr std::uint32_t bar0 = VFIO_PCI_BAR0_REGION_INDEX;
-const bool instructions = std::getenv("MEDIANT_GUEST_INSTRUCTIONS") != nullptr;
-const int rounds = instructions ? 5 : 61;
-constexpr int accesses = 1000;
-
-double median(std::vector<double> values) {
-    std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2), values.end());
-    return values[values.size() / 2];
-}
-
-/// Nanoseconds for one of many.
-double time_of(const std::function<void()>& once) {
-    const auto began = std::chrono::steady_clock::now();
-    for (int i = 0; i < accesses; ++i) once();
-    const std::chrono::duration<double, std::nano> took = std::chrono::steady_clock::now() - began;
-    return took.count() / accesses;
-}
-
-std::function<void()> read_of(const device& from, std::uint64_t offset) {
-    return [&from, offset] { static_cast<void>(from.get<std::uint32_t>(bar0, offset)); };
-}
-std::function<void()> write_to(const device& to, std::uint64_t offset) {
-    return [&to, offset] { to.put<std::uint32_t>(bar0, offset, 0x5a5a5a5a); };
-}
+using namespace benchmark_guest;
 
 void row(const char* name, const std::array<std::function<void()>, 3>& by) {
-    std::array<std::vector<double>, 3> times;
-    std::array<std::vector<double>, 3> ratios;
-    for (int round = 0; round <= rounds; ++round) {
-        std::array<double, 3> now{};
-        for (std::size_t i = 0; i < by.size(); ++i) now[i] = time_of(by[i]);
-        if (round == 0) continue; // a first one to warm up
-        for (std::size_t i = 0; i < by.size(); ++i) {
-            times[i].push_back(now[i]);
-            ratios[i].push_back(now[i] / now[0]);
-        }
-    }
-    std::printf("| %s | %.0f%s | %.2f | %.2f |\n", name, median(times[0]), instructions ? "" : " ns", median(ratios[1]), median(ratios[2]));
+    const measured<3> came = measure(by);
+    std::printf("| %s | %.0f%s | %.2f | %.2f |\n", name, came.time[0], unit, came.ratio[1][0], came.ratio[2][0]);
 }
 
 /// The same device in the same way, but through the library's lower, and through a provider over it.
@@ -92,7 +55,7 @@ void user_space(const device& plain, const std::string& where) {
         return [word = static_cast<const volatile std::uint32_t*>(page.data())] { static_cast<void>(*word); };
     };
     std::printf("\n| access of 4 bytes%s | vfio-pci | device::vfio_device | a provider over it |\n|---|---:|---:|---:|\n",
-                instructions ? ", instructions" : "");
+                counted);
     row("read of a register that passes", {read_of(plain, 0x04), load(0x04), through(0x04)});
     row("read of a shadow, against one of the device", {read_of(plain, 0x04), load(0x04), through(0x28)});
     row("load from a page that is mapped", {mapped(there), mapped(here), mapped(here)});
@@ -116,7 +79,7 @@ int run() {
         return std::array{write_to(open[0], plain), write_to(open[1], mediated), write_to(open[2], mediated)};
     };
     std::printf("| access of 4 bytes%s | vfio-pci | variant | host |\n|---|---:|---:|---:|\n",
-                instructions ? ", instructions" : "");
+                counted);
     row("pread of a register that passes", read(0x04, 0x04));
     row("pwrite of one", write(0x04, 0x04));
     row("pread of one in a BAR's page that holds no trap", read(0x2000, 0x2000));
@@ -138,12 +101,4 @@ int run() {
 
 } // namespace
 
-int main() {
-    std::setvbuf(stdout, nullptr, _IOLBF, 0);
-    try {
-        return run();
-    } catch (const std::exception& e) {
-        std::printf("benchmark: %s\n", e.what());
-        return 1;
-    }
-}
+int main() { return benchmark_guest::run_and_say(run); }
