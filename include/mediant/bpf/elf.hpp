@@ -5,6 +5,7 @@
 
 #include <elf.h>
 
+#include <algorithm>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -65,11 +66,14 @@ public:
             headers.push_back(*one);
         }
         if (header->e_shstrndx >= headers.size()) fail("it has no names of sections");
+        std::size_t left = file.size(); // sections share no bytes, so that what is read is bounded by the file
         for (const Elf64_Shdr& one : headers) {
             section out{{}, static_cast<std::uint32_t>(sections_.size()), one.sh_type, one.sh_info, {}};
             if (one.sh_type != SHT_NOBITS && one.sh_type != SHT_NULL) {
                 if (one.sh_offset > file.size() || one.sh_size > file.size() - one.sh_offset)
                     fail("a section lies beyond its end");
+                if (one.sh_size > left) fail("its sections overlap");
+                left -= one.sh_size;
                 out.contents = file.subspan(one.sh_offset, one.sh_size);
             }
             sections_.push_back(out);
@@ -129,11 +133,12 @@ public:
 private:
     [[noreturn]] void fail(const std::string& what) const { throw error{std::string{where_} + ": " + what}; }
 
-    /// Up to a 0 or the table's end.
+    /// Up to a 0 or the table's end, and no more than a name can have: there may be a million of them in one table.
     [[nodiscard]] static std::string_view string(bytes table, std::uint64_t offset) {
+        static constexpr std::size_t most = 4096;
         if (offset >= table.size()) return {};
         const char* const text = reinterpret_cast<const char*>(table.data()) + offset;
-        return {text, ::strnlen(text, table.size() - offset)};
+        return {text, ::strnlen(text, std::min<std::size_t>(most, table.size() - offset))};
     }
 
     bytes file_;

@@ -7,6 +7,7 @@
 #include <mediant/kernel/bpf.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
@@ -67,7 +68,10 @@ inline constexpr std::string_view ops_section = ".struct_ops.link";
 [[nodiscard]] inline description read_description(const layout& ops, bytes value, std::string_view where) {
     const auto fail = [where](const std::string& what) { throw error{std::string{where} + ": " + what}; };
     if (ops.size() > value.size()) fail("its mediant_bpf_ops is cut short");
-    const auto number = [&](std::string_view name) { return ops.number(value, 0, name).value_or(0); };
+    const auto number = [&](std::string_view name) {
+        const auto which = ops.find(name);
+        return which ? layout::number(value, 0, *which).value_or(0) : 0;
+    };
     description out;
     out.version = static_cast<std::uint32_t>(number("version"));
     out.state_size = static_cast<std::uint32_t>(number("state_size"));
@@ -80,30 +84,39 @@ inline constexpr std::string_view ops_section = ".struct_ops.link";
     const std::string_view text{reinterpret_cast<const char*>(value.data()) + name->offset, name->size};
     out.name = text.substr(0, text.find('\0'));
 
-    // The element's layout, and each one's offset; nothing for none.
-    const auto each = [&](const char* array, const char* count, auto&& element) {
+    // The numbers of those names, of each element.
+    const auto each = [&]<std::size_t N>(const char* array, const char* count, const char* const(&names)[N],
+                                         const auto& element) {
         const std::uint64_t wanted = number(count);
+        if (wanted == 0) return;
         const auto which = ops.find(array);
         const layout shape = which ? ops.of(*which) : layout{ops};
-        if (wanted == 0) return;
         if (!which || !shape || wanted > most_elements || shape.size() == 0 || which->size / shape.size() < wanted ||
             which->offset > value.size() || which->size > value.size() - which->offset)
             fail(std::string{count} + " is " + std::to_string(wanted) + ", and there are not so many " + array);
-        for (std::uint64_t index = 0; index < wanted; ++index) element(shape, which->offset + index * shape.size());
+        std::array<layout::member, N> members; // found once: there may be as many members as elements
+        for (std::size_t i = 0; i < N; ++i) {
+            const auto found = shape.find(names[i]);
+            if (!found) fail(std::string{"an element of "} + array + " has no " + names[i]);
+            members[i] = *found;
+        }
+        for (std::uint64_t index = 0; index < wanted; ++index) {
+            std::array<std::uint64_t, N> numbers{};
+            for (std::size_t i = 0; i < N; ++i) {
+                const auto one = layout::number(value, which->offset + index * shape.size(), members[i]);
+                if (!one) fail(std::string{"an element of "} + array + " has a " + names[i] + " that is no number");
+                numbers[i] = *one;
+            }
+            element(numbers);
+        }
     };
-    const auto part = [&](const layout& shape, std::uint64_t offset, const char* member) {
-        const auto found = shape.number(value, offset, member);
-        if (!found) fail(std::string{"an element has no "} + member);
-        return *found;
-    };
-    each("rules", "rule_count", [&](const layout& shape, std::uint64_t offset) {
-        const auto field = [&](const char* member) { return static_cast<unsigned>(part(shape, offset, member)); };
-        out.rules.push_back({field("vendor"), field("device"), field("subvendor"), field("subdevice"),
-                             field("class_code"), field("class_mask")});
-    });
-    each("ranges", "range_count", [&](const layout& shape, std::uint64_t offset) {
-        out.ranges.push_back({part(shape, offset, "offset"), part(shape, offset, "size"),
-                              static_cast<unsigned>(part(shape, offset, "region")), 0});
+    each("rules", "rule_count", {"vendor", "device", "subvendor", "subdevice", "class_code", "class_mask"},
+         [&out](const auto& numbers) {
+             const auto part = [&numbers](std::size_t i) { return static_cast<unsigned>(numbers[i]); };
+             out.rules.push_back({part(0), part(1), part(2), part(3), part(4), part(5)});
+         });
+    each("ranges", "range_count", {"offset", "size", "region"}, [&out](const auto& numbers) {
+        out.ranges.push_back({numbers[0], numbers[1], static_cast<unsigned>(numbers[2]), 0});
     });
     return out;
 }

@@ -89,13 +89,12 @@ public:
         return resolved < 0 ? layout{*types_, 0} : layout{*types_, static_cast<std::uint32_t>(resolved)};
     }
 
-    /// A number of 1, 2, 4 or 8 bytes of a struct that begins at `offset` of `from`; nullopt where there is no such
-    /// member, or it lies beyond what there is.
-    [[nodiscard]] std::optional<std::uint64_t> number(bytes from, std::uint64_t offset, std::string_view name) const {
-        const auto which = find(name);
-        if (!which || offset > from.size() || which->offset > from.size() - offset) return std::nullopt;
-        const std::uint64_t begin = offset + which->offset;
-        switch (which->size) {
+    /// A number of 1, 2, 4 or 8 bytes of a struct that begins at `offset` of `from`; nullopt where the member is none, or
+    /// lies beyond what there is.
+    [[nodiscard]] static std::optional<std::uint64_t> number(bytes from, std::uint64_t offset, const member& which) {
+        if (offset > from.size() || which.offset > from.size() - offset) return std::nullopt;
+        const std::uint64_t begin = offset + which.offset;
+        switch (which.size) {
         case 1: return elf::at<std::uint8_t>(from, begin);
         case 2: return elf::at<std::uint16_t>(from, begin);
         case 4: return elf::at<std::uint32_t>(from, begin);

@@ -6,7 +6,10 @@
 
 #include <catch2/catch.hpp>
 
+#include <elf.h>
+
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <filesystem>
 #include <string>
@@ -125,6 +128,28 @@ TEST_CASE("every changed byte is refused or read, and nothing else") {
         refused += refusal(changed).empty() ? 0 : 1;
     }
     CHECK(refused > 20);
+}
+
+TEST_CASE("what is read of an object is bounded by its bytes") {
+    const auto header = [](std::vector<std::byte>& file, std::size_t index, auto&& change) {
+        Elf64_Ehdr about;
+        std::memcpy(&about, file.data(), sizeof about);
+        std::byte* const at = file.data() + about.e_shoff + (index == 0 ? about.e_shstrndx : index) * sizeof(Elf64_Shdr);
+        Elf64_Shdr section;
+        std::memcpy(&section, at, sizeof section);
+        change(section);
+        std::memcpy(at, &section, sizeof section);
+    };
+    std::vector<std::byte> file = bpf::read_object(object("edu"));
+    const std::uint64_t size = file.size();
+    header(file, 2, [size](Elf64_Shdr& one) { one.sh_offset = 0, one.sh_size = size - 64; });
+    CHECK(refusal(file) == "it: its sections overlap");
+
+    // Names of which the table has no end, each.
+    file = bpf::read_object(object("edu"));
+    file.resize(file.size() + 10000, std::byte{'a'});
+    header(file, 0, [size](Elf64_Shdr& one) { one.sh_offset = size, one.sh_size = 10000; });
+    CHECK(bpf::elf{file, "it"}.sections()[2].name == std::string(4096, 'a'));
 }
 
 TEST_CASE("what cannot be read says why") {
