@@ -16,6 +16,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -135,7 +136,7 @@ struct attachments {
         const device::unique_fd link{::bpf_obj_get(path.c_str())};
         if (!link) {
             if (errno == EPERM) throw system_failure(path.string(), "cannot be opened", EPERM);
-            out.others.push_back({path, system_failure(path.string(), "cannot be opened", errno).what()});
+            out.others.push_back({path, "cannot be opened: " + std::generic_category().message(errno)});
         } else if (auto one = look_at_link(link.get(), types)) {
             one->pin = path;
             out.providers.push_back(*std::move(one));

@@ -206,7 +206,7 @@ inline int run_status(const bpf_options& options, std::ostream& out) {
             if (!one.attached) all["withdrawn"].push_back({{"name", one.name}, {"devices", one.devices}});
         for (const bpf::other_pin& one : found.others)
             all["other_pins"].push_back({{"pin", one.pin.string()}, {"what", one.what}});
-        fmt::print(out, "{}\n", all.dump(2));
+        fmt::print(out, "{}\n", all.dump(2, ' ', false, nlohmann::json::error_handler_t::replace)); // pins' names
         return host.takes_providers ? success : failure;
     }
 
@@ -242,7 +242,8 @@ inline int run_status(const bpf_options& options, std::ostream& out) {
     for (const bpf::host_provider& one : told)
         if (!one.attached)
             fmt::print(out, "{}: withdrawn; what it trapped fails, of {}\n", one.name, list(one.devices));
-    for (const bpf::other_pin& one : found.others) fmt::print(out, "{}: {}\n", one.pin.string(), one.what);
+    for (const bpf::other_pin& one : found.others)
+        fmt::print(out, "{}: {}\n", bpf::printable(one.pin.string()), one.what);
     return host.takes_providers ? success : failure;
 }
 

@@ -92,12 +92,14 @@ TEST_CASE("without a host it says so, in words and as JSON") {
     const test::temporary_folder folder;
     folder.put("sys/kernel/btf/vmlinux", "");
     folder.put("pins/edu", "");
+    folder.put("pins/\xff\x1b[2J", ""); // a name that JSON cannot have, and no terminal should
     command_line::bpf_options options;
     options.sys = folder / "sys";
     options.pins = folder / "pins";
     std::ostringstream text;
     CHECK(command_line::run_status(options, text) == command_line::failure);
     CHECK_THAT(text.str(), Contains("the host is not loaded") && Contains("pins/edu: is not looked at"));
+    CHECK_THAT(text.str(), !Contains("\x1b"));
     options.json = true;
     std::ostringstream json;
     CHECK(command_line::run_status(options, json) == command_line::failure);
@@ -105,7 +107,7 @@ TEST_CASE("without a host it says so, in words and as JSON") {
     CHECK(all["host"]["loaded"] == false);
     CHECK(all["host"]["takes_providers"] == false);
     CHECK_THAT(all["host"]["missing"].get<std::string>(), Contains("modprobe vfio_pci_mediate"));
-    CHECK(all["other_pins"].size() == 1);
+    CHECK(all["other_pins"].size() == 2);
 }
 
 TEST_CASE("what is not needed is no failure where that is asked for") {
