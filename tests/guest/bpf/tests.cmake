@@ -4,10 +4,8 @@
 # between them. What mediant has written for BPF is one object each, and the same one on all.
 
 set(MEDIANT_LIBBPF "" CACHE PATH "What cmake/setup/libbpf OUTDIR has made; none if empty")
-find_program(MEDIANT_BPF_CLANG NAMES clang-19 clang DOC "A clang for BPF")
-mark_as_advanced(MEDIANT_BPF_CLANG)
 if(NOT EXISTS "${MEDIANT_LIBBPF}/env" OR NOT MEDIANT_BPF_CLANG)
-    message(STATUS "mediant: no libbpf of cmake/setup/libbpf or no clang, so no guest tests with BPF")
+    message(STATUS "mediant: no libbpf of cmake/setup/libbpf or no clang-19, so no guest tests with BPF")
     return()
 endif()
 
