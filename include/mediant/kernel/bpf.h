@@ -68,8 +68,8 @@ struct mediant_bpf_ops {
 
 	/*
 	 * The first part of an access of `size` bytes, 1 to MEDIANT_BPF_BYTES and within as many
-	 * that are aligned, that begins in a range that is trapped: bytes done, at least 1 and at most `size`, or -errno. The host
-	 * goes on with what is left.
+	 * that are aligned, that begins in a range that is trapped: bytes done, at least 1 and at
+	 * most `size`, or -errno. The host goes on with what is left.
 	 */
 	int (*read)(struct mediant_bpf_call *call, unsigned int region, unsigned long long offset,
 		    unsigned int size);

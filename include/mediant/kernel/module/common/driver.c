@@ -44,6 +44,7 @@ static void mediant_release_dev(struct vfio_device *core_vdev)
 	struct mediant_device *mdev = mediant_of_vdev(core_vdev);
 
 	mutex_destroy(&mdev->lock);
+	mutex_destroy(&mdev->irqs_lock);
 	mutex_destroy(&mdev->observe_lock);
 	vfio_pci_core_release_dev(core_vdev);
 }
