@@ -86,6 +86,30 @@ namespace detail {
     store_little(to, value);
 }
 
+template <class F>
+[[nodiscard]] [[gnu::always_inline]] constexpr bool by_natural(std::size_t size, const F& f) noexcept {
+    if (std::is_constant_evaluated()) return false;
+    if (size == 4) [[likely]] return f.template operator()<std::uint32_t>(), true;
+    if (size == 8) return f.template operator()<std::uint64_t>(), true;
+    if (size == 2) return f.template operator()<std::uint16_t>(), true;
+    if (size == 1) return f.template operator()<std::uint8_t>(), true;
+    return false;
+}
+/// As many bytes as registers have, which begin where as many can, from and to a number; false, and nothing done, for other
+/// numbers of them, and at compile time.
+[[nodiscard]] [[gnu::always_inline]] constexpr bool load_aligned(const std::byte* from, std::size_t size,
+                                                                 std::uint64_t& value) noexcept {
+    return by_natural(size, [&]<class T>() __attribute__((always_inline)) {
+        value = load_bytes<T>(static_cast<const std::byte*>(__builtin_assume_aligned(from, sizeof(T))));
+    });
+}
+[[nodiscard]] [[gnu::always_inline]] constexpr bool store_aligned(std::byte* to, std::size_t size,
+                                                                  std::uint64_t value) noexcept {
+    return by_natural(size, [&]<class T>() __attribute__((always_inline)) {
+        store_bytes(static_cast<std::byte*>(__builtin_assume_aligned(to, sizeof(T))), static_cast<T>(value));
+    });
+}
+
 } // namespace detail
 
 } // namespace mediant

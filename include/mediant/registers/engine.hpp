@@ -96,16 +96,14 @@ public:
         const first_part part = first_of(offset, size);
         const trapped_entry* const e = part.entry;
         if (part.size == 0) return packed(0, error::io);
+        if (e != nullptr && is_shadow(*e) && part.aligned() &&
+            load_aligned(shadow_of(*e, part.offset), part.size, value))
+            return packed(part.size);
         if (e != nullptr && e->read_first == treatment::value) {
             value = e->value >> (8 * (part.offset - e->offset) & 63);
             return packed(part.size);
         }
         alignas(8) std::byte bytes[8]{};
-        if (e != nullptr && is_shadow(*e) && part.aligned() &&
-            copied<true>(shadow_of(*e, part.offset), bytes, part.size)) {
-            value = load_bytes<std::uint64_t>(bytes);
-            return packed(part.size);
-        }
         const outcome done = e == nullptr ? host_.below_read(Map.region, part.offset, bytes, part.size)
                                           : read_special(host_, *e, part.offset, bytes, part.size);
         value = load_bytes<std::uint64_t>(bytes);
@@ -116,12 +114,13 @@ public:
         const first_part part = first_of(offset, size);
         const trapped_entry* const e = part.entry;
         if (part.size == 0) return packed(0, error::io);
+        if (e != nullptr && is_written(*e) && part.aligned() &&
+            store_aligned(shadow_of(*e, part.offset), part.size, value))
+            return packed(part.size);
         if (e != nullptr && e->write_first == treatment::ignore) return packed(part.size);
         alignas(8) std::byte bytes[8]{};
         store_bytes(bytes, value);
         if (e == nullptr) return host_.below_write(Map.region, part.offset, bytes, part.size);
-        if (is_written(*e) && part.aligned() && copied<true>(bytes, shadow_of(*e, part.offset), part.size))
-            return packed(part.size);
         return write_special(host_, *e, part.offset, bytes, part.size);
     }
 
@@ -286,17 +285,12 @@ private:
     }
 
     /// Copies as many bytes as registers have; false, and nothing done, for other numbers of them, and where `from` is
-    /// not in memory. Aligned: both begin where such a number of bytes can.
-    template <bool Aligned = false>
+    /// not in memory.
     [[nodiscard]] [[gnu::always_inline]] static constexpr bool copied(const std::byte* from, std::byte* to,
                                                                       std::size_t size) noexcept {
         if (std::is_constant_evaluated() || std::endian::native != std::endian::little) return false;
         const auto move = [from, to]<class T>() __attribute__((always_inline)) {
-            if constexpr (Aligned)
-                store_bytes(static_cast<std::byte*>(__builtin_assume_aligned(to, sizeof(T))),
-                            load_bytes<T>(static_cast<const std::byte*>(__builtin_assume_aligned(from, sizeof(T)))));
-            else
-                store_bytes(to, load_bytes<T>(from));
+            store_bytes(to, load_bytes<T>(from));
             return true;
         };
         switch (size) {

@@ -491,8 +491,12 @@ private:
     /// The register that holds a byte of a dword, where `place` is 1 + the position of the first in the dword.
     [[nodiscard]] [[gnu::always_inline]] static constexpr const entry_type* within(std::size_t place,
                                                                                    std::uint64_t offset) noexcept {
+        if constexpr (whole_dwords && detail::verified) {
+            std::size_t at = place - 1; // of an empty dword, beyond all
+            return detail::is_below(at, entries.size()) ? entries.data() + at : nullptr;
+        }
         if (place == 0) return nullptr;
-        if constexpr (whole_dwords) return entries.data() + bounded(place - 1, entries.size());
+        if constexpr (whole_dwords) return entries.data() + (place - 1);
         // Narrow registers, and blocks, share a dword: at most four, in the order of offsets.
         for (unsigned i = 0; i < 4 && place <= entries.size(); ++i, ++place) {
             const entry_type* const e = entries.data() + bounded(place - 1, entries.size());
