@@ -31,6 +31,8 @@ function say(place,    where) {
     say(place ~ /:0:0$/ || why ~ /variables/ ? "" : place)
 }
 why != "" && /^ +[0-9]+ \| +mediant_[a-z_]+$/ { program = $NF }
+# Of what lies in a program's own arguments, where it calls the policy.
+why != "" && match($0, /mediant_policy_[a-z_]+/) { program = "mediant_" substr($0, RSTART + 15, RLENGTH - 15) }
 { line[++lines] = $0 }
 END {
     say("")
