@@ -4,6 +4,7 @@
  * memory but its own; what it answers is looked at here.
  */
 #include <linux/errno.h>
+#include <linux/limits.h>
 #include <linux/math.h>
 #include <linux/minmax.h>
 #include <linux/string.h>
@@ -312,6 +313,13 @@ static int mediant_bpf_region_info(void *data, unsigned int region, unsigned lon
 	srcu_read_unlock(&mediant_bpf_srcu, index);
 	if (ret)
 		return ret;
+	/* Behind what a position can say, offsets that are rounded up would wrap around. */
+	if (call->answers[0] > S64_MAX) {
+		dev_err_ratelimited(&state->mdev->core.pdev->dev,
+				    "BPF provider %s: its program region_info gave region %u %#llx bytes\n",
+				    state->slot->name, region, call->answers[0]);
+		return -EIO;
+	}
 	*size = call->answers[0];
 	*flags = call->answers[1];
 	return 0;
