@@ -8,6 +8,7 @@
 #include <linux/bpf.h>
 #include <linux/bpf_verifier.h>
 #include <linux/btf.h>
+#include <linux/capability.h>
 #include <linux/ctype.h>
 #include <linux/module.h>
 #include <linux/overflow.h>
@@ -260,9 +261,21 @@ static int mediant_bpf_validate(void *kdata)
 	return ret;
 }
 
+/*
+ * A provider drives devices that others use. CAP_BPF and CAP_PERFMON, with which programs are
+ * loaded, can be a container's: by a token they are asked for in its own namespace.
+ */
+static bool mediant_bpf_allowed(void)
+{
+	if (capable(CAP_SYS_ADMIN))
+		return true;
+	pr_err_ratelimited("BPF providers are attached and replaced with CAP_SYS_ADMIN alone\n");
+	return false;
+}
+
 static int mediant_bpf_reg(void *kdata, struct bpf_link *link)
 {
-	return mediant_bpf_attach(kdata);
+	return mediant_bpf_allowed() ? mediant_bpf_attach(kdata) : -EPERM;
 }
 
 static void mediant_bpf_unreg(void *kdata, struct bpf_link *link)
@@ -272,7 +285,7 @@ static void mediant_bpf_unreg(void *kdata, struct bpf_link *link)
 
 static int mediant_bpf_update(void *kdata, void *old_kdata, struct bpf_link *link)
 {
-	return mediant_bpf_replace(kdata, old_kdata);
+	return mediant_bpf_allowed() ? mediant_bpf_replace(kdata, old_kdata) : -EPERM;
 }
 
 /* What the programs' prototypes are; never called. */
