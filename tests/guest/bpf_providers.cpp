@@ -32,6 +32,7 @@
 #include <vector>
 
 #include <bpf/btf.h>
+#include <linux/capability.h>
 #include <sys/klog.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -287,6 +288,61 @@ void mediated(const std::string& address) {
     expect("closing could log", logged("a BPF provider closes 0x1"), true);
     expect("status without devices", status(), "edu identity=0xed0123456789abcd state=56 attached=1 devices=\n");
     expect_errno("rmmod while it is attached", unload(host), EWOULDBLOCK);
+}
+
+/// CAP_SYS_ADMIN among the capabilities of this thread that are in force.
+void administrate(bool may) {
+    __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+    __user_cap_data_struct data[2]{};
+    if (::syscall(SYS_capget, &header, data) != 0) fail(errno, "capget");
+    data[0].effective = may ? data[0].effective | 1u << CAP_SYS_ADMIN : data[0].effective & ~(1u << CAP_SYS_ADMIN);
+    if (::syscall(SYS_capset, &header, data) != 0) fail(errno, "capset");
+}
+
+void without_privilege() {
+    section("who may attach");
+    bpf_provider provider{object}, next{object, "edu", 2};
+    expect_zero("loading", provider.error());
+    logged("");
+    administrate(false);
+    const int attaching = bpf_attachment{provider}.error();
+    administrate(true);
+    expect_errno("attaching with all but CAP_SYS_ADMIN", attaching, EPERM);
+    expect("the log says so", logged("BPF providers are attached and replaced with CAP_SYS_ADMIN alone"), true);
+    bpf_attachment attached{provider};
+    expect_zero("attaching with it", attached.error());
+    administrate(false);
+    const int replacing = attached.replace(next);
+    administrate(true);
+    expect_errno("replacing without", replacing, EPERM);
+    expect_zero("and with it", attached.replace(next));
+}
+
+/// What only numbers say is not followed to where they wrap around.
+void boundless(const std::string& address) {
+    section("a region without end");
+    bpf_provider provider{object, "edu", BOUNDLESS, [](auto& ops) {
+        mediant_bpf_range& last = ops.ranges[ops.range_count - 1];
+        last.size = ~0ull - last.offset;
+    }};
+    const bpf_attachment attached{provider};
+    expect_zero("attaching", attached.error());
+    logged("");
+    const user edu{address};
+    expect("the log says so", logged("its program region_info gave region 0 0xffffffffffffffff bytes"), true);
+    expect_errno("GET_REGION_INFO", error_of([&] { static_cast<void>(edu.at.region(bar0)); }), EIO);
+    expect("a read", edu.read(REG_IDENT), outcome{-1, EINVAL});
+    expect_errno("a mapping", error_of([&] { static_cast<void>(edu.at.map(bar0, 0x1000, 0x1000)); }), EINVAL);
+}
+
+void lines(const std::string& address) {
+    section("a text of two lines");
+    bpf_provider provider{object, "edu", LOGS_ODDLY};
+    const bpf_attachment attached{provider};
+    expect_zero("attaching", attached.error());
+    logged("");
+    const user edu{address};
+    expect("the log has one", logged("a BPF provider's text with control characters 0x10000ed 0x5d"), true);
 }
 
 void ranks(const std::string& address, const std::string& other_address) {
@@ -760,7 +816,10 @@ void run(const std::string& mode, const char* given) {
     if (mode == "able") {
         verifier_refuses();
         ops_refused();
+        without_privilege();
         mediated(edu);
+        boundless(plain);
+        lines(plain);
         ranks(plain, edu);
         small(plain);
         maps(plain);

@@ -115,8 +115,9 @@ struct mediant_bpf_ops {
  *	int mediant_bpf_reset_device(call);
  *	void mediant_bpf_log(call, const char *text__str,
  *			     const struct mediant_bpf_numbers *numbers);
- *		To the device's log, rate-limited: a literal, which the verifier wants in a section
- *		of read-only data, ended by a 0; and its numbers, which it wants on the stack.
+ *		To the device's log, rate-limited: a literal without control characters, which the
+ *		verifier wants in a section of read-only data, ended by a 0; and its numbers, which
+ *		it wants on the stack.
  *	void mediant_bpf_dirty(call, unsigned long long iova, unsigned long long size);
  *	int mediant_bpf_trigger(call, unsigned int index, unsigned int vector);
  *		mediant_below's.

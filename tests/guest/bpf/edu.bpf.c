@@ -33,6 +33,7 @@ int BPF_PROG(edu_open, struct mediant_bpf_call* call) {
     if (generation == OPENS_ODDLY) return 5;
     numbers.values[0] = ident;
     numbers.values[1] = generation;
+    if (generation == LOGS_ODDLY) mediant_bpf_log(call, "a line\nBUG: another one", &numbers);
     mediant_bpf_log(call, "a BPF provider opens", &numbers);
     return (ident & 0xffff) == 0xed ? 0 : -ENODEV;
 }
@@ -134,6 +135,7 @@ int BPF_PROG(edu_region_info, struct mediant_bpf_call* call, unsigned int region
     const int failed = mediant_bpf_ask(call, MEDIANT_REGION_INFO, region, &answer);
     call->answers[0] = answer.values[0];
     call->answers[1] = answer.values[1];
+    if (generation == BOUNDLESS && region == 0) call->answers[0] = ~0ull;
     return failed;
 }
 

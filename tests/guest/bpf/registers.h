@@ -18,8 +18,8 @@ enum {
     REG_HIDDEN_SIZE = 0x1000,
 };
 
-/* Generations that go wrong: at a reset, at GET_INFO, at open. */
-enum { RESETS_NOT = 95, ANSWERS_ODDLY = 96, DECLINES = 97, FAILS = 98, OPENS_ODDLY = 99 };
+/* Generations that go wrong: of a log's text, of a region's size, at a reset, at GET_INFO, at open. */
+enum { LOGS_ODDLY = 93, BOUNDLESS = 94, RESETS_NOT = 95, ANSWERS_ODDLY = 96, DECLINES = 97, FAILS = 98, OPENS_ODDLY = 99 };
 
 enum { ODD_NOT, ODD_NONE_DONE, ODD_TOO_MUCH, ODD_RESTARTS, ODD_NO_ERROR, ODD_ERROR };
 

@@ -8,6 +8,7 @@
 #include <linux/bpf_verifier.h>
 #include <linux/btf.h>
 #include <linux/btf_ids.h>
+#include <linux/ctype.h>
 #include <linux/module.h>
 
 #include "bpf_slots.h"
@@ -19,6 +20,17 @@
 static struct mediant_bpf_state *mediant_bpf_state_of(struct mediant_bpf_call *call)
 {
 	return container_of(call, struct mediant_bpf_state, call);
+}
+
+/* What an object says is one line of the log, and nothing that could pass for another one. */
+static const char *mediant_bpf_line(const char *text)
+{
+	const char *at;
+
+	for (at = text; *at; at++)
+		if (iscntrl(*at))
+			return "a BPF provider's text with control characters";
+	return text;
 }
 
 __bpf_kfunc_start_defs();
@@ -102,7 +114,7 @@ __bpf_kfunc void mediant_bpf_log(struct mediant_bpf_call *call, const char *text
 {
 	const struct mediant_below *below = mediant_bpf_state_of(call)->below;
 
-	below->log(below->device, text__str, numbers->count, numbers->values[0],
+	below->log(below->device, mediant_bpf_line(text__str), numbers->count, numbers->values[0],
 		   numbers->values[1], numbers->values[2]);
 }
 
