@@ -345,6 +345,25 @@ void lines(const std::string& address) {
     expect("the log has one", logged("a BPF provider's text with control characters 0x10000ed 0x5d"), true);
 }
 
+void many() {
+    section("more than a page of them");
+    std::vector<std::unique_ptr<bpf_provider>> providers;
+    std::vector<std::unique_ptr<bpf_attachment>> attached;
+    const std::string line = " identity=0xed0123456789abcd state=56 attached=1 devices=\n";
+    for (unsigned i = 0; i < 55; ++i) {
+        const std::string name = "of_a_long_name_" + std::to_string(100 + i);
+        providers.push_back(std::make_unique<bpf_provider>(object, "edu", 1, [&](auto& ops) {
+            std::strcpy(ops.name, name.c_str());
+            ops.rules[0].device = i;
+        }));
+        attached.push_back(std::make_unique<bpf_attachment>(*providers.back()));
+        expect_zero(name, attached.back()->error());
+    }
+    const std::string all = status();
+    expect("a page of it, and no more", all.size() > 3900 && all.size() < 4096, true);
+    expect("that there are more", all.ends_with(line + "...\n"), true);
+}
+
 void ranks(const std::string& address, const std::string& other_address) {
     section("several providers");
     bpf_provider general{object};
@@ -820,6 +839,7 @@ void run(const std::string& mode, const char* given) {
         mediated(edu);
         boundless(plain);
         lines(plain);
+        many();
         ranks(plain, edu);
         small(plain);
         maps(plain);

@@ -259,6 +259,11 @@ void mediant_bpf_withdraw(const struct mediant_bpf_ops *ops)
 	mediant_bpf_drop(slot);
 }
 
+/* Room for a provider without its devices, and for one of these; with that for what is left out. */
+#define MEDIANT_BPF_LINE 160
+#define MEDIANT_BPF_WORD 64
+
+/* What has no room is told of by three dots, so that nobody takes a part for the whole. */
 int mediant_bpf_show(char *page)
 {
 	struct mediant_bpf_slot *slot;
@@ -269,12 +274,20 @@ int mediant_bpf_show(char *page)
 		const char *separator = "";
 		struct mediant_bpf_state *state;
 
+		if (size > PAGE_SIZE - MEDIANT_BPF_LINE) {
+			size += sysfs_emit_at(page, size, "...\n");
+			break;
+		}
 		size += sysfs_emit_at(page, size, "%s identity=%#llx state=%u attached=%d devices=",
 				      slot->name, slot->identity, slot->state_size,
 				      mediant_bpf_attached(slot) ? 1 : 0);
 		list_for_each_entry(state, &slot->states, list) {
+			bool room = size < PAGE_SIZE - MEDIANT_BPF_WORD;
+
 			size += sysfs_emit_at(page, size, "%s%s", separator,
-					      pci_name(state->mdev->core.pdev));
+					      room ? pci_name(state->mdev->core.pdev) : "...");
+			if (!room)
+				break;
 			separator = ",";
 		}
 		size += sysfs_emit_at(page, size, "\n");
