@@ -46,13 +46,15 @@ static noinline bool mediant_bpf_catch_up(struct mediant_bpf_state *state,
 
 /*
  * The programs that are attached now, up to date on resets; NULL where there are none, or they fail
- * to take notice. To be called within mediant_bpf_srcu, as what is returned is to be used.
+ * to take notice. They are there as long as the policy lock is held.
  */
 static __always_inline const struct mediant_bpf_ops *
 mediant_bpf_programs(struct mediant_bpf_state *state)
 {
-	const struct mediant_bpf_ops *ops = srcu_dereference(state->slot->ops, &mediant_bpf_srcu);
+	const struct mediant_bpf_ops *ops;
 
+	lockdep_assert_held(&state->mdev->lock);
+	ops = READ_ONCE(state->slot->ops);
 	if (likely(!state->stale) || !ops)
 		return ops;
 	return mediant_bpf_catch_up(state, ops) ? ops : NULL;
@@ -75,48 +77,33 @@ static int mediant_bpf_open(void *data)
 	struct mediant_bpf_state *state = data;
 	const struct mediant_bpf_ops *ops;
 	int ret = -ENODEV;
-	int index;
 
-	index = srcu_read_lock(&mediant_bpf_srcu);
+	mediant_bpf_join(state);
 	ops = mediant_bpf_programs(state);
 	if (ops)
 		ret = mediant_bpf_answer(state, "open", ops->open(&state->call), 0, 0);
-	srcu_read_unlock(&mediant_bpf_srcu, index);
 	if (ret)
-		return ret;
-
-	mutex_lock(&mediant_bpf_lock);
-	list_add_tail(&state->list, &state->slot->states);
-	mutex_unlock(&mediant_bpf_lock);
-	return 0;
+		mediant_bpf_leave(state);
+	return ret;
 }
 
 static void mediant_bpf_release(void *data)
 {
 	struct mediant_bpf_state *state = data;
 	const struct mediant_bpf_ops *ops;
-	int index;
 
-	index = srcu_read_lock(&mediant_bpf_srcu);
 	ops = mediant_bpf_programs(state);
 	if (ops)
 		mediant_bpf_answer(state, "release", ops->release(&state->call), 0, 0);
-	srcu_read_unlock(&mediant_bpf_srcu, index);
-
-	mutex_lock(&mediant_bpf_lock);
-	list_del(&state->list);
-	mutex_unlock(&mediant_bpf_lock);
+	mediant_bpf_leave(state);
 }
 
 static void mediant_bpf_reset(void *data)
 {
 	struct mediant_bpf_state *state = data;
-	int index;
 
 	state->stale = true;
-	index = srcu_read_lock(&mediant_bpf_srcu);
 	mediant_bpf_programs(state);
-	srcu_read_unlock(&mediant_bpf_srcu, index);
 }
 
 /* A part ends where a register may begin, and so where an access of the device's own may. */
@@ -134,33 +121,85 @@ static __always_inline void mediant_bpf_copy(void *to, const void *from, unsigne
 		memcpy(to, from, size);
 }
 
+/*
+ * Bytes done of the first part of an access, or -errno. The value is left where the program had it:
+ * what needs no memory of this function's own needs no canary on its stack either.
+ */
+static __always_inline int mediant_bpf_read_part(struct mediant_bpf_state *state,
+						 const struct mediant_bpf_ops *ops,
+						 unsigned int region, u64 offset, u8 *bytes,
+						 unsigned int count)
+{
+	unsigned int size = mediant_bpf_part(offset, count);
+	struct mediant_bpf_call *call = &state->call;
+	int ret;
+
+	call->value = 0;
+	ret = ops->read(call, region, offset, size);
+	ret = mediant_bpf_answer(state, "read", ret, 1, size);
+	if (ret > 0) {
+		cpu_to_le64s(&call->value);
+		mediant_bpf_copy(bytes, &call->value, ret);
+	}
+	return ret;
+}
+
+static __always_inline int mediant_bpf_write_part(struct mediant_bpf_state *state,
+						  const struct mediant_bpf_ops *ops,
+						  unsigned int region, u64 offset, const u8 *bytes,
+						  unsigned int count)
+{
+	unsigned int size = mediant_bpf_part(offset, count);
+	struct mediant_bpf_call *call = &state->call;
+
+	call->value = 0;
+	mediant_bpf_copy(&call->value, bytes, size);
+	le64_to_cpus(&call->value);
+	return mediant_bpf_answer(state, "write",
+				  ops->write(call, region, offset, size, call->value), 1, size);
+}
+
+/* What is left of an access, of which `done` bytes are done: all that are done then. */
+static noinline int mediant_bpf_read_rest(struct mediant_bpf_state *state,
+					  const struct mediant_bpf_ops *ops, unsigned int region,
+					  u64 offset, u8 *bytes, unsigned int count,
+					  unsigned int done)
+{
+	int ret = 0;
+
+	for (; done < count && ret >= 0; done += max(ret, 0))
+		ret = mediant_bpf_read_part(state, ops, region, offset + done, bytes + done,
+					    count - done);
+	return done;
+}
+
+static noinline int mediant_bpf_write_rest(struct mediant_bpf_state *state,
+					   const struct mediant_bpf_ops *ops, unsigned int region,
+					   u64 offset, const u8 *bytes, unsigned int count,
+					   unsigned int done)
+{
+	int ret = 0;
+
+	for (; done < count && ret >= 0; done += max(ret, 0))
+		ret = mediant_bpf_write_part(state, ops, region, offset + done, bytes + done,
+					     count - done);
+	return done;
+}
+
 static long long mediant_bpf_read(void *data, unsigned int region, unsigned long long offset,
 				  unsigned char *bytes, unsigned int count)
 {
 	struct mediant_bpf_state *state = data;
-	struct mediant_bpf_call *call = &state->call;
 	const struct mediant_bpf_ops *ops;
-	unsigned int done = 0;
 	int ret = -EIO;
-	int index;
 
-	index = srcu_read_lock(&mediant_bpf_srcu);
 	ops = mediant_bpf_programs(state);
-	while (ops && done < count) {
-		unsigned int size = mediant_bpf_part(offset + done, count - done);
-		__le64 value;
-
-		call->value = 0;
-		ret = ops->read(call, region, offset + done, size);
-		ret = mediant_bpf_answer(state, "read", ret, 1, size);
-		if (ret < 0)
-			break;
-		value = cpu_to_le64(call->value);
-		mediant_bpf_copy(bytes + done, &value, ret);
-		done += ret;
+	if (ops) {
+		ret = mediant_bpf_read_part(state, ops, region, offset, bytes, count);
+		if (unlikely(ret > 0 && ret < count))
+			ret = mediant_bpf_read_rest(state, ops, region, offset, bytes, count, ret);
 	}
-	srcu_read_unlock(&mediant_bpf_srcu, index);
-	return done ? (long long)done : ret;
+	return ret;
 }
 
 static long long mediant_bpf_write(void *data, unsigned int region, unsigned long long offset,
@@ -168,65 +207,48 @@ static long long mediant_bpf_write(void *data, unsigned int region, unsigned lon
 {
 	struct mediant_bpf_state *state = data;
 	const struct mediant_bpf_ops *ops;
-	unsigned int done = 0;
 	int ret = -EIO;
-	int index;
 
-	index = srcu_read_lock(&mediant_bpf_srcu);
 	ops = mediant_bpf_programs(state);
-	while (ops && done < count) {
-		unsigned int size = mediant_bpf_part(offset + done, count - done);
-		__le64 value = 0;
-
-		mediant_bpf_copy(&value, bytes + done, size);
-		ret = ops->write(&state->call, region, offset + done, size, le64_to_cpu(value));
-		ret = mediant_bpf_answer(state, "write", ret, 1, size);
-		if (ret < 0)
-			break;
-		done += ret;
+	if (ops) {
+		ret = mediant_bpf_write_part(state, ops, region, offset, bytes, count);
+		if (unlikely(ret > 0 && ret < count))
+			ret = mediant_bpf_write_rest(state, ops, region, offset, bytes, count, ret);
 	}
-	srcu_read_unlock(&mediant_bpf_srcu, index);
-	return done ? (long long)done : ret;
+	return ret;
 }
 
-/* The range that ends first behind `offset`, or the region's end. */
-static unsigned int mediant_bpf_range_at(const struct mediant_bpf_slot *slot, unsigned int region,
-					 u64 offset)
-{
-	unsigned int low = slot->first[region], high = slot->first[region + 1];
-
-	while (low < high) {
-		unsigned int middle = low + (high - low) / 2;
-		const struct mediant_bpf_range *range = &slot->ranges[middle];
-
-		if (range->offset + range->size <= offset)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
-}
-
+/* Asked of each access, and also without the policy lock: it looks at what is constant alone. */
 static unsigned long long mediant_bpf_run(const void *data, unsigned int region,
 					  unsigned long long offset, unsigned long long count,
 					  unsigned int *trapped)
 {
 	const struct mediant_bpf_state *state = data;
-	const struct mediant_bpf_slot *slot = state->slot;
-	const struct mediant_bpf_range *range;
-	unsigned int at;
+	const struct mediant_bpf_trap *traps = state->slot->traps;
+	const unsigned int *first = state->slot->first;
+	unsigned int low, high, end;
 
 	*trapped = 0;
 	if (region >= MEDIANT_REGIONS)
 		return count;
-	at = mediant_bpf_range_at(slot, region, offset);
-	if (at == slot->first[region + 1])
+	/* The one that ends first behind `offset`, or the end of the region's. */
+	low = first[region];
+	end = first[region + 1];
+	high = end;
+	while (low < high) {
+		unsigned int middle = (low + high) / 2;
+
+		if (traps[middle].end <= offset)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low == end)
 		return count;
-	range = &slot->ranges[at];
-	if (range->offset > offset)
-		return min(count, range->offset - offset);
+	if (traps[low].offset > offset)
+		return min(count, traps[low].offset - offset);
 	*trapped = 1;
-	return min(count, range->offset + range->size - offset);
+	return min(count, traps[low].end - offset);
 }
 
 /* A region that ends within a page has no area there. */
@@ -280,14 +302,11 @@ static int mediant_bpf_device_info(void *data, unsigned int *regions, unsigned i
 	struct mediant_bpf_call *call = &state->call;
 	const struct mediant_bpf_ops *ops;
 	int ret = -EIO;
-	int index;
 
 	memset(call->answers, 0, sizeof(call->answers));
-	index = srcu_read_lock(&mediant_bpf_srcu);
 	ops = mediant_bpf_programs(state);
 	if (ops)
 		ret = mediant_bpf_ended(state, "device_info", ops->device_info(call), 7);
-	srcu_read_unlock(&mediant_bpf_srcu, index);
 	if (ret)
 		return ret;
 	*regions = call->answers[0];
@@ -303,14 +322,11 @@ static int mediant_bpf_region_info(void *data, unsigned int region, unsigned lon
 	struct mediant_bpf_call *call = &state->call;
 	const struct mediant_bpf_ops *ops;
 	int ret = -EIO;
-	int index;
 
 	memset(call->answers, 0, sizeof(call->answers));
-	index = srcu_read_lock(&mediant_bpf_srcu);
 	ops = mediant_bpf_programs(state);
 	if (ops)
 		ret = mediant_bpf_ended(state, "region_info", ops->region_info(call, region), 2);
-	srcu_read_unlock(&mediant_bpf_srcu, index);
 	if (ret)
 		return ret;
 	/* Behind what a position can say, offsets that are rounded up would wrap around. */
@@ -332,14 +348,11 @@ static int mediant_bpf_irq_info(void *data, unsigned int which, unsigned int *fl
 	struct mediant_bpf_call *call = &state->call;
 	const struct mediant_bpf_ops *ops;
 	int ret = -EIO;
-	int index;
 
 	memset(call->answers, 0, sizeof(call->answers));
-	index = srcu_read_lock(&mediant_bpf_srcu);
 	ops = mediant_bpf_programs(state);
 	if (ops)
 		ret = mediant_bpf_ended(state, "irq_info", ops->irq_info(call, which), 3);
-	srcu_read_unlock(&mediant_bpf_srcu, index);
 	if (ret)
 		return ret;
 	*flags = call->answers[0];
@@ -352,14 +365,11 @@ static int mediant_bpf_asked_to_reset(void *data)
 	struct mediant_bpf_state *state = data;
 	const struct mediant_bpf_ops *ops;
 	int ret = -EIO;
-	int index;
 
-	index = srcu_read_lock(&mediant_bpf_srcu);
 	ops = mediant_bpf_programs(state);
 	if (ops)
 		ret = mediant_bpf_answer(state, "reset_device", ops->reset_device(&state->call), 0,
 					 0);
-	srcu_read_unlock(&mediant_bpf_srcu, index);
 	return ret;
 }
 

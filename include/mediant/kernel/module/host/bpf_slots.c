@@ -18,9 +18,9 @@
 #include "registry/registry.h"
 
 /* Guards the slots, and what of them says so. */
-DEFINE_MUTEX(mediant_bpf_lock);
-DEFINE_SRCU(mediant_bpf_srcu);
+static DEFINE_MUTEX(mediant_bpf_lock);
 static LIST_HEAD(mediant_bpf_slots); /* under mediant_bpf_lock */
+static u64 mediant_bpf_rounds; /* under mediant_bpf_lock */
 
 static struct mediant_bpf_slot *mediant_bpf_slot_of(const struct mediant_provider *provider)
 {
@@ -35,15 +35,14 @@ static void mediant_bpf_take_ranges(struct mediant_bpf_slot *slot,
 
 	for (i = 0; i < ops->range_count; i++) {
 		const struct mediant_bpf_range *range = &ops->ranges[i];
-		struct mediant_bpf_range *last;
+		struct mediant_bpf_trap trap = { range->offset, range->offset + range->size };
 
 		while (region < range->region)
 			slot->first[++region] = count;
-		last = count > slot->first[region] ? &slot->ranges[count - 1] : NULL;
-		if (last && last->offset + last->size == range->offset)
-			last->size += range->size;
+		if (count > slot->first[region] && slot->traps[count - 1].end == trap.offset)
+			slot->traps[count - 1].end = trap.end;
 		else
-			slot->ranges[count++] = *range;
+			slot->traps[count++] = trap;
 	}
 	while (region < MEDIANT_REGIONS)
 		slot->first[++region] = count;
@@ -91,7 +90,7 @@ static bool mediant_bpf_same(const struct mediant_bpf_slot *known,
 		 memcmp(known->rules, fresh->rules, sizeof(known->rules)))
 		what = "table of rules";
 	else if (memcmp(known->first, fresh->first, sizeof(known->first)) ||
-		 memcmp(known->ranges, fresh->ranges, sizeof(known->ranges)))
+		 memcmp(known->traps, fresh->traps, sizeof(known->traps)))
 		what = "table of trapped ranges";
 	if (known->state_size != fresh->state_size) {
 		pr_err("BPF provider %s has %u bytes of state, and what would take its place has %u\n",
@@ -118,9 +117,61 @@ static struct mediant_bpf_slot *mediant_bpf_find(const char *name)
 	return NULL;
 }
 
-static const struct mediant_bpf_ops *mediant_bpf_attached(const struct mediant_bpf_slot *slot)
+static void mediant_bpf_set(struct mediant_bpf_slot *slot, const struct mediant_bpf_ops *ops)
 {
-	return rcu_dereference_protected(slot->ops, lockdep_is_held(&mediant_bpf_lock));
+	lockdep_assert_held(&mediant_bpf_lock);
+	/* Whoever finds the programs, in mediant_bpf_programs(), finds what they are. */
+	smp_store_release(&slot->ops, ops);
+}
+
+/* Before a device's first call of a program: it calls none that is taken away unseen. */
+void mediant_bpf_join(struct mediant_bpf_state *state)
+{
+	mutex_lock(&mediant_bpf_lock);
+	state->round = mediant_bpf_rounds;
+	list_add_tail(&state->list, &state->slot->states);
+	mutex_unlock(&mediant_bpf_lock);
+}
+
+/* Behind the last. */
+void mediant_bpf_leave(struct mediant_bpf_state *state)
+{
+	mutex_lock(&mediant_bpf_lock);
+	list_del(&state->list);
+	mutex_unlock(&mediant_bpf_lock);
+}
+
+static struct mediant_bpf_state *mediant_bpf_behind(const struct mediant_bpf_slot *slot, u64 round)
+{
+	struct mediant_bpf_state *state;
+
+	list_for_each_entry(state, &slot->states, list)
+		if (state->round < round)
+			return state;
+	return NULL;
+}
+
+/* When this returns no program runs that is not found any more. The caller holds the slot. */
+static void mediant_bpf_drain(struct mediant_bpf_slot *slot)
+{
+	struct mediant_bpf_state *state;
+	u64 round;
+
+	mutex_lock(&mediant_bpf_lock);
+	round = ++mediant_bpf_rounds;
+	while ((state = mediant_bpf_behind(slot, round))) {
+		struct mediant_device *mdev = state->mdev;
+
+		state->round = round;
+		/* It may be closed, and be unbound, meanwhile. */
+		get_device(&mdev->core.vdev.device);
+		mutex_unlock(&mediant_bpf_lock);
+		mediant_lock(mdev);
+		mediant_unlock(mdev);
+		put_device(&mdev->core.vdev.device);
+		mutex_lock(&mediant_bpf_lock);
+	}
+	mutex_unlock(&mediant_bpf_lock);
 }
 
 static void mediant_bpf_drop(struct mediant_bpf_slot *slot)
@@ -157,7 +208,7 @@ static struct mediant_bpf_slot *mediant_bpf_choose_slot(struct mediant_bpf_slot 
 {
 	struct mediant_bpf_slot *slot = mediant_bpf_find(fresh->name);
 
-	if (slot && mediant_bpf_attached(slot)) {
+	if (slot && slot->ops) {
 		pr_err("a BPF provider of the name %s is attached\n", fresh->name);
 		*ret = -EEXIST;
 		return NULL;
@@ -192,15 +243,15 @@ int mediant_bpf_attach(const struct mediant_bpf_ops *ops)
 	slot = mediant_bpf_choose_slot(fresh, &ret);
 	if (slot) {
 		/* Before it can be found, so that who finds it can open it. */
-		rcu_assign_pointer(slot->ops, ops);
+		mediant_bpf_set(slot, ops);
 		ret = vfio_pci_mediate_register_held(&slot->provider, THIS_MODULE,
 						     mediant_bpf_hold);
 		if (ret)
-			RCU_INIT_POINTER(slot->ops, NULL);
+			mediant_bpf_set(slot, NULL);
 	}
 	mutex_unlock(&mediant_bpf_lock);
 	if (slot && ret) {
-		synchronize_srcu(&mediant_bpf_srcu);
+		mediant_bpf_drain(slot);
 		mediant_bpf_drop(slot);
 	}
 	if (slot != fresh)
@@ -221,15 +272,17 @@ int mediant_bpf_replace(const struct mediant_bpf_ops *ops, const struct mediant_
 		return -ENOMEM;
 	mutex_lock(&mediant_bpf_lock);
 	slot = mediant_bpf_find(old->name);
-	if (slot && mediant_bpf_attached(slot) == old && mediant_bpf_same(slot, fresh)) {
-		rcu_assign_pointer(slot->ops, ops);
+	if (slot && slot->ops == old && mediant_bpf_same(slot, fresh)) {
+		mediant_bpf_set(slot, ops);
+		refcount_inc(&slot->users);
 		ret = 0;
 	}
 	mutex_unlock(&mediant_bpf_lock);
 	kvfree(fresh);
 	if (ret)
 		return ret;
-	synchronize_srcu(&mediant_bpf_srcu);
+	mediant_bpf_drain(slot);
+	mediant_bpf_drop(slot);
 	pr_info("BPF provider %s was replaced\n", ops->name);
 	return 0;
 }
@@ -242,15 +295,15 @@ void mediant_bpf_withdraw(const struct mediant_bpf_ops *ops)
 
 	mutex_lock(&mediant_bpf_lock);
 	slot = mediant_bpf_find(ops->name);
-	if (WARN_ON_ONCE(!slot || mediant_bpf_attached(slot) != ops)) {
+	if (WARN_ON_ONCE(!slot || slot->ops != ops)) {
 		mutex_unlock(&mediant_bpf_lock);
 		return;
 	}
 	vfio_pci_mediate_unregister_held(&slot->provider);
-	RCU_INIT_POINTER(slot->ops, NULL);
+	mediant_bpf_set(slot, NULL);
 	devices = atomic_read(&slot->devices);
 	mutex_unlock(&mediant_bpf_lock);
-	synchronize_srcu(&mediant_bpf_srcu);
+	mediant_bpf_drain(slot);
 	if (devices)
 		pr_info("BPF provider %s was withdrawn; what it traps of %d open devices fails until it is attached again\n",
 			ops->name, devices);
@@ -280,7 +333,7 @@ int mediant_bpf_show(char *page)
 		}
 		size += sysfs_emit_at(page, size, "%s identity=%#llx state=%u attached=%d devices=",
 				      slot->name, slot->identity, slot->state_size,
-				      mediant_bpf_attached(slot) ? 1 : 0);
+				      slot->ops ? 1 : 0);
 		list_for_each_entry(state, &slot->states, list) {
 			bool room = size < PAGE_SIZE - MEDIANT_BPF_WORD;
 

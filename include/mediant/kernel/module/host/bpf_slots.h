@@ -9,12 +9,12 @@
  *	bpf_calls.c	what programs call
  *
  * A slot stands for a provider of a name, as long as its programs are attached or devices are open
- * that it serves. Who calls a program is within mediant_bpf_srcu, and who takes programs away waits
- * for that: a program may sleep, and nothing else keeps its code. Readers never wait for who waits
- * for them, so that the policy lock and the core's memory_lock may be held.
+ * that it serves. A program is found and called under the policy lock of a device that is among its
+ * slot's; it may sleep, and nothing else keeps its code. Who takes programs away has nobody find
+ * them any more, and then takes each of these devices' locks once: what runs under one of them
+ * began before, and ends before it is had. So an access pays nothing for what seldom happens.
  *
- * Lock order: policy lock, mediant_bpf_lock, the registry's. The second is not taken within
- * mediant_bpf_srcu, and not held while it is waited for.
+ * Lock order: policy lock, mediant_bpf_lock, the registry's.
  */
 #ifndef MEDIANT_BPF_SLOTS_H
 #define MEDIANT_BPF_SLOTS_H
@@ -28,18 +28,24 @@ struct mediant_provider;
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/refcount.h>
-#include <linux/srcu.h>
 
 #include "device.h"
 
 #include <mediant/kernel/bpf.h>
 
+/* Of one region: [offset, end). */
+struct mediant_bpf_trap {
+	u64 offset;
+	u64 end;
+};
+
 struct mediant_bpf_slot {
 	struct list_head list; /* under mediant_bpf_lock */
 	refcount_t users; /* devices, and one for what is attached */
 	atomic_t devices; /* open, or being opened or closed */
-	struct list_head states; /* of open devices; under mediant_bpf_lock */
-	const struct mediant_bpf_ops __rcu *ops; /* NULL while withdrawn; by mediant_bpf_srcu */
+	struct list_head states; /* of devices that call programs; under mediant_bpf_lock */
+	/* NULL while withdrawn; changed under mediant_bpf_lock, and see above */
+	const struct mediant_bpf_ops *ops;
 	struct mediant_provider provider;
 
 	/* What the programs were attached with; constant. */
@@ -49,12 +55,13 @@ struct mediant_bpf_slot {
 	struct mediant_rule rules[MEDIANT_BPF_RULES];
 	/* By place, and neighbours joined; those of region n are [first[n], first[n + 1]). */
 	unsigned int first[MEDIANT_REGIONS + 1];
-	struct mediant_bpf_range ranges[MEDIANT_BPF_RANGES];
+	struct mediant_bpf_trap traps[MEDIANT_BPF_RANGES];
 };
 
 /* What the rest of the host has as a policy's state; under the policy lock but where it says so. */
 struct mediant_bpf_state {
 	struct list_head list; /* under mediant_bpf_lock */
+	u64 round; /* of mediant_bpf_drain(); under mediant_bpf_lock */
 	struct mediant_bpf_slot *slot; /* constant */
 	struct mediant_device *mdev; /* constant */
 	const struct mediant_below *below; /* constant */
@@ -68,8 +75,8 @@ struct mediant_bpf_state {
 #define MEDIANT_BPF_MOST_STATE (MEDIANT_MOST_STATE - sizeof(struct mediant_bpf_state))
 
 /* bpf_slots.c */
-extern struct mutex mediant_bpf_lock;
-extern struct srcu_struct mediant_bpf_srcu;
+void mediant_bpf_join(struct mediant_bpf_state *state);
+void mediant_bpf_leave(struct mediant_bpf_state *state);
 int mediant_bpf_attach(const struct mediant_bpf_ops *ops);
 int mediant_bpf_replace(const struct mediant_bpf_ops *ops, const struct mediant_bpf_ops *old);
 void mediant_bpf_withdraw(const struct mediant_bpf_ops *ops);
