@@ -747,6 +747,14 @@ void storm(const std::string& address, const std::string& other_address, int cyc
                 static_cast<unsigned long long>(opened), static_cast<unsigned long long>(declined));
 }
 
+/// Whether a thread sleeps in a program.
+bool in_program(pid_t thread) {
+    std::ifstream file{"/proc/self/task/" + std::to_string(thread) + "/stack"};
+    std::ostringstream text;
+    text << file.rdbuf();
+    return text.str().find(" bpf_prog_") != std::string::npos;
+}
+
 /// Resets from sysfs, which hold the core's memory lock, against programs that wait for it.
 void resets(const std::string& address, int seconds) {
     section("exchanged under resets");
@@ -763,20 +771,30 @@ void resets(const std::string& address, int seconds) {
             else if (error != EAGAIN) ++odd;
         }
     }};
-    std::thread accesses{[&] {
+    // A reset turns memory off. One thread turns it on again, where it waits, too; the other waits in programs alone.
+    std::thread turns_on{[&] {
         while (!stopped) {
-            // A reset turns memory off.
             const int error = error_of([&] { edu.at.enable(); });
             if (error != 0 && error != EIO) ++odd;
+            ::usleep(1'000);
+        }
+    }};
+    std::atomic<pid_t> accessing{0};
+    std::thread accesses{[&] {
+        accessing = ::gettid();
+        while (!stopped) {
             const outcome got = edu.write(REG_COUNT);
             if (got != outcome{4, 0} && got != refused) ++odd;
         }
     }};
-    int errors = 0, rounds = 0;
+    int errors = 0, rounds = 0, asleep = 0, left = 0;
     const auto end = std::chrono::steady_clock::now() + std::chrono::seconds{seconds};
     for (; std::chrono::steady_clock::now() < end; ++rounds) {
         errors += attached->replace(provider) != 0;
+        for (int i = 0; i < 100 && !in_program(accessing); ++i) ::usleep(100);
+        asleep += in_program(accessing) ? 1 : 0;
         errors += attached->withdraw() != 0;
+        left += in_program(accessing) ? 1 : 0;
         ::usleep(20'000);
         attached.emplace(provider);
         errors += attached->error() != 0;
@@ -784,14 +802,17 @@ void resets(const std::string& address, int seconds) {
     }
     stopped = true;
     resets.join();
+    turns_on.join();
     accesses.join();
     expect_zero("calls that failed", errors);
     expect("accesses that ended otherwise", odd, 0);
     expect("resets", done > 0, true);
+    expect("programs that slept when they were withdrawn", asleep > 0, true);
+    expect("programs that ran when they had been", left, 0);
     // Those while it was withdrawn count as one.
     const std::uint32_t seen = edu.get(REG_RESETS);
     expect("resets that were seen", seen > 0 && seen <= done, true);
-    std::printf("%u resets, %u seen, in %d rounds\n", done, seen, rounds);
+    std::printf("%u resets, %u seen, in %d rounds, %d with a program asleep\n", done, seen, rounds, asleep);
 }
 
 /// A kernel or a host for which there are none, and which says so.
