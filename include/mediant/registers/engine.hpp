@@ -96,13 +96,13 @@ public:
         const first_part part = first_of(offset, size);
         const trapped_entry* const e = part.entry;
         if (part.size == 0) return packed(0, error::io);
-        if (e != nullptr && is_shadow(*e) && part.aligned() &&
-            load_aligned(shadow_of(*e, part.offset), part.size, value))
-            return packed(part.size);
         if (e != nullptr && e->read_first == treatment::value) {
             value = e->value >> (8 * (part.offset - e->offset) & 63);
             return packed(part.size);
         }
+        if (e != nullptr && is_shadow(*e) && part.aligned() &&
+            load_aligned(shadow_of(*e, part.offset), part.size, value))
+            return packed(part.size);
         alignas(8) std::byte bytes[8]{};
         const outcome done = e == nullptr ? host_.below_read(Map.region, part.offset, bytes, part.size)
                                           : read_special(host_, *e, part.offset, bytes, part.size);
@@ -114,10 +114,10 @@ public:
         const first_part part = first_of(offset, size);
         const trapped_entry* const e = part.entry;
         if (part.size == 0) return packed(0, error::io);
+        if (e != nullptr && e->write_first == treatment::ignore) return packed(part.size);
         if (e != nullptr && is_written(*e) && part.aligned() &&
             store_aligned(shadow_of(*e, part.offset), part.size, value))
             return packed(part.size);
-        if (e != nullptr && e->write_first == treatment::ignore) return packed(part.size);
         alignas(8) std::byte bytes[8]{};
         store_bytes(bytes, value);
         if (e == nullptr) return host_.below_write(Map.region, part.offset, bytes, part.size);
