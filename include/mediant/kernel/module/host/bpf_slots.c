@@ -21,6 +21,8 @@
 static DEFINE_MUTEX(mediant_bpf_lock);
 static LIST_HEAD(mediant_bpf_slots); /* under mediant_bpf_lock */
 static u64 mediant_bpf_rounds; /* under mediant_bpf_lock */
+/* One drain at a time: a device that another one has begun to wait for has not answered yet. */
+static DEFINE_MUTEX(mediant_bpf_drains);
 
 static struct mediant_bpf_slot *mediant_bpf_slot_of(const struct mediant_provider *provider)
 {
@@ -157,6 +159,7 @@ static void mediant_bpf_drain(struct mediant_bpf_slot *slot)
 	struct mediant_bpf_state *state;
 	u64 round;
 
+	mutex_lock(&mediant_bpf_drains);
 	mutex_lock(&mediant_bpf_lock);
 	round = ++mediant_bpf_rounds;
 	while ((state = mediant_bpf_behind(slot, round))) {
@@ -172,6 +175,7 @@ static void mediant_bpf_drain(struct mediant_bpf_slot *slot)
 		mutex_lock(&mediant_bpf_lock);
 	}
 	mutex_unlock(&mediant_bpf_lock);
+	mutex_unlock(&mediant_bpf_drains);
 }
 
 static void mediant_bpf_drop(struct mediant_bpf_slot *slot)
