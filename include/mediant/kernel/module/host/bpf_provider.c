@@ -151,12 +151,13 @@ static __always_inline int mediant_bpf_write_part(struct mediant_bpf_state *stat
 {
 	unsigned int size = mediant_bpf_part(offset, count);
 	struct mediant_bpf_call *call = &state->call;
+	int ret;
 
 	call->value = 0;
 	mediant_bpf_copy(&call->value, bytes, size);
 	le64_to_cpus(&call->value);
-	return mediant_bpf_answer(state, "write",
-				  ops->write(call, region, offset, size, call->value), 1, size);
+	ret = ops->write(call, region, offset, size, call->value);
+	return mediant_bpf_answer(state, "write", ret, 1, size);
 }
 
 /* What is left of an access, of which `done` bytes are done: all that are done then. */
@@ -226,29 +227,31 @@ static unsigned long long mediant_bpf_run(const void *data, unsigned int region,
 	const struct mediant_bpf_state *state = data;
 	const struct mediant_bpf_trap *traps = state->slot->traps;
 	const unsigned int *first = state->slot->first;
-	unsigned int low, high, end;
+	const struct mediant_bpf_trap *at, *high, *end;
 
 	*trapped = 0;
 	if (region >= MEDIANT_REGIONS)
 		return count;
-	/* The one that ends first behind `offset`, or the end of the region's. */
-	low = first[region];
-	end = first[region + 1];
+	/* The one that ends first behind `offset`: among many by halves, among few in turn. */
+	at = traps + first[region];
+	end = traps + first[region + 1];
 	high = end;
-	while (low < high) {
-		unsigned int middle = (low + high) / 2;
+	while (high - at > 8) {
+		const struct mediant_bpf_trap *middle = at + (high - at) / 2;
 
-		if (traps[middle].end <= offset)
-			low = middle + 1;
+		if (middle->end <= offset)
+			at = middle + 1;
 		else
 			high = middle;
 	}
-	if (low == end)
+	while (at < high && at->end <= offset)
+		at++;
+	if (at == end)
 		return count;
-	if (traps[low].offset > offset)
-		return min(count, traps[low].offset - offset);
+	if (at->offset > offset)
+		return min(count, at->offset - offset);
 	*trapped = 1;
-	return min(count, traps[low].end - offset);
+	return min(count, at->end - offset);
 }
 
 /* A region that ends within a page has no area there. */
