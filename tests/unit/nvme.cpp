@@ -68,7 +68,7 @@ struct nvme_bench : bench<stack<controller, Provider>, controller> {
     static constexpr std::uint32_t cc_good = 0x0046'0001;
 };
 using plain = nvme_bench<acme::nvme>;
-using bounded = nvme_bench<acme::nvme_bounded>;
+using bounded_bench = nvme_bench<acme::nvme_bounded>;
 
 const events queues_and_enable{store(0x24, 4, 0x001f'001f), store(0x28, 4, 0x0010'0000), store(0x2c, 4, 1),
                                store(0x30, 4, 0x0011'0000), store(0x34, 4, 1), store(0x14, 4, 0x0046'0001)};
@@ -76,7 +76,7 @@ const events queues_and_enable{store(0x24, 4, 0x001f'001f), store(0x28, 4, 0x001
 } // namespace
 
 TEST_CASE("nvme: trapped doorbells may be rung without an access", "[nvme]") {
-    bounded at;
+    bounded_bench at;
     std::vector<std::uint64_t> where;
     at.front.each_doorbell(bar{0}, [&](const doorbell_write& one) {
         where.push_back(one.where.offset);
