@@ -309,7 +309,7 @@ TEST_CASE("nvme: doorbells pass, and their page can be mapped", "[nvme]") {
 }
 
 TEST_CASE("nvme_bounded: doorbells reach an enabled controller within their queue's entries", "[nvme]") {
-    bounded b;
+    bounded_bench b;
     b.put(0x1000, 1);
     CHECK(b.get(0x1f00) == 1);
     CHECK(b.get(0x1f04) == 1);
@@ -349,9 +349,9 @@ TEST_CASE("nvme_bounded: doorbells reach an enabled controller within their queu
 }
 
 TEST_CASE("nvme_bounded: admin queues have the entries of when they were enabled, each its own", "[nvme]") {
-    bounded b;
+    bounded_bench b;
     b.name_queues(0x0007'000f);
-    b.put(0x14, bounded::cc_good);
+    b.put(0x14, bounded_bench::cc_good);
     b.put(0x24, 0x00ff'00ff);
     b.device.happened();
     b.put(0x1000, 15);
@@ -362,9 +362,9 @@ TEST_CASE("nvme_bounded: admin queues have the entries of when they were enabled
 }
 
 TEST_CASE("nvme_bounded: a refused controller has no doorbells either", "[nvme]") {
-    bounded b;
+    bounded_bench b;
     b.name_queues(0x0fff'0fff);
-    b.put(0x14, bounded::cc_good);
+    b.put(0x14, bounded_bench::cc_good);
     b.device.happened();
     b.put(0x1000, 1);
     b.put(0x1008, 1);
